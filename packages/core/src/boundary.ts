@@ -1,0 +1,211 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Link,
+  propagation,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  type TextMapPropagator,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import type { HygienicGetter } from "./carrier.js";
+import { BoundaryCounters, type ExtractionOutcome } from "./counters.js";
+import { type Extraction, extract, withoutSpan } from "./extract.js";
+import { filterBaggage } from "./filter-baggage.js";
+import { type Injection, inject } from "./inject.js";
+import { checkOptions, type TracingOptions } from "./options.js";
+import { isRelation, type Relation, type RelationOption } from "./relation.js";
+import { Reporter } from "./report.js";
+import { OpenSpan, type SpanPlan } from "./span.js";
+
+/** What an adapter says of itself, once. */
+export interface BoundarySettings {
+  /** The name in counters and warnings: `"kafka"`. */
+  readonly name: string;
+  /** The instrumentation scope: `"@traceferry/kafka"`, and the version of that package. */
+  readonly scope: string;
+  readonly version: string;
+  /** Whether a span that continues its sender also links it, as the messaging conventions ask. */
+  readonly messaging: boolean;
+  /** The default of the option `maxBytes`. */
+  readonly maxBytes: number;
+}
+
+/** A message has come in: where its span begins. */
+export interface Arrival {
+  /** The context to start the span in. */
+  readonly parent: Context;
+  readonly links: Link[];
+  /** The sender, as far as the headers say: also when it is not continued. */
+  readonly sender: SpanContext | undefined;
+  /** `traceferry.extraction` and its reason, for a span that did not continue a sender; else undefined. */
+  readonly attributes: Attributes | undefined;
+  /** A live span that somebody else made for this very message: make none, run where you are. */
+  readonly existing: Span | undefined;
+}
+
+/**
+ * One side of an adapter towards one transport: its options, checked, and the three acts that every adapter
+ * is made of. None of them throws; what goes wrong is reported and counted.
+ */
+export class Boundary<Message = unknown> {
+  readonly reporter: Reporter;
+  readonly #settings: BoundarySettings;
+  readonly #counters: BoundaryCounters;
+  readonly #propagator: TextMapPropagator;
+  readonly #tracerProvider: TracerProvider | undefined;
+  readonly #relation: RelationOption<Message>;
+  readonly #baggage: boolean | readonly string[];
+  readonly #maxBytes: number;
+  // The global provider's tracer, kept while that provider is the same.
+  #provider: TracerProvider | undefined;
+  #tracer: Tracer | undefined;
+
+  /** @throws TypeError when an option is wrong; it names the option and its value. */
+  constructor(settings: BoundarySettings, options: TracingOptions<Message> = {}) {
+    checkOptions(options);
+    this.#settings = settings;
+    this.#counters = new BoundaryCounters(settings.name, options.meterProvider);
+    this.reporter = new Reporter(settings.name, this.#counters);
+    this.#propagator = options.propagator ?? propagation;
+    this.#tracerProvider = options.tracerProvider;
+    this.#relation = options.relation ?? "child";
+    this.#baggage = options.baggage ?? true;
+    this.#maxBytes = options.maxBytes ?? settings.maxBytes;
+  }
+
+  /**
+   * Reads the sender of a message that came in and says where its span begins.
+   *
+   * @param message - what the option `relation` is asked about
+   * @param active - the context that is active where the message arrived; default the active one
+   */
+  receive<Carrier>(
+    carrier: Carrier,
+    getter: HygienicGetter<Carrier>,
+    message: Message,
+    active: Context = context.active(),
+  ): Arrival {
+    const base = withoutSpan(active);
+    let found: Extraction;
+    try {
+      found = extract(this.#propagator, carrier, getter, base);
+    } catch (error) {
+      this.reporter.fault("extract", error);
+      found = { context: base, sender: undefined, found: "invalid", reason: "failed" };
+    }
+    const { sender } = found;
+    if (sender === undefined) return this.#withoutSender(found);
+
+    const existing = madeForSender(trace.getSpan(active), sender);
+    const relation = this.#relationOf(message);
+    if (relation === "child") {
+      this.#counters.extraction("continued", found.reason);
+      return {
+        parent: filterBaggage(found.context, this.#baggage),
+        links: this.#settings.messaging ? [{ context: sender }] : [],
+        sender,
+        attributes: undefined,
+        existing,
+      };
+    }
+    const named = typeof this.#baggage === "boolean" ? false : this.#baggage;
+    const kept = propagation.getBaggage(filterBaggage(found.context, named));
+    return {
+      parent: kept === undefined ? base : propagation.setBaggage(base, kept),
+      links: relation === "link" ? [{ context: sender }] : [],
+      sender,
+      attributes: this.#told(relation === "link" ? "linked" : "ignored", "untrusted"),
+      existing,
+    };
+  }
+
+  #withoutSender(found: Extraction): Arrival {
+    return {
+      parent: filterBaggage(found.context, this.#baggage),
+      links: [],
+      sender: undefined,
+      attributes: this.#told(found.found === "invalid" ? "invalid" : "missing", found.reason),
+      existing: undefined,
+    };
+  }
+
+  #told(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
+    this.#counters.extraction(outcome, reason);
+    return reason === undefined
+      ? { "traceferry.extraction": outcome }
+      : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
+  }
+
+  #relationOf(message: Message): Relation {
+    if (typeof this.#relation !== "function") return this.#relation;
+    try {
+      const relation: unknown = this.#relation(message);
+      if (isRelation(relation)) return relation;
+      this.reporter.fault("relation", `no relation: ${String(relation)}`);
+    } catch (error) {
+      this.reporter.fault("relation", error);
+    }
+    return "link";
+  }
+
+  /** What to put into a message that goes out in this context; `undefined`: nothing, leave it as it is. */
+  inject(from: Context = context.active()): Injection | undefined {
+    try {
+      const injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
+      this.#counters.injection(
+        injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
+      );
+      if (injection === undefined) this.#explainEmpty(from);
+      return injection;
+    } catch (error) {
+      this.reporter.fault("inject", error);
+      return undefined;
+    }
+  }
+
+  // What users meet first: spans are there, and no message ever carries anything.
+  #explainEmpty(from: Context): void {
+    if (trace.getSpanContext(from) === undefined || this.#propagator.fields().length > 0) return;
+    this.reporter.once(
+      "inject",
+      "no propagator is registered, so no context is ever sent; call propagation.setGlobalPropagator(w3cPropagator()) at start-up",
+    );
+  }
+
+  /** Begins a span. @param arrival - the message it is for, whose extraction it tells. */
+  open(plan: SpanPlan, arrival?: Arrival): OpenSpan {
+    const told = arrival?.attributes;
+    return new OpenSpan(
+      this.#getTracer,
+      told === undefined ? plan : { ...plan, attributes: { ...plan.attributes, ...told } },
+      this.reporter,
+    );
+  }
+
+  readonly #getTracer = (): Tracer => {
+    const provider = this.#tracerProvider ?? trace.getTracerProvider();
+    if (provider !== this.#provider || this.#tracer === undefined) {
+      this.#tracer = provider.getTracer(this.#settings.scope, this.#settings.version);
+      this.#provider = provider;
+    }
+    return this.#tracer;
+  };
+}
+
+/** The span, when it is a live entry span whose parent is the sender: somebody else made it for this message. */
+function madeForSender(span: Span | undefined, sender: SpanContext): Span | undefined {
+  if (span === undefined || !span.isRecording()) return undefined;
+  if (!("kind" in span) || (span.kind !== SpanKind.SERVER && span.kind !== SpanKind.CONSUMER)) {
+    return undefined;
+  }
+  if (span.spanContext().traceId !== sender.traceId) return undefined;
+  // The SDK's own field, of both lines; the API has no way to ask for a parent.
+  const parent: unknown = "parentSpanContext" in span ? span.parentSpanContext : undefined;
+  if (typeof parent !== "object" || parent === null || !("spanId" in parent)) return undefined;
+  return parent.spanId === sender.spanId ? span : undefined;
+}

@@ -1,0 +1,102 @@
+import {
+  type Attributes,
+  type Counter,
+  type MeterProvider,
+  type MetricOptions,
+  metrics,
+} from "@opentelemetry/api";
+import { VERSION } from "./version.js";
+
+/** What became of the sender of one incoming message. */
+export type ExtractionOutcome = "continued" | "linked" | "ignored" | "missing" | "invalid";
+/** What became of the context of one outgoing message. */
+export type InjectionOutcome = "injected" | "trimmed" | "empty";
+
+const EXTRACTIONS: MetricOptions = {
+  description: "Incoming messages by what became of their sender's trace context",
+  unit: "{message}",
+};
+const INJECTIONS: MetricOptions = {
+  description: "Outgoing messages by what became of the trace context put into them",
+  unit: "{message}",
+};
+const FAULTS: MetricOptions = {
+  description: "Faults met while carrying trace context; the messages went on",
+  unit: "{fault}",
+};
+
+/**
+ * What is counted at one boundary: `traceferry.extractions{boundary, outcome, reason}`,
+ * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, place}`. Costs nearly nothing
+ * without a meter provider, and never throws.
+ */
+export class BoundaryCounters {
+  readonly #boundary: string;
+  readonly #extractions: LazyCounter;
+  readonly #injections: LazyCounter;
+  readonly #faults: LazyCounter;
+  // One attribute object for each combination, made once: this is the path of every message.
+  readonly #attributes = new Map<string, Attributes>();
+
+  constructor(boundary: string, provider?: MeterProvider) {
+    this.#boundary = boundary;
+    this.#extractions = new LazyCounter("traceferry.extractions", EXTRACTIONS, provider);
+    this.#injections = new LazyCounter("traceferry.injections", INJECTIONS, provider);
+    this.#faults = new LazyCounter("traceferry.faults", FAULTS, provider);
+  }
+
+  extraction(outcome: ExtractionOutcome, reason: string | undefined): void {
+    this.#extractions.add(this.#attributesOf(outcome, reason));
+  }
+
+  injection(outcome: InjectionOutcome): void {
+    this.#injections.add(this.#attributesOf(outcome, undefined));
+  }
+
+  fault(place: string): void {
+    this.#faults.add({ boundary: this.#boundary, place });
+  }
+
+  #attributesOf(outcome: string, reason: string | undefined): Attributes {
+    const key = reason === undefined ? outcome : `${outcome} ${reason}`;
+    const known = this.#attributes.get(key);
+    if (known !== undefined) return known;
+    const made: Attributes = { boundary: this.#boundary, outcome };
+    if (reason !== undefined) made.reason = reason;
+    this.#attributes.set(key, made);
+    return made;
+  }
+}
+
+/**
+ * A counter that never throws. The metrics API has no stand-in that would find its provider later, so the
+ * instrument is made again whenever the global provider has become another one.
+ */
+class LazyCounter {
+  readonly #name: string;
+  readonly #options: MetricOptions;
+  readonly #given: MeterProvider | undefined;
+  #provider: MeterProvider | undefined;
+  #counter: Counter | undefined;
+
+  constructor(name: string, options: MetricOptions, given: MeterProvider | undefined) {
+    this.#name = name;
+    this.#options = options;
+    this.#given = given;
+  }
+
+  add(attributes: Attributes): void {
+    try {
+      const provider = this.#given ?? metrics.getMeterProvider();
+      if (provider !== this.#provider) {
+        this.#counter = provider
+          .getMeter("@traceferry/core", VERSION)
+          .createCounter(this.#name, this.#options);
+        this.#provider = provider;
+      }
+      this.#counter?.add(1, attributes);
+    } catch {
+      // A meter that throws has nowhere left to be counted; messages matter more than numbers.
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import {
+  type Context,
+  propagation,
+  type SpanContext,
+  type TextMapPropagator,
+  trace,
+} from "@opentelemetry/api";
+import type { HygienicGetter } from "./carrier.js";
+import { textsOf } from "./w3c/text.js";
+import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
+
+/** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
+export type ExtractionReason = TraceparentFault | "tracestate_invalid" | "untrusted" | "failed";
+
+/** What the headers of one message say about its sender. */
+export interface Extraction {
+  /** The base with the sender's span context and baggage in it, as far as they are valid. */
+  readonly context: Context;
+  /** The sender's span, when there is a valid one. */
+  readonly sender: SpanContext | undefined;
+  /** Whether there was no sender at all, or one that could not be read. */
+  readonly found: "valid" | "missing" | "invalid";
+  readonly reason?: ExtractionReason;
+}
+
+/**
+ * Reads the sender out of a carrier, through hygiene. The base must hold no span, lest a broken header make
+ * the message a child of whatever was active: see `withoutSpan`.
+ *
+ * @throws what a foreign propagator throws.
+ */
+export function extract<Carrier>(
+  propagator: TextMapPropagator,
+  carrier: Carrier,
+  getter: HygienicGetter<Carrier>,
+  base: Context,
+): Extraction {
+  getter.sawTracestate = false;
+  const context = propagator.extract(base, carrier, getter);
+  const sender = trace.getSpanContext(context);
+  if (sender !== undefined) {
+    const lost = getter.sawTracestate && sender.traceState === undefined;
+    return lost
+      ? { context, sender, found: "valid", reason: "tracestate_invalid" }
+      : { context, sender, found: "valid" };
+  }
+  const reason = whyNot(propagator, carrier, getter);
+  return reason === undefined
+    ? { context, sender, found: "missing" }
+    : { context, sender, found: "invalid", reason };
+}
+
+/** The context without its span and its baggage: what a message that just arrived starts from. */
+export function withoutSpan(context: Context): Context {
+  const spanless = trace.getSpan(context) === undefined ? context : trace.deleteSpan(context);
+  return propagation.getBaggage(spanless) === undefined
+    ? spanless
+    : propagation.deleteBaggage(spanless);
+}
+
+// Only asked when there is no sender, so it may look twice.
+function whyNot<Carrier>(
+  propagator: TextMapPropagator,
+  carrier: Carrier,
+  getter: HygienicGetter<Carrier>,
+): ExtractionReason | undefined {
+  const fields = propagator.fields();
+  if (fields.includes("traceparent")) {
+    const [text, second] = textsOf(getter.raw(carrier, "traceparent"));
+    if (second !== undefined) return "repeated";
+    if (text !== undefined && text !== "") {
+      const parsed = parseTraceparent(text);
+      return typeof parsed === "string" ? parsed : "format";
+    }
+  }
+  // Fields of another format, B3 for one: there, and yet no sender came out.
+  const foreign = fields.some(
+    (field) => !W3C.has(field) && (getter.get(carrier, field) ?? "") !== "",
+  );
+  return foreign ? "format" : undefined;
+}
+
+// The two lists say nothing about whether a sender was there.
+const W3C: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);

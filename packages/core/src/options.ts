@@ -1,0 +1,58 @@
+import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import { isRelation, type RelationOption } from "./relation.js";
+import { wrongOption } from "./wrong-option.js";
+
+/** What every adapter takes. All of it may be left out. */
+export interface TracingOptions<Message = unknown> {
+  /** Makes the spans. Default: the global provider, looked up when a message passes. */
+  readonly tracerProvider?: TracerProvider;
+  /** Counts extractions, injections and faults. Default: the global provider. */
+  readonly meterProvider?: MeterProvider;
+  /** Reads and writes the headers. Default: the global propagator; `w3cPropagator()` is the strict one. */
+  readonly propagator?: TextMapPropagator;
+  /**
+   * What an incoming message is to its sender: continue its trace (`"child"`), begin a new one that links
+   * back to it (`"link"`), or forget it (`"none"`); or a function of the message that says which. A function
+   * that throws, or says anything else, means `"link"`: nothing is trusted and nothing is lost.
+   * Default: `"child"`.
+   */
+  readonly relation?: RelationOption<Message>;
+  /**
+   * Which baggage passes, in and out: all, none, or the entries of these names. With the relations `"link"`
+   * and `"none"` an incoming entry passes only when it is named here. Default: `true`.
+   */
+  readonly baggage?: boolean | readonly string[];
+  /**
+   * The most bytes that our fields, names included, may add to one outgoing message. Baggage goes first,
+   * from its end and in whole members, then tracestate; traceparent always stays. `Infinity` lifts the limit.
+   * Default: 4096 for gRPC, 8192 elsewhere.
+   */
+  readonly maxBytes?: number;
+}
+
+/** Checks the options every adapter takes. @throws TypeError that names the option and its value. */
+export function checkOptions(options: TracingOptions<never>): void {
+  const { tracerProvider, meterProvider, propagator, relation, baggage, maxBytes } = options;
+  if (tracerProvider !== undefined && typeof tracerProvider?.getTracer !== "function") {
+    throw wrongOption("tracerProvider", "a TracerProvider", tracerProvider);
+  }
+  if (meterProvider !== undefined && typeof meterProvider?.getMeter !== "function") {
+    throw wrongOption("meterProvider", "a MeterProvider", meterProvider);
+  }
+  if (propagator !== undefined && typeof propagator?.inject !== "function") {
+    throw wrongOption("propagator", "a TextMapPropagator", propagator);
+  }
+  if (relation !== undefined && typeof relation !== "function" && !isRelation(relation)) {
+    throw wrongOption("relation", '"child", "link", "none" or a function', relation);
+  }
+  if (baggage !== undefined && typeof baggage !== "boolean" && !isNames(baggage)) {
+    throw wrongOption("baggage", "true, false or a list of names", baggage);
+  }
+  if (maxBytes !== undefined && !(typeof maxBytes === "number" && maxBytes > 0)) {
+    throw wrongOption("maxBytes", "a number above 0, or Infinity", maxBytes);
+  }
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every((name) => typeof name === "string");
+}

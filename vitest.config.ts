@@ -1,0 +1,37 @@
+import { defineConfig } from "vitest/config";
+
+const root = import.meta.dirname;
+
+// Unit tests read the sources: nothing has to be built first.
+const sources = [
+  { find: /^@traceferry\/([a-z]+)$/, replacement: `${root}/packages/$1/src/index.ts` },
+  { find: /^@traceferry\/([a-z]+)\/([a-z]+)$/, replacement: `${root}/packages/$1/src/$2.ts` },
+];
+
+// The same tests on the older SDK line: a second install, with exactly one API, that every import is sent to.
+const sdk2 = {
+  find: /^@opentelemetry\/(api|core|sdk-trace|context-async-hooks)$/,
+  replacement: `${root}/integration/sdk-2/node_modules/@opentelemetry/$1`,
+};
+
+const unit = ["packages/*/src/**/*.test.ts"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { resolve: { alias: sources }, test: { name: "unit", include: unit } },
+      { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit } },
+      {
+        // Integration tests read what is published: build first.
+        test: {
+          name: "integration",
+          include: ["integration/src/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+    coverage: { include: ["packages/*/src/**/*.ts"], exclude: ["**/*.test.ts"] },
+  },
+});
