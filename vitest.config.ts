@@ -16,8 +16,14 @@ const sdk2 = {
 
 const unit = ["packages/*/src/**/*.test.ts"];
 
+// Where a folder is named, each run leaves its report there for whoever counts.
+const reports = process.env.TEST_REPORTS;
+
 export default defineConfig({
   test: {
+    ...(reports && {
+      reporters: ["default", ["json", { outputFile: `${reports}/vitest-${process.pid}.json` }]],
+    }),
     projects: [
       { resolve: { alias: sources }, test: { name: "unit", include: unit } },
       { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit } },
@@ -26,6 +32,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["integration/src/**/*.test.ts"],
+          globalSetup: ["integration/src/suite/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 300_000,
           fileParallelism: false,

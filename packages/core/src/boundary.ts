@@ -21,6 +21,7 @@ import { checkOptions, type TracingOptions } from "./options.js";
 import { isRelation, type Relation, type RelationOption } from "./relation.js";
 import { Reporter } from "./report.js";
 import { OpenSpan, type SpanPlan } from "./span.js";
+import { isTracingSuppressed } from "./suppress.js";
 
 /** What an adapter says of itself, once. */
 export interface BoundarySettings {
@@ -44,7 +45,7 @@ export interface Arrival {
   readonly sender: SpanContext | undefined;
   /** `traceferry.extraction` and its reason, for a span that did not continue a sender; else undefined. */
   readonly attributes: Attributes | undefined;
-  /** A live span that somebody else made for this very message: make none, run where you are. */
+  /** A live span that somebody else made for this very message: make none, run where you are, which is `parent`. */
   readonly existing: Span | undefined;
 }
 
@@ -91,32 +92,38 @@ export class Boundary<Message = unknown> {
     active: Context = context.active(),
   ): Arrival {
     const base = withoutSpan(active);
-    let found: Extraction;
     try {
-      found = extract(this.#propagator, carrier, getter, base);
+      return this.#arrive(extract(this.#propagator, carrier, getter, base), base, message, active);
     } catch (error) {
       this.reporter.fault("extract", error);
-      found = { context: base, sender: undefined, found: "invalid", reason: "failed" };
-    }
-    const { sender } = found;
-    if (sender === undefined) return this.#withoutSender(found);
-
-    const existing = madeForSender(trace.getSpan(active), sender);
-    const relation = this.#relationOf(message);
-    if (relation === "child") {
-      this.#counters.extraction("continued", found.reason);
       return {
-        parent: filterBaggage(found.context, this.#baggage),
-        links: this.#settings.messaging ? [{ context: sender }] : [],
-        sender,
-        attributes: undefined,
-        existing,
+        parent: base,
+        links: [],
+        sender: undefined,
+        attributes: this.#told("invalid", "failed"),
+        existing: undefined,
       };
     }
-    const named = typeof this.#baggage === "boolean" ? false : this.#baggage;
-    const kept = propagation.getBaggage(filterBaggage(found.context, named));
+  }
+
+  #arrive(found: Extraction, base: Context, message: Message, active: Context): Arrival {
+    const { sender } = found;
+    if (sender === undefined) return this.#withoutSender(found, base, message);
+
+    const existing = this.#existing(active, sender);
+    if (existing !== undefined) {
+      this.#counters.extraction("continued", found.reason);
+      return { parent: active, links: [], sender, attributes: undefined, existing };
+    }
+    const relation = this.#relationOf(message);
+    if (relation === "child") {
+      const parent = filterBaggage(found.context, this.#baggage);
+      const links = this.#settings.messaging ? [{ context: sender }] : [];
+      this.#counters.extraction("continued", found.reason);
+      return { parent, links, sender, attributes: undefined, existing };
+    }
     return {
-      parent: kept === undefined ? base : propagation.setBaggage(base, kept),
+      parent: this.#withNamedBaggage(base, found.context),
       links: relation === "link" ? [{ context: sender }] : [],
       sender,
       attributes: this.#told(relation === "link" ? "linked" : "ignored", "untrusted"),
@@ -124,14 +131,38 @@ export class Boundary<Message = unknown> {
     };
   }
 
-  #withoutSender(found: Extraction): Arrival {
+  // The span is somebody else's, and so is what it throws.
+  #existing(active: Context, sender: SpanContext): Span | undefined {
+    const span = trace.getSpan(active);
+    if (span === undefined) return undefined;
+    try {
+      return isMadeFor(span, sender) ? span : undefined;
+    } catch (error) {
+      this.reporter.fault("active span", error);
+      return undefined;
+    }
+  }
+
+  #withoutSender(found: Extraction, base: Context, message: Message): Arrival {
+    // Baggage may come without a sender; it is trusted no more than it would be with one.
+    const trusted =
+      propagation.getBaggage(found.context) === undefined || this.#relationOf(message) === "child";
     return {
-      parent: filterBaggage(found.context, this.#baggage),
+      parent: trusted
+        ? filterBaggage(found.context, this.#baggage)
+        : this.#withNamedBaggage(base, found.context),
       links: [],
       sender: undefined,
       attributes: this.#told(found.found === "invalid" ? "invalid" : "missing", found.reason),
       existing: undefined,
     };
+  }
+
+  /** The base with the entries of a stranger's baggage that the option names, one by one; with `true` none are. */
+  #withNamedBaggage(base: Context, extracted: Context): Context {
+    if (typeof this.#baggage === "boolean") return base;
+    const kept = propagation.getBaggage(filterBaggage(extracted, this.#baggage));
+    return kept === undefined ? base : propagation.setBaggage(base, kept);
   }
 
   #told(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
@@ -155,22 +186,26 @@ export class Boundary<Message = unknown> {
 
   /** What to put into a message that goes out in this context; `undefined`: nothing, leave it as it is. */
   inject(from: Context = context.active()): Injection | undefined {
+    let injection: Injection | undefined;
     try {
-      const injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
-      this.#counters.injection(
-        injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
-      );
-      if (injection === undefined) this.#explainEmpty(from);
-      return injection;
+      // Not every propagator looks, and an exporter's own calls would be traced without end.
+      if (!isTracingSuppressed(from)) {
+        injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
+        if (injection === undefined) this.#explainEmpty(from);
+      }
     } catch (error) {
       this.reporter.fault("inject", error);
-      return undefined;
     }
+    this.#counters.injection(
+      injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
+    );
+    return injection;
   }
 
   // What users meet first: spans are there, and no message ever carries anything.
   #explainEmpty(from: Context): void {
-    if (trace.getSpanContext(from) === undefined || this.#propagator.fields().length > 0) return;
+    if (this.#propagator !== propagation || propagation.fields().length > 0) return;
+    if (trace.getSpanContext(from) === undefined) return;
     this.reporter.once(
       "inject",
       "no propagator is registered, so no context is ever sent; call propagation.setGlobalPropagator(w3cPropagator()) at start-up",
@@ -197,15 +232,17 @@ export class Boundary<Message = unknown> {
   };
 }
 
-/** The span, when it is a live entry span whose parent is the sender: somebody else made it for this message. */
-function madeForSender(span: Span | undefined, sender: SpanContext): Span | undefined {
-  if (span === undefined || !span.isRecording()) return undefined;
-  if (!("kind" in span) || (span.kind !== SpanKind.SERVER && span.kind !== SpanKind.CONSUMER)) {
-    return undefined;
-  }
-  if (span.spanContext().traceId !== sender.traceId) return undefined;
+/** Whether it is a live entry span whose parent is the sender: somebody else made it for this message. */
+function isMadeFor(span: Span, sender: SpanContext): boolean {
+  if (!span.isRecording() || !("kind" in span)) return false;
+  if (span.kind !== SpanKind.SERVER && span.kind !== SpanKind.CONSUMER) return false;
+  if (span.spanContext().traceId !== sender.traceId) return false;
   // The SDK's own field, of both lines; the API has no way to ask for a parent.
   const parent: unknown = "parentSpanContext" in span ? span.parentSpanContext : undefined;
-  if (typeof parent !== "object" || parent === null || !("spanId" in parent)) return undefined;
-  return parent.spanId === sender.spanId ? span : undefined;
+  return (
+    typeof parent === "object" &&
+    parent !== null &&
+    "spanId" in parent &&
+    parent.spanId === sender.spanId
+  );
 }

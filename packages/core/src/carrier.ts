@@ -1,5 +1,7 @@
 import type { TextMapGetter } from "@opentelemetry/api";
-import { joinTexts, textsOf } from "./w3c/text.js";
+import { encodeOutside } from "./w3c/percent.js";
+import { characterSet, isMadeOf, trimBlanks } from "./w3c/scan.js";
+import { isRepeated, textOf } from "./w3c/text.js";
 
 /** How an adapter reads its transport's headers. What comes back is a stranger's: any type, any size. */
 export interface CarrierReader<Carrier> {
@@ -11,11 +13,9 @@ export interface CarrierReader<Carrier> {
 
 // More than any field may hold by its specification (baggage: 8192), less than what would hurt to scan.
 const MAX_LENGTH = 16_384;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
-const UNPRINTABLE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above.
-const UNPRINTABLE_ALL = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]+/g;
-const encoder = new TextEncoder();
+// What every transport takes, grpc-node included, and the tab, which may stand around the parts of a field.
+const PRINTABLE = characterSet(/[\x20-\x7e]/);
+const PRINTABLE_OR_TAB = characterSet(/[\t\x20-\x7e]/);
 
 /**
  * Stands between a carrier and any propagator, the stock ones included, so that no header can make one of
@@ -34,17 +34,16 @@ export class HygienicGetter<Carrier> implements TextMapGetter<Carrier> {
 
   get(carrier: Carrier, key: string): string | undefined {
     const name = key.toLowerCase();
-    const texts = textsOf(this.#reader.read(carrier, name));
-    if (name === "traceparent") {
-      return texts.length === 1 ? printable(texts[0]) : undefined;
-    }
-    const text = joinTexts(texts);
+    const value = this.#reader.read(carrier, name);
+    if (name === "traceparent") return isRepeated(value) ? undefined : printable(textOf(value));
+    const text = textOf(value);
     if (name === "tracestate") {
-      this.sawTracestate = text !== undefined && text !== "";
+      this.sawTracestate = text !== undefined && hasMember(text);
       return printable(text);
     }
     if (text === undefined) return undefined;
-    return encodeUnprintable(text.length > MAX_LENGTH ? wholeMembers(text) : text);
+    // `a=é` is not allowed in baggage and yet is sent; its percent-encoded form means the same to everybody.
+    return encodeOutside(PRINTABLE_OR_TAB, text.length > MAX_LENGTH ? wholeMembers(text) : text);
   }
 
   /** The value as the stranger wrote it. */
@@ -59,23 +58,27 @@ export class HygienicGetter<Carrier> implements TextMapGetter<Carrier> {
 
 // Both grammars are ASCII: encoding what is not would turn a broken field into a valid one.
 function printable(text: string | undefined): string | undefined {
-  if (text === undefined || text.length > MAX_LENGTH || UNPRINTABLE.test(text)) return undefined;
-  return text;
+  const fine = text !== undefined && text.length <= MAX_LENGTH && isMadeOf(PRINTABLE_OR_TAB, text);
+  return fine ? text : undefined;
 }
+
+// Blanks and commas alone are a legal way to say nothing.
+function hasMember(text: string): boolean {
+  return !isMadeOf(BETWEEN_MEMBERS, text);
+}
+const BETWEEN_MEMBERS = characterSet(/[\t ,]/);
 
 function wholeMembers(text: string): string {
   return text.slice(0, Math.max(0, text.lastIndexOf(",", MAX_LENGTH)));
 }
 
-/** `a=é` is not allowed in baggage and yet is sent; its percent-encoded form means the same to everybody. */
-export function encodeUnprintable(text: string): string {
-  return UNPRINTABLE.test(text) ? text.replace(UNPRINTABLE_ALL, percentEncode) : text;
-}
-
-function percentEncode(text: string): string {
-  let out = "";
-  for (const byte of encoder.encode(text)) {
-    out += `%${byte < 16 ? "0" : ""}${byte.toString(16).toUpperCase()}`;
-  }
-  return out;
+/**
+ * A value that every transport takes: printable ASCII without blanks around it. Transports throw at a control
+ * character and lose a value with blanks around it: grpc-node does both, and at a tab too.
+ */
+export function sendable(value: string): string {
+  const text = isMadeOf(PRINTABLE, value)
+    ? value
+    : encodeOutside(PRINTABLE, value.replaceAll("\t", " "));
+  return trimBlanks(text);
 }

@@ -6,7 +6,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { HygienicGetter } from "./carrier.js";
-import { textsOf } from "./w3c/text.js";
+import { isRepeated, textOf } from "./w3c/text.js";
 import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
 
 /** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
@@ -38,7 +38,7 @@ export function extract<Carrier>(
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
   const sender = trace.getSpanContext(context);
-  if (sender !== undefined) {
+  if (sender !== undefined && trace.isSpanContextValid(sender)) {
     const lost = getter.sawTracestate && sender.traceState === undefined;
     return lost
       ? { context, sender, found: "valid", reason: "tracestate_invalid" }
@@ -46,8 +46,8 @@ export function extract<Carrier>(
   }
   const reason = whyNot(propagator, carrier, getter);
   return reason === undefined
-    ? { context, sender, found: "missing" }
-    : { context, sender, found: "invalid", reason };
+    ? { context, sender: undefined, found: "missing" }
+    : { context, sender: undefined, found: "invalid", reason };
 }
 
 /** The context without its span and its baggage: what a message that just arrived starts from. */
@@ -66,8 +66,9 @@ function whyNot<Carrier>(
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
   if (fields.includes("traceparent")) {
-    const [text, second] = textsOf(getter.raw(carrier, "traceparent"));
-    if (second !== undefined) return "repeated";
+    const value = getter.raw(carrier, "traceparent");
+    if (isRepeated(value)) return "repeated";
+    const text = textOf(value);
     if (text !== undefined && text !== "") {
       const parsed = parseTraceparent(text);
       return typeof parsed === "string" ? parsed : "format";

@@ -1,13 +1,21 @@
-import type { Context, TextMapPropagator, TextMapSetter } from "@opentelemetry/api";
-import { encodeUnprintable } from "./carrier.js";
+import {
+  type Context,
+  type TextMapPropagator,
+  type TextMapSetter,
+  trace,
+} from "@opentelemetry/api";
+import { sendable } from "./carrier.js";
 import { filterBaggage } from "./filter-baggage.js";
-import { trimBlanks } from "./w3c/tracestate.js";
+import { characterSet, isMadeOf } from "./w3c/scan.js";
 
 /** The fields to put into one outgoing message. */
 export interface Injection {
   /** Lower-case name to printable ASCII value, without blanks around it: one value for each name. */
   readonly fields: ReadonlyMap<string, string>;
-  /** Lower-case names of all that the propagator may ever write: what an earlier trace left under these must go. */
+  /**
+   * Lower-case names whose values must go, because an earlier trace left them: all that the propagator may ever
+   * write, or only those of `fields` where the context holds no trace of ours that would replace another.
+   */
   readonly stale: readonly string[];
   /** Whether the byte budget cost the baggage or the tracestate something. */
   readonly trimmed: boolean;
@@ -26,21 +34,39 @@ export function inject(
   maxBytes: number,
 ): Injection | undefined {
   const fields = new Map<string, string>();
-  propagator.inject(filterBaggage(context, baggage), fields, PRINTABLE_SETTER);
+  propagator.inject(filterBaggage(context, baggage), fields, SENDABLE_SETTER);
   if (fields.size === 0) return undefined;
-  const stale = propagator.fields().map((field) => field.toLowerCase());
+  const stale = staleFields(propagator, context, fields);
   return { fields, stale, trimmed: fit(fields, maxBytes) };
 }
 
-// Transports throw at a control character and lose a value with blanks around it: grpc-node does both. The
-// stock baggage propagator writes such values: it sends properties as the application or a stranger made them.
-const PRINTABLE_SETTER: TextMapSetter<Map<string, string>> = {
+// The stock baggage propagator writes properties as the application or a stranger made them.
+const SENDABLE_SETTER: TextMapSetter<Map<string, string>> = {
   set(fields, key, value: unknown) {
-    if (typeof value !== "string") return;
-    const text = encodeUnprintable(trimBlanks(value, 0, value.length));
+    // Names come from applications with some propagators: `ot-baggage-user id`.
+    if (typeof value !== "string" || !isMadeOf(NAME, key)) return;
+    const text = sendable(value);
     if (text !== "") fields.set(key.toLowerCase(), text);
   },
 };
+const NAME = characterSet(/[0-9A-Za-z_.-]/);
+
+function staleFields(
+  propagator: TextMapPropagator,
+  context: Context,
+  fields: ReadonlyMap<string, string>,
+): string[] {
+  const written = [...fields.keys()];
+  if (!fields.has("traceparent") && !holdsTrace(context)) return written;
+  const stale = propagator.fields().map((field) => field.toLowerCase());
+  for (const field of written) if (!stale.includes(field)) stale.push(field);
+  return stale;
+}
+
+function holdsTrace(context: Context): boolean {
+  const span = trace.getSpanContext(context);
+  return span !== undefined && trace.isSpanContextValid(span);
+}
 
 /** Shortens the baggage, then drops it, then the tracestate, until all fields fit. Says whether it did. */
 function fit(fields: Map<string, string>, maxBytes: number): boolean {

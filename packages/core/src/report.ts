@@ -1,5 +1,6 @@
 import { diag } from "@opentelemetry/api";
 import { BoundaryCounters } from "./counters.js";
+import { isError } from "./error.js";
 
 // Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
 const QUIET_MS = 60_000;
@@ -14,6 +15,7 @@ export class Reporter {
   readonly #boundary: string;
   readonly #counters: BoundaryCounters;
   readonly #lastSaid = new Map<string, number>();
+  readonly #saidOnce = new Set<string>();
 
   /** @param boundary - the adapter that speaks, for example `"kafka"`. */
   constructor(boundary: string, counters: BoundaryCounters = new BoundaryCounters(boundary)) {
@@ -28,21 +30,23 @@ export class Reporter {
    */
   fault(place: string, problem: unknown): void {
     this.#counters.fault(place);
-    this.#say(place, problem, QUIET_MS);
+    const now = performance.now();
+    const last = this.#lastSaid.get(place);
+    if (last !== undefined && now - last < QUIET_MS) return;
+    if (this.#lastSaid.size >= MAX_PLACES) this.#lastSaid.clear();
+    this.#lastSaid.set(place, now);
+    this.#say(place, problem);
   }
 
   /** Says once in the life of this adapter what the user should know: a set-up that cannot work, for example. */
   once(place: string, message: string): void {
-    this.#say(place, message, Number.POSITIVE_INFINITY);
+    if (this.#saidOnce.has(place) || this.#saidOnce.size >= MAX_PLACES) return;
+    this.#saidOnce.add(place);
+    this.#say(place, message);
   }
 
-  #say(place: string, problem: unknown, quietMs: number): void {
+  #say(place: string, problem: unknown): void {
     try {
-      const now = performance.now();
-      const last = this.#lastSaid.get(place);
-      if (last !== undefined && now - last < quietMs) return;
-      if (this.#lastSaid.size >= MAX_PLACES) this.#lastSaid.clear();
-      this.#lastSaid.set(place, now);
       diag.warn(`traceferry ${this.#boundary}: ${place}: ${describe(problem)}`);
     } catch {
       // A logger that throws is told nothing more.
@@ -50,8 +54,15 @@ export class Reporter {
   }
 }
 
-// Names and messages of errors are cut: they may quote a header of any size.
+// Messages of errors are cut, and stay on one line: they may quote what a stranger sent.
 function describe(problem: unknown): string {
-  const text = problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem);
-  return text.slice(0, 300);
+  try {
+    const text = isError(problem) ? `${problem.name}: ${problem.message}` : String(problem);
+    return text.slice(0, 300).replace(LINE_BREAKING, " ");
+  } catch {
+    return "something that cannot be shown";
+  }
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
+const LINE_BREAKING = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;

@@ -1,9 +1,10 @@
 import { errorMonitor } from "node:events";
+import { isPromise } from "node:util/types";
 import { type Context, context } from "@opentelemetry/api";
 
 /**
  * Hands on what a function returned and tells when it is finished: at once for a plain value, later for a
- * promise, an iterator, or a stream. Each step of an iterator runs in the given context.
+ * promise, an iterator, or a Node stream. Each step of an iterator runs in the given context.
  *
  * A promise comes back as one that settles alike, after `done` or `fail` was called; an iterator comes back
  * wrapped; a stream comes back as it is.
@@ -24,36 +25,83 @@ export function watchResult(
     done();
     return result;
   }
-  if (result instanceof Promise) {
-    return result.then(
-      (value) => {
-        done();
-        return value;
-      },
-      (error: unknown) => {
-        fail(error);
-        throw error;
-      },
-    );
-  }
+  if (isThenable(result)) return watchPromise(result, done, fail);
   if (isStream(result)) {
-    // `errorMonitor` sees the error without being the handler that a stream must have.
-    result.once(errorMonitor, fail);
-    result.once("close", done);
+    watchStream(result, done, fail);
     return result;
   }
-  if (isIterator(result)) return new WatchedIterator(result, active, done, fail);
+  if (isIterator(result)) {
+    const Watched = Symbol.asyncIterator in result ? WatchedAsync : WatchedSync;
+    return new Watched(result, active, done, fail);
+  }
   done();
   return result;
+}
+
+// Not `instanceof Promise`: a sandbox, a test runner's for one, has a class of its own, and so have libraries.
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    isPromise(value) ||
+    (typeof value === "object" &&
+      value !== null &&
+      "then" in value &&
+      typeof value.then === "function")
+  );
+}
+
+function watchPromise(
+  promise: PromiseLike<unknown>,
+  done: (value: unknown) => void,
+  fail: (error: unknown) => void,
+): PromiseLike<unknown> {
+  // What is no real promise may run anew with each `then`: it is asked once.
+  return (isPromise(promise) ? promise : Promise.resolve(promise)).then(
+    (value) => {
+      done(value);
+      return value;
+    },
+    (error: unknown) => {
+      fail(error);
+      throw error;
+    },
+  );
 }
 
 interface StreamLike {
   once(event: string | symbol, listener: (error: unknown) => void): unknown;
   readonly pipe: unknown;
+  readonly readable?: unknown;
+  readonly writable?: unknown;
+  readonly closed?: unknown;
+  readonly errored?: unknown;
 }
 
 function isStream(value: object): value is StreamLike {
-  return "pipe" in value && typeof value.pipe === "function" && "once" in value;
+  return (
+    "pipe" in value &&
+    typeof value.pipe === "function" &&
+    "once" in value &&
+    typeof value.once === "function"
+  );
+}
+
+function watchStream(stream: StreamLike, done: () => void, fail: (error: unknown) => void): void {
+  if (stream.closed === true) {
+    if (stream.errored) fail(stream.errored);
+    else done();
+    return;
+  }
+  // `errorMonitor` sees the error without being the handler that a stream must have.
+  stream.once(errorMonitor, fail);
+  stream.once("close", done);
+  // Streams of older libraries, and those told to, do not close: they are over when both of their sides are.
+  let sides = Number(stream.readable === true) + Number(stream.writable === true);
+  const sideDone = (): void => {
+    sides--;
+    if (sides === 0) done();
+  };
+  if (stream.readable === true) stream.once("end", sideDone);
+  if (stream.writable === true) stream.once("finish", sideDone);
 }
 
 interface IteratorLike {
@@ -71,13 +119,11 @@ function isIterator(value: object): value is IteratorLike {
   );
 }
 
-class WatchedIterator {
+abstract class Watched {
   readonly #inner: IteratorLike;
   readonly #active: Context;
   readonly #done: () => void;
   readonly #fail: (error: unknown) => void;
-  readonly [Symbol.iterator]?: () => this;
-  readonly [Symbol.asyncIterator]?: () => this;
 
   constructor(
     inner: IteratorLike,
@@ -89,30 +135,31 @@ class WatchedIterator {
     this.#active = active;
     this.#done = done;
     this.#fail = fail;
-    // As async or as plain as the iterator was.
-    if (Symbol.asyncIterator in inner) this[Symbol.asyncIterator] = () => this;
-    else this[Symbol.iterator] = () => this;
   }
 
   next(value?: unknown): unknown {
     return this.#step(() => this.#inner.next(value));
   }
 
+  // Whoever lets an iterator go calls `return`, and only where there is one: ours hears of it in any case.
   return(value?: unknown): unknown {
-    if (this.#inner.return === undefined) {
-      this.#done();
-      return { done: true, value };
-    }
-    return this.#step(() => this.#inner.return?.(value));
+    return this.#step(() =>
+      this.#inner.return === undefined
+        ? this.settled({ done: true, value })
+        : this.#inner.return(value),
+    );
   }
 
   throw(error?: unknown): unknown {
-    if (this.#inner.throw === undefined) {
-      this.#fail(error);
-      throw error;
-    }
-    return this.#step(() => this.#inner.throw?.(error));
+    return this.#step(() => {
+      if (this.#inner.throw === undefined) return this.failed(error);
+      return this.#inner.throw(error);
+    });
   }
+
+  /** A result, and a failure, as this kind of iterator gives them. */
+  abstract settled(result: unknown): unknown;
+  abstract failed(error: unknown): unknown;
 
   #step(move: () => unknown): unknown {
     let result: unknown;
@@ -122,25 +169,42 @@ class WatchedIterator {
       this.#fail(error);
       throw error;
     }
-    if (!(result instanceof Promise)) {
-      this.#settle(result);
-      return result;
-    }
-    return result.then(
-      (settled: unknown) => {
-        this.#settle(settled);
-        return settled;
-      },
-      (error: unknown) => {
-        this.#fail(error);
-        throw error;
-      },
-    );
+    if (isThenable(result)) return watchPromise(result, this.#look, this.#fail);
+    this.#look(result);
+    return result;
   }
 
-  #settle(result: unknown): void {
+  readonly #look = (result: unknown): void => {
     if (typeof result === "object" && result !== null && "done" in result && result.done === true) {
       this.#done();
     }
+  };
+}
+
+class WatchedSync extends Watched {
+  settled(result: unknown): unknown {
+    return result;
+  }
+
+  failed(error: unknown): unknown {
+    throw error;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+}
+
+class WatchedAsync extends Watched {
+  settled(result: unknown): unknown {
+    return Promise.resolve(result);
+  }
+
+  failed(error: unknown): unknown {
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 }

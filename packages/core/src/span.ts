@@ -2,13 +2,17 @@ import {
   type Attributes,
   type Context,
   context,
+  INVALID_SPAN_CONTEXT,
   type Link,
   type Span,
+  type SpanContext,
   type SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   type Tracer,
   trace,
 } from "@opentelemetry/api";
+import { isError } from "./error.js";
 import type { Reporter } from "./report.js";
 import { watchResult } from "./result.js";
 
@@ -40,19 +44,14 @@ export class OpenSpan {
     const { name, kind, attributes, links, parent } = plan;
     let span: Span | undefined;
     try {
-      span = tracer().startSpan(
-        name,
-        {
-          kind,
-          ...(attributes !== undefined && { attributes }),
-          ...(links !== undefined && links.length > 0 && { links }),
-        },
-        parent,
-      );
+      const options: SpanOptions = { kind };
+      if (attributes !== undefined) options.attributes = attributes;
+      if (links !== undefined && links.length > 0) options.links = links;
+      span = tracer().startSpan(name, options, parent);
     } catch (error) {
       reporter.fault("start span", error);
     }
-    this.span = span ?? trace.wrapSpanContext(trace.getSpanContext(parent) ?? NO_SPAN);
+    this.span = span ?? trace.wrapSpanContext(spanContextOf(parent) ?? INVALID_SPAN_CONTEXT);
     this.context = span === undefined ? parent : trace.setSpan(parent, span);
   }
 
@@ -73,13 +72,24 @@ export class OpenSpan {
    * @param error - whatever was thrown
    * @param type - the `error.type`; default the error's name, or `_OTHER` for what is no Error
    */
-  fail(error: unknown, type: string = errorType(error)): void {
+  fail(error: unknown, type?: string): void {
     if (this.#ended) return;
     this.#guard("record failure", () => {
-      this.span.setAttribute("error.type", type);
-      if (error instanceof Error) this.span.recordException(error);
+      this.span.setAttribute("error.type", type ?? errorType(error));
+      if (isError(error)) this.span.recordException(error);
       this.span.setStatus({ code: SpanStatusCode.ERROR, message: errorMessage(error) });
     });
+  }
+
+  /** Ends the span for something thrown: as failed, unless `isFailure` says that it is no failure. */
+  endWith(thrown: unknown, isFailure: (thrown: unknown) => boolean): void {
+    if (this.#ended) return;
+    let failed = true;
+    this.#guard("isFailure", () => {
+      failed = isFailure(thrown);
+    });
+    if (failed) this.fail(thrown);
+    this.end();
   }
 
   /** Ends the span; the second time nothing happens. */
@@ -103,17 +113,14 @@ export class OpenSpan {
  * promise settles, when its iterator is finished or let go, when its stream closes. What the function throws
  * is noted on the span and thrown on, the same object.
  *
- * @param isError - whether something thrown is a failure; default all is. Flow control of a library is none.
+ * @param isFailure - whether something thrown is a failure; default all is. Flow control of a library is none.
  */
 export function withSpan<T>(
   open: OpenSpan,
   fn: (span: Span) => T,
-  isError: (thrown: unknown) => boolean = always,
+  isFailure: (thrown: unknown) => boolean = always,
 ): T {
-  const fail = (thrown: unknown): void => {
-    if (isError(thrown)) open.fail(thrown);
-    open.end();
-  };
+  const fail = (thrown: unknown): void => open.endWith(thrown, isFailure);
   let result: T;
   try {
     result = open.run(() => fn(open.span));
@@ -126,15 +133,27 @@ export function withSpan<T>(
 
 /** The low-cardinality name of an error, by the conventions for `error.type`. */
 export function errorType(error: unknown): string {
-  if (!(error instanceof Error)) return "_OTHER";
-  return typeof error.name === "string" && error.name !== "" ? error.name : "Error";
+  try {
+    if (!isError(error)) return "_OTHER";
+    return typeof error.name === "string" && error.name !== "" ? error.name : "Error";
+  } catch {
+    return "_OTHER";
+  }
 }
 
 // Messages may quote what a stranger sent.
 function errorMessage(error: unknown): string {
-  const text: unknown = error instanceof Error ? error.message : error;
+  const text: unknown = isError(error) ? error.message : error;
   return typeof text === "string" ? text.slice(0, 500) : typeof text;
 }
 
 const always = (): boolean => true;
-const NO_SPAN = { traceId: "0".repeat(32), spanId: "0".repeat(16), traceFlags: 0 };
+
+// The active span may be somebody else's that throws.
+function spanContextOf(parent: Context): SpanContext | undefined {
+  try {
+    return trace.getSpanContext(parent);
+  } catch {
+    return undefined;
+  }
+}

@@ -12,7 +12,7 @@ import { Reporter } from "../report.js";
 import { isTracingSuppressed } from "../suppress.js";
 import { wrongOption } from "../wrong-option.js";
 import { parseBaggage, serializeBaggage } from "./baggage.js";
-import { joinTexts, textsOf } from "./text.js";
+import { isRepeated, textOf } from "./text.js";
 import { formatTraceparent, parseTraceparent, RANDOM } from "./traceparent.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
@@ -59,11 +59,16 @@ class W3CPropagator implements TextMapPropagator<unknown> {
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter<unknown>): void {
     if (isTracingSuppressed(context)) return;
+    // Each in its own guard: a span or a baggage of somebody else that throws must not cost the other.
     try {
       const span = trace.getSpanContext(context);
       if (span !== undefined) this.#injectSpan(span, context, carrier, setter);
+    } catch (error) {
+      this.#reporter.fault("inject", error);
+    }
+    try {
       const baggage = propagation.getBaggage(context);
-      const text = baggage === undefined ? "" : serializeBaggage(baggage);
+      const text = baggage === undefined ? "" : serializeBaggage(baggage, this.#noToken);
       if (text !== "") setter.set(carrier, "baggage", text);
     } catch (error) {
       this.#reporter.fault("inject", error);
@@ -76,8 +81,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     carrier: unknown,
     setter: TextMapSetter<unknown>,
   ): void {
-    const kept = randomFlagOf(context);
-    const random = kept?.traceId === span.traceId ? kept.bit : span.traceFlags;
+    const random = keptRandomBit(context, span.traceId) ?? span.traceFlags;
     const traceparent = formatTraceparent(span, random & this.#randomMask);
     if (traceparent === undefined) return;
     setter.set(carrier, "traceparent", traceparent);
@@ -85,15 +89,40 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     if (state !== "") setter.set(carrier, "tracestate", state);
   }
 
+  readonly #noToken = (name: unknown): void => {
+    this.#reporter.fault("baggage", `not sent, its name is no RFC 7230 token: ${String(name)}`);
+  };
+
   extract(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
+    const withSpan = this.#extractSpan(context, carrier, getter);
+    const text = this.#read(carrier, getter, "baggage");
+    const baggage = text === undefined ? undefined : parseBaggage(text);
+    return baggage === undefined ? withSpan : propagation.setBaggage(withSpan, baggage);
+  }
+
+  #extractSpan(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
+    const text = this.#read(carrier, getter, "traceparent");
+    if (text === undefined) return context;
+    const parent = parseTraceparent(text);
+    if (typeof parent === "string") return context;
+    const { traceId, spanId, flags } = parent;
+
+    const span: SpanContext = { traceId, spanId, traceFlags: flags, isRemote: true };
+    const stateText = this.#read(carrier, getter, "tracestate");
+    const state = stateText === undefined ? undefined : StrictTraceState.parse(stateText);
+    if (state instanceof StrictTraceState) span.traceState = state;
+    return trace.setSpanContext(keepRandomBit(context, traceId, flags & RANDOM), span);
+  }
+
+  // A getter, and a value it gives, are somebody else's: the one place of an extraction where something may throw.
+  #read(carrier: unknown, getter: TextMapGetter<unknown>, field: string): string | undefined {
     try {
-      const withSpan = extractSpan(context, carrier, getter);
-      const text = joinTexts(textsOf(getter.get(carrier, "baggage")));
-      const baggage = text === undefined ? undefined : parseBaggage(text);
-      return baggage === undefined ? withSpan : propagation.setBaggage(withSpan, baggage);
+      const value: unknown = getter.get(carrier, field);
+      // It is no list: two of them cannot match the grammar, even identical ones. Then a new trace begins.
+      return field === "traceparent" && isRepeated(value) ? undefined : textOf(value);
     } catch (error) {
       this.#reporter.fault("extract", error);
-      return context;
+      return undefined;
     }
   }
 
@@ -102,29 +131,16 @@ class W3CPropagator implements TextMapPropagator<unknown> {
   }
 }
 
-function extractSpan(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
-  // It is no list field: two of them cannot match the grammar, even identical ones. Then a new trace begins.
-  const [text, second] = textsOf(getter.get(carrier, "traceparent"));
-  if (text === undefined || second !== undefined) return context;
-  const parent = parseTraceparent(text);
-  if (typeof parent === "string") return context;
-
-  const stateText = joinTexts(textsOf(getter.get(carrier, "tracestate")));
-  const state = stateText === undefined ? undefined : StrictTraceState.parse(stateText);
-  const span: SpanContext = {
-    traceId: parent.traceId,
-    spanId: parent.spanId,
-    traceFlags: parent.flags,
-    isRemote: true,
-    ...(state instanceof StrictTraceState && { traceState: state }),
-  };
-  const random: RandomFlag = { traceId: parent.traceId, bit: parent.flags & RANDOM };
-  return trace.setSpanContext(context.setValue(RANDOM_FLAG, random), span);
+// A bit that is not set needs no keeping, the SDK's flags have none; unless another is kept for the same trace.
+function keepRandomBit(context: Context, traceId: string, bit: number): Context {
+  if ((keptRandomBit(context, traceId) ?? 0) === bit) return context;
+  const kept: RandomFlag = { traceId, bit };
+  return context.setValue(RANDOM_FLAG, kept);
 }
 
-function randomFlagOf(context: Context): RandomFlag | undefined {
+function keptRandomBit(context: Context, traceId: string): number | undefined {
   const kept: unknown = context.getValue(RANDOM_FLAG);
-  return isRandomFlag(kept) ? kept : undefined;
+  return isRandomFlag(kept) && kept.traceId === traceId ? kept.bit : undefined;
 }
 
 function isRandomFlag(value: unknown): value is RandomFlag {

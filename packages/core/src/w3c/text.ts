@@ -1,27 +1,31 @@
-const NONE: readonly string[] = [];
+import { isUint8Array } from "node:util/types";
+
+// What no field may fill: a megabyte of bytes is not decoded to be refused afterwards. Cut here, the text is
+// still longer than any limit that the fields themselves have.
+const MAX_BYTES = 65_536;
 
 /**
- * The texts in a header value that a stranger wrote: a string, bytes (read as UTF-8, so that a byte that is
- * no ASCII breaks the strict grammars later), or a list of these. Anything else is passed over.
+ * The text of a header value that a stranger wrote: a string, bytes, or a list of these, which is one list
+ * (RFC 9110 section 5.3). Bytes are read as UTF-8, so that one that is no ASCII breaks the strict grammars
+ * later. `undefined` for anything else; what is no text within a list counts as an empty one.
  */
-export function textsOf(value: unknown): readonly string[] {
-  if (typeof value === "string") return [value];
-  if (value === undefined || value === null) return NONE;
-  if (value instanceof Uint8Array) return [bytesToText(value)];
-  if (!Array.isArray(value)) return NONE;
+export function textOf(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (isUint8Array(value)) return bytesToText(value);
+  if (!Array.isArray(value) || value.length === 0) return undefined;
   const texts: string[] = [];
   for (const item of value) {
-    if (typeof item === "string") texts.push(item);
-    else if (item instanceof Uint8Array) texts.push(bytesToText(item));
+    texts.push(typeof item === "string" ? item : isUint8Array(item) ? bytesToText(item) : "");
   }
-  return texts;
+  return texts.join(",");
 }
 
-/** A list field sent in several parts is one list: RFC 9110 section 5.3. */
-export function joinTexts(texts: readonly string[]): string | undefined {
-  return texts.length < 2 ? texts[0] : texts.join(",");
+/** Whether a field was sent more than once: what only a list may be. */
+export function isRepeated(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 1;
 }
 
 function bytesToText(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  const length = Math.min(bytes.byteLength, MAX_BYTES);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("utf8");
 }

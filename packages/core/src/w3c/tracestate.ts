@@ -1,14 +1,17 @@
 import type { TraceState } from "@opentelemetry/api";
-import { isBlank } from "./traceparent.js";
+import { characterSet, isBlank, isMadeOf, trimBlanks } from "./scan.js";
 
 // W3C Trace Context Level 2, "tracestate Limits": at least 512 characters are to be passed on.
 const MAX_LENGTH = 512;
 const MAX_MEMBERS = 32;
 // Section "tracestate Limits": entries longer than this are the first to go.
 const LONG_MEMBER = 128;
+// Of a key, and of a value.
+const MAX_PART = 256;
 
-const KEY = /^[a-z0-9][a-z0-9_\-*/@]{0,255}$/;
-const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+const KEY_START = characterSet(/[a-z0-9]/);
+const KEY = characterSet(/[a-z0-9_\-*/@]/);
+const VALUE = characterSet(/[\x20-\x2b\x2d-\x3c\x3e-\x7e]/);
 
 /** One member as it stands on the wire, `key=value`, with its key at hand. */
 interface Member {
@@ -24,8 +27,9 @@ export class StrictTraceState implements TraceState {
   readonly #members: readonly Member[];
   #text: string | undefined;
 
-  private constructor(members: readonly Member[]) {
+  private constructor(members: readonly Member[], text?: string) {
     this.#members = members;
+    this.#text = text;
   }
 
   /**
@@ -43,12 +47,16 @@ export class StrictTraceState implements TraceState {
       if (member === "") continue; // empty members are legal
       if (++count > MAX_MEMBERS) return "invalid";
       const equals = member.indexOf("=");
+      if (!isKey(member, equals) || !isValue(member, equals + 1)) return "invalid";
       const key = member.slice(0, equals);
-      if (equals < 1 || !KEY.test(key) || !VALUE.test(member.slice(equals + 1))) return "invalid";
       // The left-most is the most recent; a repetition behind it is old.
       if (!members.some((earlier) => earlier.key === key)) members.push({ key, text: member });
     }
-    return members.length === 0 ? undefined : new StrictTraceState(members);
+    if (members.length === 0) return undefined;
+    // What nothing was taken from is sent on as it came.
+    const length = members.reduce((sum, member) => sum + member.text.length + 1, -1);
+    const whole = length === text.length && length <= MAX_LENGTH;
+    return new StrictTraceState(members, whole ? text : undefined);
   }
 
   get(key: string): string | undefined {
@@ -56,12 +64,13 @@ export class StrictTraceState implements TraceState {
   }
 
   set(key: string, value: string): StrictTraceState {
-    if (!KEY.test(key) || !VALUE.test(value)) return this;
-    const others = this.#members.filter((member) => member.key !== key);
+    if (typeof key !== "string" || typeof value !== "string") return this;
+    if (!isKey(key, key.length) || !isValue(value, 0)) return this;
+    const first = { key, text: `${key}=${value}` };
+    if (first.text.length > MAX_LENGTH) return this; // by one character: it could never be sent
+    const others = this.#members.filter((member) => member.key !== key).slice(0, MAX_MEMBERS - 1);
     // The new member is never the one that is lost: samplers write theirs this way.
-    return new StrictTraceState(
-      [{ key, text: `${key}=${value}` }, ...others].slice(0, MAX_MEMBERS),
-    );
+    return new StrictTraceState([first, ...fit(others, MAX_LENGTH - first.text.length - 1)]);
   }
 
   unset(key: string): StrictTraceState {
@@ -71,27 +80,45 @@ export class StrictTraceState implements TraceState {
 
   /** One field, members parted by a comma without blanks, at most 512 characters; empty when there are none. */
   serialize(): string {
-    this.#text ??= fit(
-      this.#members.map((member) => member.text),
-      MAX_LENGTH,
-    ).join(",");
+    this.#text ??= fit(this.#members, MAX_LENGTH)
+      .map((member) => member.text)
+      .join(",");
     return this.#text;
   }
+}
+
+/** Whether what stands before `end` is a key: Level 2, a letter or digit first, `@` anywhere behind it. */
+function isKey(text: string, end: number): boolean {
+  return (
+    end >= 1 && end <= MAX_PART && isMadeOf(KEY_START, text, 0, 1) && isMadeOf(KEY, text, 1, end)
+  );
+}
+
+/** Whether all from `start` on is a value: printable, no `,` and no `=`, no blank at its end. */
+function isValue(text: string, start: number): boolean {
+  const length = text.length - start;
+  return (
+    length >= 1 &&
+    length <= MAX_PART &&
+    isMadeOf(VALUE, text, start) &&
+    !isBlank(text.charCodeAt(text.length - 1))
+  );
 }
 
 /**
  * Drops whole members until the rest, joined, is at most `max` characters: first those over 128, then
  * any, from the right. W3C Trace Context Level 2, "tracestate Limits"; no other strategy is allowed.
  */
-function fit(members: readonly string[], max: number): string[] {
+function fit(members: readonly Member[], max: number): readonly Member[] {
+  let length = members.reduce((sum, member) => sum + member.text.length + 1, -1);
+  if (length <= max) return members;
   const kept = [...members];
-  let length = kept.reduce((sum, member) => sum + member.length + 1, -1);
   const drop = (i: number): void => {
-    length -= (kept[i]?.length ?? 0) + 1;
+    length -= (kept[i]?.text.length ?? 0) + 1;
     kept.splice(i, 1);
   };
   for (let i = kept.length - 1; i >= 0 && length > max; i--) {
-    if ((kept[i]?.length ?? 0) > LONG_MEMBER) drop(i);
+    if ((kept[i]?.text.length ?? 0) > LONG_MEMBER) drop(i);
   }
   while (length > max && kept.length > 0) drop(kept.length - 1);
   return kept;
@@ -102,15 +129,7 @@ export function serializeTraceState(state: TraceState): string {
   if (state instanceof StrictTraceState) return state.serialize();
   const text: unknown = state.serialize();
   if (typeof text !== "string") return "";
-  const parsed = StrictTraceState.parse(text);
+  // The older SDK's `set` makes 33 members out of 32; the last is the oldest.
+  const parsed = StrictTraceState.parse(text.split(",", MAX_MEMBERS).join(","));
   return parsed instanceof StrictTraceState ? parsed.serialize() : "";
-}
-
-/** The part of `text` between two places, without the blanks and tabs around it. */
-export function trimBlanks(text: string, start: number, end: number): string {
-  let from = start;
-  let to = end;
-  while (from < to && isBlank(text.charCodeAt(from))) from++;
-  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
-  return text.slice(from, to);
 }

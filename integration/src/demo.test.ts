@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "./engines/places.js";
+import { describeWithEngines, engines } from "./suite/engines.js";
+
+const program = join(repositoryRoot, "integration/dist/demo/main.js");
+
+function demo(args: readonly string[]) {
+  return execa(process.execPath, [program, ...args], { reject: false, env: { NO_COLOR: "1" } });
+}
+
+function onEngines() {
+  const { kafkaBrokers, redisUrl } = engines();
+  return { KAFKA_BROKERS: kafkaBrokers.join(","), REDIS_URL: redisUrl };
+}
+
+test("--help tells every option and the three kinds of engines", async () => {
+  const { stdout, exitCode } = await demo(["--help"]);
+
+  expect(exitCode).toBe(0);
+  for (const word of [
+    "--requests",
+    "--concurrency",
+    "--stream",
+    "--parallel",
+    "--engines",
+    "--keep",
+    "--json",
+  ]) {
+    expect(stdout).toContain(word);
+  }
+  expect(stdout).toMatch(/external.*docker.*local/s);
+});
+
+test.each([
+  [["--requests", "none"], "whole number"],
+  [["--engines", "cloud"], "docker, local, external"],
+  [["--wrong"], "unknown option"],
+])("a wrong option is named: %j", async (args, complaint) => {
+  const { stderr, exitCode } = await demo(args);
+
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(complaint);
+});
+
+describeWithEngines("the demo", () => {
+  test("prints the waterfall, a line for each hop, the summary and one JSON line, and ends with 0", async () => {
+    const { stdout, stderr, exitCode } = await execa(
+      process.execPath,
+      [program, "--requests", "3", "--json", "--engines", "external"],
+      { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
+    );
+
+    expect(exitCode, `${stderr}\n${stdout}`).toBe(0);
+    const lines = stdout.split("\n");
+    expect(stdout).toContain("UNBROKEN  3 traces, 3 roots, 0 orphans, 6 services, 7 hops");
+    expect(lines.filter((line) => line.startsWith("ok "))).toHaveLength(7);
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({
+      requests: 3,
+      answered: 3,
+      complete: 3,
+      traces: 3,
+      roots: 3,
+      orphans: 0,
+      hops: expect.arrayContaining([
+        {
+          from: "jeeves-agents",
+          to: "jeeves-planner-worker",
+          via: "bullmq jeeves-planner",
+          ok: true,
+          verdict: "OK",
+        },
+      ]),
+      spanToReceivedMs: { p50: expect.any(Number), p99: expect.any(Number) },
+      rssMb: expect.any(Number),
+    });
+  });
+
+  test("ends with 1 and names the hop when a service has no propagator", async () => {
+    const { stdout, stderr, exitCode } = await execa(
+      process.execPath,
+      [program, "--engines", "external", "--break", "jeeves-agents"],
+      { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
+    );
+
+    expect(exitCode, `${stderr}\n${stdout}`).toBe(1);
+    expect(stdout).toMatch(/BROKEN jeeves-agents -> jeeves-planner-worker/);
+    expect(stdout).toContain("NOT_INJECTED");
+  });
+});

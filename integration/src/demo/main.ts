@@ -1,0 +1,96 @@
+import { once } from "node:events";
+import { startReceiver } from "@traceferry/testkit";
+import { startEngines } from "../engines/index.js";
+import { messageOf } from "../system/spans.js";
+import { SERVICES, startTopology } from "../topology/index.js";
+import { type DemoOptions, readOptions } from "./options.js";
+import { printVerdict } from "./print.js";
+import { sendRequests } from "./requests.js";
+import { isUnbroken, judge } from "./verdict.js";
+
+const INTERRUPTED = 130;
+
+// What is going on is told on stderr, so that stdout holds the result only.
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
+  const began = Date.now();
+  await using engines = await startEngines({
+    kind: options.engines ?? "auto",
+    say,
+    signal,
+  });
+  await using receiver = await startReceiver();
+  await using topology = await startTopology({
+    engines,
+    otlpUrl: receiver.httpUrl,
+    say,
+    signal,
+    ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
+  });
+
+  const answers = await Promise.race([
+    sendRequests(topology.gatewayUrl, options, say, signal),
+    topology.failure,
+  ]);
+  const wallMs = Date.now() - began;
+  const spans = await receiver
+    .waitForQuiet({ services: [...SERVICES], quietMs: 500, timeoutMs: 20_000 })
+    .catch(() => receiver.spans);
+
+  const verdict = judge(answers, spans, options.stream);
+  const failed = answers.find(({ reply }) => reply === undefined);
+  if (failed !== undefined) {
+    say(`a request was answered with ${failed.status}: ${JSON.stringify(failed.error)}`);
+  }
+  process.stdout.write(`${printVerdict(verdict, spans, answers[0]?.traceId ?? "")}\n`);
+  if (options.json) {
+    const rssMb = await topology.rssMb();
+    const { hops, ...rest } = verdict;
+    const line = {
+      ...rest,
+      hops: hops.map(({ why: _, ...hop }) => hop),
+      rssMb,
+      wallMs,
+      engines: engines.kind,
+    };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+  if (options.keep) {
+    say(tryByHand(topology.gatewayUrl, receiver.httpUrl));
+    await Promise.race([once(signal, "abort"), topology.failure]);
+  }
+  return isUnbroken(verdict) ? 0 : 1;
+}
+
+function tryByHand(gatewayUrl: string, otlpUrl: string): string {
+  const body = JSON.stringify({ message: "Hello", session_id: "me" });
+  return [
+    "",
+    `gateway        ${gatewayUrl}`,
+    `OTLP receiver  ${otlpUrl}`,
+    "",
+    `curl -i ${gatewayUrl}/api/v1/chat -H 'content-type: application/json' -d '${body}'`,
+    `curl -N ${gatewayUrl}/api/v1/chat/stream -H 'content-type: application/json' -d '${body}'`,
+    "",
+    "Ctrl-C stops everything.",
+  ].join("\n");
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  const interrupted = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => interrupted.abort(new Error("interrupted")));
+  }
+  try {
+    return await run(options, interrupted.signal);
+  } catch (error) {
+    if (interrupted.signal.aborted) return INTERRUPTED;
+    say(`demo: ${messageOf(error)}`);
+    return 1;
+  }
+}
+
+// Exit rather than wait: a library's idle timer must not keep a finished demo open.
+process.exit(await main());

@@ -1,0 +1,71 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { EngineKind } from "../engines/index.js";
+import { SERVICES } from "../topology/roles.js";
+
+/** What the user asked of the demo. */
+export interface DemoOptions {
+  readonly requests: number;
+  readonly concurrency: number;
+  readonly stream: boolean;
+  readonly parallel: boolean;
+  readonly engines?: EngineKind;
+  /** The service that runs without a propagator, to see how broken hops are told. */
+  readonly break?: string;
+  readonly keep: boolean;
+  readonly json: boolean;
+}
+
+const HELP = `
+Engines: Kafka and Redis come from addresses in KAFKA_BROKERS and REDIS_URL (external), from containers
+(docker), or from processes of this machine (local: needs Java 17 or newer and Maven). Without --engines the
+first that can work is taken.
+
+Exit code: 0 when every request was answered and every trace is unbroken, else 1.
+
+Examples:
+  npm run demo
+  npm run demo -- --requests 200 --concurrency 20
+  npm run demo -- --stream --parallel --engines local
+  npm run demo -- --break jeeves-agents
+  npm run demo -- --keep`;
+
+/** Reads the command line. Prints help or a complaint and ends the process where that is what is asked for. */
+export function readOptions(argv: readonly string[]): DemoOptions {
+  const command = new Command()
+    .name("npm run demo --")
+    .description(
+      "Sends chat requests through gateway, orchestrator, agents and LLM gateway, over HTTP, gRPC, Kafka and\n" +
+        "BullMQ, and shows that each is one unbroken trace.",
+    )
+    .option("--requests <n>", "how many requests to send", count, 1)
+    .option("--concurrency <n>", "how many of them at a time", count, 1)
+    .option("--stream", "ask for the answer as server-sent events", false)
+    .option("--parallel", "run planner and executor side by side", false)
+    .addOption(
+      new Option("--engines <kind>", "where Kafka and Redis come from").choices([
+        "docker",
+        "local",
+        "external",
+      ]),
+    )
+    .addOption(
+      new Option(
+        "--break <service>",
+        "run one service without a propagator, to see how a broken hop is told",
+      ).choices(SERVICES),
+    )
+    .option("--keep", "leave all running and print the addresses to try by hand", false)
+    .option("--json", "print one JSON object as the last line of stdout", false)
+    .helpOption("--help", "show this")
+    .addHelpText("after", HELP)
+    .allowExcessArguments(false);
+  return command.parse(argv, { from: "user" }).opts<DemoOptions>();
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1_000_000) {
+    throw new InvalidArgumentError("It must be a whole number from 1 to 1000000.");
+  }
+  return value;
+}

@@ -1,0 +1,64 @@
+import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/testkit";
+import pc from "picocolors";
+import { GATEWAY } from "../topology/roles.js";
+import { type HopVerdict, isUnbroken, type Verdict } from "./verdict.js";
+
+const DEFAULT_WIDTH = 110;
+
+/** The first trace as a waterfall, one line for each hop, and the summary. */
+export function printVerdict(
+  verdict: Verdict,
+  spans: readonly TestSpan[],
+  traceId: string,
+): string {
+  return [
+    waterfall(verdict, spans, traceId),
+    "",
+    ...verdict.hops.map(hopLine),
+    "",
+    summary(verdict),
+  ].join("\n");
+}
+
+// A whole run shows one trace of it; a broken one shows all that belongs to the first broken request.
+function waterfall(verdict: Verdict, spans: readonly TestSpan[], traceId: string): string {
+  const options = {
+    width: process.stdout.columns ?? DEFAULT_WIDTH,
+    color: pc.isColorSupported,
+  };
+  const traces = assembleTraces(spans);
+  if (isUnbroken(verdict) || verdict.requests > 1) {
+    const shown = traces.find((trace) => trace.traceId === traceId) ?? traces[0];
+    return shown === undefined ? "no span arrived" : renderWaterfall(shown, options);
+  }
+  const diagnosis = diagnose(traces, { root: { service: GATEWAY, kind: "SERVER" } });
+  return renderWaterfall(traces, { ...options, diagnosis });
+}
+
+function hopLine({ from, to, via, ok, verdict, why }: HopVerdict): string {
+  const mark = ok ? pc.green("ok    ") : pc.red("BROKEN");
+  const line = `${mark} ${from} -> ${to}  ${pc.dim(via)}`;
+  return ok ? line : `${line}\n       ${pc.red(verdict)}: ${why}`;
+}
+
+function summary(verdict: Verdict): string {
+  const { requests, answered, complete, traces, roots, orphans, services, hops } = verdict;
+  const passed = hops.filter(({ ok }) => ok).length;
+  const word = isUnbroken(verdict) ? pc.bold(pc.green("UNBROKEN")) : pc.bold(pc.red("BROKEN"));
+  const facts = [
+    counted(traces, "trace"),
+    counted(roots, "root"),
+    counted(orphans, "orphan"),
+    counted(services.length, "service"),
+    passed === hops.length ? counted(passed, "hop") : `${passed} of ${hops.length} hops`,
+  ];
+  const many =
+    requests > 1 || answered < requests || complete < requests
+      ? `  (${requests} requests, ${answered} answered, ${complete} complete)`
+      : "";
+  return `${word}  ${facts.join(", ")}${many}`;
+}
+
+function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}

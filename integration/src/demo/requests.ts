@@ -1,0 +1,62 @@
+import pLimit from "p-limit";
+import { type ChatAnswer, chat } from "../system/chat.js";
+import type { DemoOptions } from "./options.js";
+
+const QUESTIONS = [
+  "How do I plan a dinner for eight?",
+  "Which tea goes with lemon cake?",
+  "Draft a note to decline the invitation.",
+  "What is on the calendar for Thursday?",
+];
+
+// Below this many there is nothing to wait for.
+const TELL_FROM = 20;
+const TELL_EVERY_MS = 2000;
+
+/** Sends all requests, so many at a time, and gives their answers in order. A request that fails has no reply. */
+export async function sendRequests(
+  gatewayUrl: string,
+  { requests, concurrency, stream, parallel }: DemoOptions,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<ChatAnswer[]> {
+  const limit = pLimit(concurrency);
+  let answered = 0;
+  const timer = setInterval(() => {
+    if (requests >= TELL_FROM) say(`requests: ${answered} of ${requests} answered`);
+  }, TELL_EVERY_MS);
+  try {
+    return await Promise.all(
+      Array.from({ length: requests }, (_, i) =>
+        limit(async () => {
+          signal.throwIfAborted();
+          const answer = await send(gatewayUrl, i, { stream, parallel }, signal);
+          answered++;
+          return answer;
+        }),
+      ),
+    );
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function send(
+  gatewayUrl: string,
+  i: number,
+  { stream, parallel }: Pick<DemoOptions, "stream" | "parallel">,
+  signal: AbortSignal,
+): Promise<ChatAnswer> {
+  try {
+    return await chat(gatewayUrl, {
+      message: QUESTIONS[i % QUESTIONS.length] ?? "",
+      sessionId: `session-${i % 10}`,
+      mode: parallel ? "parallel" : "sequential",
+      stream,
+      signal,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    return { status: 0, traceId: "", reply: undefined, events: [], error: String(error) };
+  }
+}

@@ -1,0 +1,107 @@
+import { assembleTraces, diagnose, judgeUnbroken, type TestSpan } from "@traceferry/testkit";
+import type { ChatAnswer } from "../system/chat.js";
+import { GATEWAY, type Hop, hopsOf, PATHS, SERVICES } from "../topology/roles.js";
+
+/** One way from service to service, and whether every trace passed it. */
+export interface HopVerdict extends Hop {
+  readonly ok: boolean;
+  /** `OK`, or the code of what went wrong. */
+  readonly verdict: string;
+  /** For people: what went wrong and what to do about it. Empty when nothing did. */
+  readonly why: string;
+}
+
+/** What the demo found out, in the form of its `--json` line. */
+export interface Verdict {
+  readonly requests: number;
+  readonly answered: number;
+  /** Requests whose trace is whole: one root, no orphan, every hop there. */
+  readonly complete: number;
+  readonly traces: number;
+  readonly roots: number;
+  readonly orphans: number;
+  readonly services: readonly string[];
+  readonly hops: readonly HopVerdict[];
+  readonly spanToReceivedMs: { readonly p50: number; readonly p99: number };
+}
+
+/** Judges every request by the spans that arrived. */
+export function judge(
+  answers: readonly ChatAnswer[],
+  spans: readonly TestSpan[],
+  stream: boolean,
+): Verdict {
+  const traces = assembleTraces(spans);
+  const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
+  const whole = (traceId: string): boolean =>
+    judgeUnbroken(byId.get(traceId)?.spans ?? [], {
+      traceId,
+      root: { service: GATEWAY, kind: "SERVER" },
+      paths: PATHS,
+      services: SERVICES,
+    }).pass;
+  const answered = answers.filter(({ reply }) => reply !== undefined);
+  return {
+    requests: answers.length,
+    answered: answered.length,
+    complete: answered.filter(({ traceId }) => whole(traceId)).length,
+    traces: traces.length,
+    roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
+    orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
+    services: [...new Set(traces.flatMap((trace) => trace.services))],
+    hops: judgeHops(spans, hopsOf(stream), answered.length),
+    spanToReceivedMs: delays(spans),
+  };
+}
+
+export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdict): boolean {
+  return (
+    complete === requests && traces === requests && orphans === 0 && hops.every(({ ok }) => ok)
+  );
+}
+
+function judgeHops(
+  spans: readonly TestSpan[],
+  expected: readonly Hop[],
+  answered: number,
+): HopVerdict[] {
+  const seen = diagnose(spans, {
+    root: { service: GATEWAY, kind: "SERVER" },
+    joinBy: ["jeeves.request.id"],
+  }).hops;
+  const key = ({ from, to, via }: Hop): string => `${from} ${to} ${via}`;
+  const verdicts = expected.map((hop): HopVerdict => {
+    const same = seen.filter((other) => key(other) === key(hop));
+    const broken = same.find(({ ok }) => !ok);
+    if (broken?.verdict !== undefined) {
+      const { code, sentence, hint } = broken.verdict;
+      return { ...hop, ok: false, verdict: code, why: `${sentence}; ${hint}` };
+    }
+    const passed = same.reduce((sum, { count }) => sum + count, 0);
+    if (passed >= Math.max(1, answered)) return { ...hop, ok: true, verdict: "OK", why: "" };
+    return {
+      ...hop,
+      ok: false,
+      verdict: "NOT_SEEN",
+      why: `${passed} of ${answered} requests passed here; see where the trace before it ends`,
+    };
+  });
+  const known = new Set(expected.map(key));
+  for (const { from, to, via, ok, verdict } of seen) {
+    if (ok || known.has(key({ from, to, via }))) continue;
+    const why = verdict === undefined ? "" : `${verdict.sentence}; ${verdict.hint}`;
+    verdicts.push({ from, to, via, ok, verdict: verdict?.code ?? "BROKEN", why });
+  }
+  return verdicts;
+}
+
+/** From the end of a span to its arrival, in milliseconds. */
+function delays(spans: readonly TestSpan[]): Verdict["spanToReceivedMs"] {
+  const sorted = spans
+    .map(({ endNs, receivedAtMs }) => receivedAtMs - Number(endNs) / 1e6)
+    .sort((a, b) => a - b);
+  const at = (share: number): number =>
+    Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0) * 10) /
+    10;
+  return { p50: at(0.5), p99: at(0.99) };
+}

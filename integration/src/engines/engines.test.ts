@@ -1,0 +1,296 @@
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { execa } from "execa";
+import getPort from "get-port";
+import { Kafka, logLevel } from "kafkajs";
+import { getContainerRuntimeClient } from "testcontainers";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { pingRedis } from "./answers.js";
+import { lookDocker, ownerLabel } from "./docker.js";
+import { createTopics, type EngineKind, startEngines } from "./index.js";
+import type { KafkaPorts } from "./local/kafka.js";
+import { lookLocal } from "./local.js";
+import { Run } from "./run.js";
+
+const silent = () => {};
+// The kinds that this machine has. What none of them can show is not tested here.
+const kinds: EngineKind[] = [];
+const docker = await lookDocker({}, silent, undefined);
+const local = await lookLocal({});
+if (docker.works) kinds.push("docker");
+if (local.works) kinds.push("local");
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe.each(kinds)("%s engines", (kind) => {
+  test("carry a record and answer a PING, and are gone when they are disposed of", async () => {
+    const before = await everythingOf(process.pid);
+    const engines = await startEngines({ kind, say: silent });
+    const while_ = await everythingOf(process.pid);
+
+    await createTopics(engines.kafkaBrokers, ["greetings"], 2);
+    // Once more: topics that exist are no fault.
+    await createTopics(engines.kafkaBrokers, ["greetings", "farewells"], 2);
+    const received = await sendAndReceive(engines.kafkaBrokers, "greetings", "hello");
+    await pingRedis(engines.redisUrl);
+    expect(received).toBe("hello");
+    expect(engines.kind).toBe(kind);
+    const printed = engines.logs().split("\n");
+    expect(new Set(printed.map((line) => line.split(":")[0]))).toEqual(new Set(["kafka", "redis"]));
+    expect(while_.length).toBeGreaterThan(before.length);
+
+    await engines[Symbol.asyncDispose]();
+    await engines[Symbol.asyncDispose]();
+    expect(await everythingOf(process.pid)).toEqual(before);
+  });
+
+  test("only what is needed is started", async () => {
+    await using engines = await startEngines({ kind, need: { kafka: false }, say: silent });
+
+    await pingRedis(engines.redisUrl);
+    expect(() => engines.kafkaBrokers).toThrow("need.kafka: false");
+    expect(engines.logs()).not.toContain("kafka");
+  });
+
+  test("giving up during the start leaves nothing behind", async () => {
+    const before = await everythingOf(process.pid);
+    const giveUp = new AbortController();
+    const say = (line: string) => {
+      if (line.includes("starting")) setTimeout(() => giveUp.abort(new Error("enough")), 300);
+    };
+
+    await expect(startEngines({ kind, say, signal: giveUp.signal })).rejects.toThrow("enough");
+    expect(await everythingOf(process.pid)).toEqual(before);
+  });
+
+  test("Ctrl-C ends them before it ends the program", async () => {
+    const program = await programWithEngines(kind);
+
+    program.process.kill("SIGINT");
+
+    expect((await program.process).signal).toBe("SIGINT");
+    expect(await program.left()).toEqual([]);
+  });
+
+  test("Ctrl-C during the start ends them too", async () => {
+    const program = await programWithEngines(kind, /starting/);
+
+    program.process.kill("SIGINT");
+
+    expect((await program.process).signal).toBe("SIGINT");
+    expect(await program.left()).toEqual([]);
+  });
+
+  test("a program that is killed takes them along", async () => {
+    const program = await programWithEngines(kind);
+
+    program.process.kill("SIGKILL");
+    await program.process;
+
+    await vi.waitFor(async () => expect(await program.left()).toEqual([]), 20_000);
+  });
+
+  test("engines that run already are used as external ones, and are not stopped", async () => {
+    await using running = await startEngines({ kind, say: silent });
+    vi.stubEnv("TRACEFERRY_ENGINES", "");
+    vi.stubEnv("KAFKA_BROKERS", running.kafkaBrokers.join(","));
+    vi.stubEnv("REDIS_URL", running.redisUrl);
+    const said: string[] = [];
+
+    const engines = await startEngines({ kind: "auto", say: (line) => said.push(line) });
+    await engines[Symbol.asyncDispose]();
+
+    expect(engines.kind).toBe("external");
+    expect(engines.kafkaBrokers).toEqual(running.kafkaBrokers);
+    expect(said).toEqual(["engines: external (KAFKA_BROKERS and REDIS_URL are set)"]);
+    await pingRedis(running.redisUrl);
+  });
+});
+
+describe("external engines", () => {
+  test("that do not answer are named", async () => {
+    const port = await getPort();
+    vi.stubEnv("KAFKA_BROKERS", `127.0.0.1:${port}`);
+    vi.stubEnv("REDIS_URL", `redis://:secret@127.0.0.1:${port}`);
+
+    await expect(startEngines({ kind: "external", say: silent })).rejects.toThrow(
+      `Kafka at 127.0.0.1:${port} (KAFKA_BROKERS) does not answer: `,
+    );
+    const redis = startEngines({ kind: "external", need: { kafka: false }, say: silent });
+    await expect(redis).rejects.toThrow(
+      `Redis at the address in REDIS_URL does not answer: connect ECONNREFUSED`,
+    );
+  });
+});
+
+if (local.works) {
+  describe("local engines that fail half way", () => {
+    test("a Java that does not run the broker: its last words are told, and Redis is ended", async () => {
+      vi.stubEnv("JAVA_HOME", await javaThatOnlyTellsItsVersion());
+      const before = await everythingOf(process.pid);
+
+      await expect(startEngines({ kind: "local", say: silent })).rejects.toThrow("no heap today");
+      expect(await everythingOf(process.pid)).toEqual(before);
+    });
+
+    test("a port in use: the broker's complaint is told, and nothing is left behind", async () => {
+      const before = await everythingOf(process.pid);
+      const [broker, controller] = [await takenPort(), await getPort()];
+      const run = new Run(silent, undefined);
+
+      await expect(startLocal(run, async () => ({ broker, controller }))).rejects.toThrow(
+        /^kafka did not start, it ended with exit code 1\. It complained:\n(.*\n)+.*Address already in use/,
+      );
+      await run.end();
+      expect(await everythingOf(process.pid)).toEqual(before);
+    });
+
+    test("a port that was taken in the last moment is replaced by another", async () => {
+      const said: string[] = [];
+      const run = new Run((line) => said.push(line), undefined);
+      const ports = [await takenPort(), await getPort()];
+
+      const choosePorts = async () => ({ broker: ports.shift() ?? 0, controller: await getPort() });
+      const started = await startLocal(run, choosePorts);
+      await createTopics(started.kafkaBrokers ?? [], ["greetings"], 1);
+      await run.end();
+
+      expect(said).toContain("Kafka: somebody else took its port, once more with another");
+    });
+  });
+}
+
+async function startLocal(run: Run, choosePorts: () => Promise<KafkaPorts>) {
+  const found = await lookLocal({}, choosePorts);
+  if (!found.works) throw new Error(found.missing.join());
+  return found.start(run);
+}
+
+/** A program of its own that starts engines and stays, once it has printed such a line (by default: they run). */
+async function programWithEngines(kind: EngineKind, until = /^ready$/) {
+  const text = `
+    import { startEngines } from "./index.js";
+    await startEngines({ kind: "${kind}", say: console.log });
+    console.log("ready");
+    setInterval(() => {}, 60_000);`;
+  const child = execa(
+    process.execPath,
+    ["--import", fromSources, "--input-type=module", "--eval", text],
+    { cwd: import.meta.dirname, reject: false, all: true, buffer: false },
+  );
+  const { pid } = child;
+  if (pid === undefined) throw new Error("node did not start");
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const said: string[] = [];
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: child.all }).on("line", (line) => {
+      said.push(line);
+      if (until.test(line)) resolve();
+    });
+    const ended = () => reject(new Error(`the program ended, it said:\n${said.join("\n")}`));
+    child.then(ended, reject);
+  });
+  const begun = await everythingOf(pid);
+  if (until.test("ready")) expect(begun).not.toEqual([]);
+
+  // Children of a dead parent are nobody's descendants any more: look for those that were seen.
+  const left = async () => {
+    const alive = (await processes()).map(describeProcess);
+    return [...begun.filter((one) => alive.includes(one)), ...(await containersOf(pid))];
+  };
+  return { process: child, left };
+}
+
+// Node reads TypeScript by itself, except that it looks for the file that an import names.
+const fromSources = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from "node:module";
+  registerHooks({
+    resolve(name, context, next) {
+      const isOurs = name.startsWith(".") && !context.parentURL?.includes("node_modules");
+      return next(isOurs ? name.replace(/\\.js$/, ".ts") : name, context);
+    },
+  });`)}`;
+
+/** What a process has started and not ended: processes, containers, folders for temporary files. */
+async function everythingOf(pid: number): Promise<string[]> {
+  const all = await processes();
+  const below = (parent: number): Listed[] =>
+    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)]);
+  const started = below(pid)
+    .filter((one) => !one.command.startsWith("ps "))
+    .map(describeProcess);
+  const scratch = (await readdir(tmpdir())).filter((name) => name.startsWith("traceferry-engines"));
+  return [...started, ...(await containersOf(pid)), ...(pid === process.pid ? scratch : [])];
+}
+
+interface Listed {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+function describeProcess({ pid, command }: Listed): string {
+  return `${pid} ${command.slice(0, 60)}`;
+}
+
+async function processes(): Promise<Listed[]> {
+  const { stdout } = await execa("ps", ["-A", "-o", "pid=,ppid=,stat=,args="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, state, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (command === undefined || state?.startsWith("Z")) return [];
+    return [{ pid: Number(pid), parent: Number(parent), command }];
+  });
+}
+
+async function containersOf(pid: number): Promise<string[]> {
+  if (!docker.works) return [];
+  const client = await getContainerRuntimeClient();
+  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const found = await client.container.dockerode.listContainers({ all: true, filters });
+  return found.map((container) => `container ${container.Image} ${container.State}`);
+}
+
+async function sendAndReceive(brokers: string[], topic: string, text: string) {
+  const kafka = new Kafka({ clientId: "engines-test", brokers, logLevel: logLevel.NOTHING });
+  const producer = kafka.producer();
+  const consumer = kafka.consumer({ groupId: "engines-test" });
+  try {
+    await producer.connect();
+    await producer.send({ topic, messages: [{ value: text }] });
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    return await new Promise<string | undefined>((resolve, reject) => {
+      consumer
+        .run({ eachMessage: async ({ message }) => resolve(message.value?.toString()) })
+        .catch(reject);
+    });
+  } finally {
+    await Promise.all([producer.disconnect(), consumer.disconnect()]);
+  }
+}
+
+async function takenPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+async function javaThatOnlyTellsItsVersion(): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), "bad-java-"));
+  onTestFinished(() => rm(home, { recursive: true }));
+  await mkdir(join(home, "bin"));
+  const file = join(home, "bin", "java");
+  const version = 'openjdk version "17.0.99"';
+  const script = `[ "$1" = -version ] && echo '${version}' >&2 && exit\necho no heap today >&2; exit 3`;
+  await writeFile(file, `#!/bin/sh\n${script}\n`);
+  await chmod(file, 0o755);
+  return home;
+}

@@ -1,0 +1,53 @@
+import { askKafka, pingRedis } from "./answers.js";
+import type { Finding } from "./choose.js";
+import type { Need } from "./engines.js";
+import type { Start } from "./run.js";
+
+/** Engines that run already, at the addresses in KAFKA_BROKERS ("host:port,host:port") and REDIS_URL. They are never stopped. */
+export async function lookExternal(
+  need: Need,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Finding<Start>> {
+  const brokers = (environment.KAFKA_BROKERS ?? "")
+    .split(",")
+    .map((broker) => broker.trim())
+    .filter((broker) => broker !== "");
+  const redis = environment.REDIS_URL ?? "";
+
+  const missing: string[] = [];
+  if (need.kafka !== false && brokers.length === 0) missing.push("KAFKA_BROKERS is not set");
+  if (need.redis !== false && redis === "") missing.push("REDIS_URL is not set");
+  if (missing.length > 0) return { works: false, missing };
+
+  const wanted = [
+    ...(need.kafka === false ? [] : ["KAFKA_BROKERS"]),
+    ...(need.redis === false ? [] : ["REDIS_URL"]),
+  ];
+  return {
+    works: true,
+    because: `${wanted.join(" and ")} ${wanted.length === 1 ? "is" : "are"} set`,
+    start: async (run) => {
+      const started: { kafkaBrokers?: string[]; redisUrl?: string } = {};
+      if (need.kafka !== false) {
+        await named(`Kafka at ${brokers.join(",")} (KAFKA_BROKERS)`, askKafka(brokers));
+        started.kafkaBrokers = brokers;
+      }
+      run.signal.throwIfAborted();
+      if (need.redis !== false) {
+        // The address may hold a password; the variable's name is enough to find it.
+        await named("Redis at the address in REDIS_URL", pingRedis(redis));
+        started.redisUrl = redis;
+      }
+      return started;
+    },
+  };
+}
+
+async function named(engine: string, answer: Promise<void>): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${engine} does not answer: ${why}`, { cause: error });
+  }
+}

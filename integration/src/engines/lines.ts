@@ -1,0 +1,32 @@
+const kept = 400;
+const fault = /\b(ERROR|FATAL|Caused by|[Ee]xception|[Ee]rror:)/;
+
+/** The last lines that each engine printed. */
+export class Lines {
+  readonly #printed = new Map<string, string[]>();
+
+  add(engine: string, line: string): void {
+    const lines = this.#printed.get(engine) ?? [];
+    lines.push(line);
+    if (lines.length > kept) lines.shift();
+    this.#printed.set(engine, lines);
+  }
+
+  /** What one engine complained about, and its last lines: for an error's message. */
+  summary(engine: string): string {
+    const lines = this.#printed.get(engine) ?? [];
+    if (lines.length === 0) return "It printed nothing.";
+    const indent = (line: string) => `  ${line}`;
+    // A broker that fails says why, and then spends a page on ending in an orderly way.
+    const faults = lines.filter((line) => fault.test(line)).slice(0, 8);
+    const last = ["Its last lines:", ...lines.slice(-8).map(indent)];
+    if (faults.length === 0) return last.join("\n");
+    return ["It complained:", ...faults.map(indent), ...last].join("\n");
+  }
+
+  all(): string {
+    return [...this.#printed]
+      .flatMap(([engine, lines]) => lines.map((line) => `${engine}: ${line}`))
+      .join("\n");
+  }
+}

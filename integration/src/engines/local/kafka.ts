@@ -1,0 +1,163 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { cp, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import getPort from "get-port";
+import { repositoryRoot } from "../places.js";
+import type { Run } from "../run.js";
+import { isCached, keep } from "./cache.js";
+import { Child } from "./child.js";
+import type { Java } from "./java.js";
+import { maven } from "./maven.js";
+
+// One list of jars for the process here and for the image that is made beside it.
+const pom = join(repositoryRoot, "integration/images/kafka/pom.xml");
+const heap = ["-Xms256m", "-Xmx256m"];
+// For a quick start, not for long life. A JVM that does not know one of them goes on without.
+const quick = ["-XX:+IgnoreUnrecognizedVMOptions", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
+export interface KafkaPorts {
+  readonly broker: number;
+  readonly controller: number;
+}
+
+/** The version of Kafka, and the name under which it is cached: it changes with the list of jars. */
+export function kafkaRelease(): { version: string; name: string; isCached: boolean } {
+  const text = readFileSync(pom, "utf8");
+  const version = /<kafka\.version>(.*)<\/kafka\.version>/.exec(text)?.[1];
+  if (version === undefined) throw new Error(`${pom} does not say kafka.version`);
+  // integration/images/build.sh takes the jars from the same place.
+  const name = `kafka-${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
+  return { version, name, isCached: isCached(name) };
+}
+
+/** Two ports of this host that nobody uses now. */
+export async function freePorts(): Promise<KafkaPorts> {
+  return {
+    broker: await getPort({ host: "127.0.0.1" }),
+    controller: await getPort({ host: "127.0.0.1" }),
+  };
+}
+
+/** Starts one broker on ports of this host only, and returns its address. */
+export async function startKafka(
+  run: Run,
+  java: Java,
+  scratch: string,
+  choosePorts: () => Promise<KafkaPorts>,
+): Promise<string> {
+  const home = await kafkaHome(run, java);
+  for (let attempt = 1; ; attempt++) {
+    const ports = await choosePorts();
+    try {
+      await startBroker(run, java, home, join(scratch, `kafka-${attempt}`), ports);
+      return `127.0.0.1:${ports.broker}`;
+    } catch (error) {
+      // Between the search for a free port and its use somebody else may take it.
+      const isTaken = error instanceof Error && error.message.includes("Address already in use");
+      if (!isTaken || attempt === 3) throw error;
+      run.say("Kafka: somebody else took its port, once more with another");
+    }
+  }
+}
+
+async function startBroker(
+  run: Run,
+  java: Java,
+  home: string,
+  folder: string,
+  ports: KafkaPorts,
+): Promise<void> {
+  const logs = join(folder, "logs");
+  await cp(join(home, "formatted"), logs, { recursive: true });
+  const file = join(folder, "server.properties");
+  await writeFile(file, properties(logs, ports));
+
+  const archive = join(home, `java-${java.build}.jsa`);
+  const fresh = existsSync(archive) ? undefined : `${archive}.part-${process.pid}`;
+  const child = new Child(run, {
+    name: "kafka",
+    file: java.file,
+    arguments: [
+      ...heap,
+      ...quick,
+      "-Xlog:cds=off,cds+dynamic=off",
+      fresh ? `-XX:ArchiveClassesAtExit=${fresh}` : `-XX:SharedArchiveFile=${archive}`,
+      ...["-cp", join(home, "libs", "*"), "kafka.Kafka", file],
+    ],
+  });
+  if (fresh !== undefined) {
+    run.guard.removes(fresh);
+    run.atEnd(() => keepClasses(run, child, fresh, archive));
+  }
+  await child.until(child.prints(/Kafka Server started/));
+}
+
+/** The first broker that ends in an orderly way leaves its loaded classes behind, and the next start in half the time. */
+async function keepClasses(run: Run, child: Child, fresh: string, archive: string): Promise<void> {
+  try {
+    if (!run.isOrderly || child.hasEnded) return;
+    run.say("Kafka: keeping its loaded classes for a quicker start next time");
+    await child.kill("SIGTERM");
+    const isWritten = existsSync(fresh) && (await stat(fresh)).size > 0;
+    if (isWritten) await rename(fresh, archive);
+  } finally {
+    await rm(fresh, { force: true });
+  }
+}
+
+/** The folder with `libs` (the jars) and `formatted` (empty storage; formatting takes longer than copying). */
+async function kafkaHome(run: Run, java: Java): Promise<string> {
+  const { name, version } = kafkaRelease();
+  return keep(run, name, async (part) => {
+    const libs = join(part, "libs");
+    const goal = ["-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${libs}`];
+    await maven(run, `Kafka ${version}`, goal);
+    const formatted = join(part, "formatted");
+    await mkdir(formatted);
+    await format(run, java, libs, formatted);
+  });
+}
+
+async function format(run: Run, java: Java, libs: string, folder: string): Promise<void> {
+  const file = `${folder}.properties`;
+  // Ports do not go into what is written.
+  await writeFile(file, properties(folder, { broker: 9092, controller: 9093 }));
+  const classes = ["-cp", join(libs, "*"), "kafka.tools.StorageTool"];
+  const cluster = "VHJhY2VmZXJyeSB0ZXN0cw"; // 16 bytes in base64: all that is asked of a cluster's id
+  const result = await execa(
+    java.file,
+    [...quick, ...classes, "format", "-t", cluster, "-c", file],
+    { all: true, reject: false, cancelSignal: run.signal },
+  );
+  run.signal.throwIfAborted();
+  if (result.failed) throw new Error(`Kafka's storage could not be formatted:\n${result.all}`);
+}
+
+function properties(logs: string, ports: KafkaPorts): string {
+  const broker = `PLAINTEXT://127.0.0.1:${ports.broker}`;
+  return [
+    "process.roles=broker,controller",
+    "node.id=1",
+    `controller.quorum.voters=1@127.0.0.1:${ports.controller}`,
+    `listeners=${broker},CONTROLLER://127.0.0.1:${ports.controller}`,
+    `advertised.listeners=${broker}`,
+    "controller.listener.names=CONTROLLER",
+    "inter.broker.listener.name=PLAINTEXT",
+    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    // A backslash or a leading space would be read as more than a path; temporary folders have neither.
+    `log.dirs=${logs}`,
+    // There is one broker, and no test waits for the second member of a group.
+    "offsets.topic.replication.factor=1",
+    "offsets.topic.num.partitions=1",
+    "transaction.state.log.replication.factor=1",
+    "transaction.state.log.min.isr=1",
+    "share.coordinator.state.topic.replication.factor=1",
+    "share.coordinator.state.topic.min.isr=1",
+    "group.initial.rebalance.delay.ms=0",
+    "num.partitions=1",
+    "auto.create.topics.enable=true",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,122 @@
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { unzipSync } from "fflate";
+import getPort from "get-port";
+import pRetry from "p-retry";
+import { pingRedis } from "../answers.js";
+import type { Run } from "../run.js";
+import { cached, isCached, keep } from "./cache.js";
+import { Child } from "./child.js";
+import { maven } from "./maven.js";
+
+/** A Redis that can be started, at a path or still to be fetched. */
+export interface RedisSource {
+  /** For people: "redis-server 7.0.15". */
+  readonly description: string;
+  readonly needsMaven: boolean;
+  /** The executable, fetched first where it has to be. */
+  file(run: Run): Promise<string>;
+}
+
+// The last whose jar carries executables for every platform below. What the Linux one calls itself is 6.2.11.
+const jar = "com.github.codemonstur:embedded-redis:1.4.4";
+const folder = "redis-embedded-1.4.4";
+const bundled: Record<string, RegExp> = {
+  "linux-x64": /^redis-server-.*-linux-amd64$/,
+  "linux-arm64": /^redis-server-.*-linux-arm64$/,
+  "darwin-x64": /^redis-server-.*-darwin-amd64$/,
+  "darwin-arm64": /^redis-server-.*-darwin-arm64$/,
+};
+
+/** A server on PATH that BullMQ accepts (6.2 or newer), else the one in a Maven jar; or what is wrong. */
+export async function findRedis(): Promise<RedisSource | string> {
+  const tooOld: string[] = [];
+  for (const name of ["redis-server", "valkey-server"]) {
+    const version = await versionOf(name);
+    if (version === undefined) continue;
+    const description = `${name} ${version}`;
+    if (isNewEnough(version)) {
+      return { description, needsMaven: false, file: async () => name };
+    }
+    tooOld.push(description);
+  }
+  const platform = `${process.platform}-${process.arch}`;
+  const entry = bundled[platform];
+  if (entry !== undefined) {
+    return {
+      description: `the redis-server in ${jar}`,
+      needsMaven: !isCached(folder),
+      file: (run) => fetchBundled(run, entry),
+    };
+  }
+  const found =
+    tooOld.length > 0 ? `${tooOld.join(" and ")} is too old` : "redis-server is not installed";
+  return `${found}: install redis-server or valkey-server 6.2 or newer (none is bundled for ${platform})`;
+}
+
+/** Starts a Redis on a free port of this host only, that keeps nothing. Ready when it answers. */
+export async function startRedis(run: Run, source: RedisSource, scratch: string): Promise<string> {
+  const file = await source.file(run);
+  const port = await getPort({ host: "127.0.0.1" });
+  const child = new Child(run, {
+    name: "redis",
+    file,
+    arguments: [
+      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", scratch],
+      ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
+    ],
+  });
+  const url = `redis://127.0.0.1:${port}`;
+  const polling = new AbortController();
+  const answers = pRetry(() => pingRedis(url, 1_000), {
+    retries: Number.POSITIVE_INFINITY,
+    factor: 1,
+    minTimeout: 50,
+    signal: polling.signal,
+  });
+  try {
+    await child.until(answers);
+  } finally {
+    polling.abort();
+  }
+  return url;
+}
+
+async function fetchBundled(run: Run, entry: RegExp): Promise<string> {
+  await keep(run, folder, async (part) => {
+    await maven(run, "Redis", [
+      "dependency:copy",
+      `-Dartifact=${jar}`,
+      `-DoutputDirectory=${part}`,
+    ]);
+    const name = (await readdir(part)).find((file) => file.endsWith(".jar"));
+    if (name === undefined) throw new Error(`Maven copied no jar of ${jar}`);
+    const archive = join(part, name);
+    const files = Object.entries(
+      unzipSync(await readFile(archive), { filter: (file) => entry.test(file.name) }),
+    );
+    const executable = files[0]?.[1];
+    if (executable === undefined) throw new Error(`${jar} has no file like ${entry}`);
+    const file = join(part, "redis-server");
+    await writeFile(file, executable);
+    await chmod(file, 0o755);
+    await rm(archive);
+    const result = await execa(file, ["--version"], { all: true, reject: false });
+    if (result.failed) {
+      const said = result.all || result.originalMessage;
+      throw new Error(`the redis-server in ${jar} does not run here, install one (${said})`);
+    }
+  });
+  return join(cached(folder), "redis-server");
+}
+
+async function versionOf(name: string): Promise<string | undefined> {
+  const result = await execa(name, ["--version"], { reject: false, timeout: 10_000 });
+  return result.failed ? undefined : /v=(\d+\.\d+\.\d+)/.exec(result.stdout)?.[1];
+}
+
+function isNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 2);
+}

@@ -1,0 +1,25 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** The repository's root, found from here upwards: this file runs from src and from dist alike. */
+export const repositoryRoot = findRoot(import.meta.dirname);
+
+/** Where downloads are kept between runs. Default: .cache at the repository's root; TRACEFERRY_CACHE moves it. */
+export function cacheFolder(): string {
+  return process.env.TRACEFERRY_CACHE || join(repositoryRoot, ".cache");
+}
+
+function findRoot(folder: string): string {
+  const file = join(folder, "package.json");
+  if (existsSync(file) && nameIn(readFileSync(file, "utf8")) === "traceferry") return folder;
+  const parent = dirname(folder);
+  if (parent === folder) throw new Error(`no package.json named "traceferry" above ${folder}`);
+  return findRoot(parent);
+}
+
+function nameIn(manifest: string): unknown {
+  const parsed: unknown = JSON.parse(manifest);
+  return typeof parsed === "object" && parsed !== null && "name" in parsed
+    ? parsed.name
+    : undefined;
+}

@@ -1,0 +1,87 @@
+import { Guard } from "./guard.js";
+import { Lines } from "./lines.js";
+
+/** Addresses of what was started. */
+export interface Started {
+  readonly kafkaBrokers?: string[];
+  readonly redisUrl?: string;
+}
+
+/** Starts the engines of one kind. What has to be undone is told to the run at once. */
+export type Start = (run: Run) => Promise<Started>;
+
+/** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
+export class Run {
+  readonly lines = new Lines();
+  readonly say: (line: string) => void;
+  readonly #undo: (() => Promise<void>)[] = [];
+  readonly #giveUp = new AbortController();
+  readonly #signal: AbortSignal;
+  #guard: Guard | undefined;
+  #starting: Promise<unknown> = Promise.resolve();
+  #ended: Promise<void> | undefined;
+
+  constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
+    this.say = say;
+    this.#signal = signal ? AbortSignal.any([signal, this.#giveUp.signal]) : this.#giveUp.signal;
+  }
+
+  /** Ends things for us when we die. External engines never need one. */
+  get guard(): Guard {
+    this.#guard ??= Guard.start();
+    return this.#guard;
+  }
+
+  /** Aborted when the caller gives up, when a sibling failed, and when the run ends. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** True when the engines are ended because they were disposed of, and not because something went wrong. */
+  get isOrderly(): boolean {
+    return !this.#signal.aborted;
+  }
+
+  /** Remembers how to undo what was just done. The newest is undone first. */
+  atEnd(undo: () => Promise<void>): void {
+    this.#undo.push(undo);
+  }
+
+  /** Starts things side by side. When one fails the others are told to give up, and all have settled before it throws. */
+  async together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+    const started = tasks.map(async (task) => {
+      try {
+        return await task();
+      } catch (error) {
+        this.#giveUp.abort(error);
+        throw error;
+      }
+    });
+    this.#starting = Promise.allSettled(started);
+    await this.#starting;
+    // The first to fail is the cause; the others only gave up because of it.
+    this.#signal.throwIfAborted();
+    return Promise.all(started);
+  }
+
+  /** Ends everything, once; every caller waits for the same end. */
+  end(reason?: Error): Promise<void> {
+    this.#ended ??= this.#end(reason);
+    return this.#ended;
+  }
+
+  async #end(reason: Error | undefined): Promise<void> {
+    if (reason !== undefined) this.#giveUp.abort(reason);
+    await this.#starting;
+    const faults: unknown[] = [];
+    for (const undo of this.#undo.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        faults.push(error);
+      }
+    }
+    await this.#guard?.done();
+    if (faults.length > 0) throw new AggregateError(faults, "some engines could not be ended");
+  }
+}

@@ -1,0 +1,82 @@
+import { askedKind, type Choice, choose } from "./choose.js";
+import type { EngineKind, Engines, StartOptions } from "./engines.js";
+import { lookExternal } from "./external.js";
+import { lookLocal } from "./local.js";
+import { Run, type Start, type Started } from "./run.js";
+import { endOnSignal } from "./signals.js";
+
+/**
+ * Starts Kafka and Redis for the suite or the demo, or finds them where they run: `external` when KAFKA_BROKERS and
+ * REDIS_URL are set, else `docker` when an engine answers and has or can pull the images, else `local` processes.
+ * TRACEFERRY_ENGINES forces a kind, and the option does so before it.
+ *
+ * They end when they are disposed of, when this process is told to stop, when it dies, and when one cannot start.
+ * Throws one error that tells what each kind needs and what is missing.
+ */
+export async function startEngines(options: StartOptions): Promise<Engines> {
+  const { say, signal, need = {} } = options;
+  signal?.throwIfAborted();
+  const choice = await choose<Start>(askedKind(options.kind, process.env), {
+    external: () => lookExternal(need),
+    // Loaded only when it is its turn: testcontainers is large.
+    docker: async () => (await import("./docker.js")).lookDocker(need, say, signal),
+    local: () => lookLocal(need),
+  });
+  signal?.throwIfAborted();
+  say(`engines: ${choice.kind} (${choice.reason})`);
+  return begin(choice, new Run(say, signal));
+}
+
+async function begin(choice: Choice<Start>, run: Run): Promise<Engines> {
+  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  try {
+    const started = await choice.start(run);
+    run.signal.throwIfAborted();
+    return new StartedEngines(choice, started, run, forget);
+  } catch (error) {
+    const why = error instanceof Error ? error : new Error(String(error));
+    await run.end(why);
+    await forget();
+    throw why;
+  }
+}
+
+class StartedEngines implements Engines {
+  readonly kind: EngineKind;
+  readonly reason: string;
+  readonly #started: Started;
+  readonly #run: Run;
+  readonly #forget: () => Promise<void>;
+
+  constructor(choice: Choice<Start>, started: Started, run: Run, forget: () => Promise<void>) {
+    this.kind = choice.kind;
+    this.reason = choice.reason;
+    this.#started = started;
+    this.#run = run;
+    this.#forget = forget;
+  }
+
+  get kafkaBrokers(): string[] {
+    if (this.#started.kafkaBrokers === undefined) throw notAskedFor("kafka");
+    return this.#started.kafkaBrokers;
+  }
+
+  get redisUrl(): string {
+    // An empty address would make clients connect to whatever listens on Redis's usual port.
+    if (this.#started.redisUrl === undefined) throw notAskedFor("redis");
+    return this.#started.redisUrl;
+  }
+
+  logs(): string {
+    return this.#run.lines.all();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#run.end();
+    await this.#forget();
+  }
+}
+
+function notAskedFor(engine: string): Error {
+  return new Error(`these engines were started with need.${engine}: false`);
+}

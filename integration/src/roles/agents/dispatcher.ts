@@ -1,0 +1,47 @@
+import { InjectQueue } from "@nestjs/bullmq";
+import { Controller, Inject } from "@nestjs/common";
+import { EventPattern, Payload } from "@nestjs/microservices";
+import type { Queue } from "bullmq";
+import type { Producer } from "kafkajs";
+import { type AgentRequest, agentRequest } from "../../system/messages.js";
+import { AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../../system/topics.js";
+
+export const PRODUCER = Symbol("producer");
+
+/** Hands each request over to the worker that can do it, and returns: the worker sends the reply. */
+@Controller()
+export class Dispatcher {
+  readonly #queue: Queue;
+  readonly #producer: Producer;
+
+  constructor(@InjectQueue(PLANNER_QUEUE) queue: Queue, @Inject(PRODUCER) producer: Producer) {
+    this.#queue = queue;
+    this.#producer = producer;
+  }
+
+  @EventPattern(AGENT_REQUESTS)
+  async dispatch(@Payload() payload: unknown): Promise<void> {
+    const parsed = agentRequest.safeParse(payload);
+    if (!parsed.success) {
+      // Nobody can be answered: whoever sent this did not say where. A retry would not mend it.
+      process.stderr.write(`jeeves-agents: dropped a request: ${parsed.error.message}\n`);
+      return;
+    }
+    const request = parsed.data;
+    if (request.agent === "planner") await this.#queue.add("plan", request);
+    else await this.#forward(request);
+  }
+
+  async #forward(request: AgentRequest): Promise<void> {
+    await this.#producer.send({
+      topic: TOOL_REQUESTS,
+      messages: [
+        {
+          key: request.correlationId,
+          value: JSON.stringify(request),
+          headers: { "correlation-id": request.correlationId, "reply-topic": request.replyTopic },
+        },
+      ],
+    });
+  }
+}

@@ -1,0 +1,31 @@
+import { flushTracing } from "../../system/tracing.js";
+import "reflect-metadata";
+import { NestFactory } from "@nestjs/core";
+import { type MicroserviceOptions, Transport } from "@nestjs/microservices";
+import { readConfig } from "../../system/config.js";
+import { kafkaConfig, MAX_WAIT_MS } from "../../system/kafka.js";
+import { runRole, type Service } from "../../system/service.js";
+import { PARTITIONS } from "../../system/topics.js";
+import { AgentsModule } from "./module.js";
+
+const NAME = "jeeves-agents";
+
+async function start(): Promise<Service> {
+  const config = readConfig();
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(AgentsModule.with(config), {
+    logger: ["error", "warn"],
+    transport: Transport.KAFKA,
+    options: {
+      // Nest adds "-server" to client and group otherwise.
+      postfixId: "",
+      client: kafkaConfig(config, NAME),
+      consumer: { groupId: NAME, maxWaitTimeInMs: MAX_WAIT_MS },
+      subscribe: { fromBeginning: true },
+      run: { partitionsConsumedConcurrently: PARTITIONS },
+    },
+  });
+  await app.listen();
+  return { stop: () => app.close() };
+}
+
+await runRole({ name: NAME, start, flush: flushTracing });

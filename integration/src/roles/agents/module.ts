@@ -1,0 +1,63 @@
+import { BullModule } from "@nestjs/bullmq";
+import {
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  type OnModuleDestroy,
+} from "@nestjs/common";
+import { bullmqTelemetry } from "@traceferry/bullmq";
+import { traceKafka } from "@traceferry/kafka";
+import { TracingModule } from "@traceferry/nestjs";
+import type { Producer } from "kafkajs";
+import type { Config } from "../../system/config.js";
+import { createKafka } from "../../system/kafka.js";
+import { PLANNER_QUEUE } from "../../system/topics.js";
+import { Dispatcher, PRODUCER } from "./dispatcher.js";
+
+/** Lets go of the producer when the application closes. */
+@Injectable()
+class ProducerLifetime implements OnModuleDestroy {
+  readonly #producer: Producer;
+
+  constructor(@Inject(PRODUCER) producer: Producer) {
+    this.#producer = producer;
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.#producer.disconnect();
+  }
+}
+
+@Module({})
+export class AgentsModule {
+  static with(config: Config): DynamicModule {
+    const { hostname: host, port, username, password } = new URL(config.REDIS_URL);
+    return {
+      module: AgentsModule,
+      imports: [
+        TracingModule.forRoot(),
+        BullModule.forRoot({
+          connection: { host, port: Number(port || 6379), username, password },
+          telemetry: bullmqTelemetry(),
+        }),
+        BullModule.registerQueue({
+          name: PLANNER_QUEUE,
+          defaultJobOptions: { removeOnComplete: true, removeOnFail: 1000 },
+        }),
+      ],
+      controllers: [Dispatcher],
+      providers: [
+        ProducerLifetime,
+        {
+          provide: PRODUCER,
+          useFactory: async (): Promise<Producer> => {
+            const producer = traceKafka(createKafka(config, "jeeves-agents")).producer();
+            await producer.connect();
+            return producer;
+          },
+        },
+      ],
+    };
+  }
+}

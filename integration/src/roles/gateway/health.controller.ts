@@ -1,0 +1,14 @@
+import { Controller, Get } from "@nestjs/common";
+
+@Controller()
+export class HealthController {
+  @Get("healthz")
+  alive(): object {
+    return { status: "ok" };
+  }
+
+  @Get("readyz")
+  ready(): object {
+    return { status: "ok" };
+  }
+}

@@ -1,0 +1,53 @@
+import {
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  type OnModuleDestroy,
+} from "@nestjs/common";
+import { TracingModule } from "@traceferry/nestjs";
+import type { Config } from "../../system/config.js";
+import { loadService, ServiceClient } from "../../system/grpc.js";
+import { ChatController, CONFIG, ORCHESTRATOR } from "./chat.controller.js";
+import { HealthController } from "./health.controller.js";
+
+@Injectable()
+class ClientLifetime implements OnModuleDestroy {
+  readonly #client: ServiceClient;
+
+  constructor(@Inject(ORCHESTRATOR) client: ServiceClient) {
+    this.#client = client;
+  }
+
+  onModuleDestroy(): void {
+    this.#client.close();
+  }
+}
+
+@Module({})
+export class GatewayModule {
+  static with(config: Config): DynamicModule {
+    return {
+      module: GatewayModule,
+      imports: [
+        TracingModule.forRoot({
+          relation: config.EDGE_RELATION,
+          ignore: ["/healthz", "/readyz"],
+        }),
+      ],
+      controllers: [ChatController, HealthController],
+      providers: [
+        ClientLifetime,
+        { provide: CONFIG, useValue: config },
+        {
+          provide: ORCHESTRATOR,
+          useFactory: () =>
+            new ServiceClient(
+              config.ORCHESTRATOR_ADDRESS,
+              loadService("orchestrator.proto", "jeeves.v1.Orchestrator"),
+            ),
+        },
+      ],
+    };
+  }
+}

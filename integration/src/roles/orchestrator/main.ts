@@ -1,0 +1,78 @@
+import { randomUUID } from "node:crypto";
+import {
+  Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from "@grpc/grpc-js";
+import { withServerTracing } from "@traceferry/grpc";
+import { traceKafka } from "@traceferry/kafka";
+import { readConfig } from "../../system/config.js";
+import { abortedBy, loadService, serve, shutDown, tracingOptions } from "../../system/grpc.js";
+import { createKafka } from "../../system/kafka.js";
+import { runRole, type Service } from "../../system/service.js";
+import { messageOf } from "../../system/spans.js";
+import { flushTracing } from "../../system/tracing.js";
+import { AgentsClient, StageError } from "./agents-client.js";
+import { executePipeline, pipelineRequest } from "./pipeline.js";
+
+const NAME = "jeeves-orchestrator";
+
+type PipelineCall = ServerUnaryCall<unknown, object> | ServerWritableStream<unknown, object>;
+
+async function start(): Promise<Service> {
+  const config = readConfig();
+  const agents = new AgentsClient(traceKafka(createKafka(config, NAME)), randomUUID());
+  await agents.connect();
+
+  const run = (call: PipelineCall, emit?: (event: object) => void): Promise<object> => {
+    const request = pipelineRequest.parse(call.request);
+    const options = { signal: abortedBy(call), stageTimeoutMs: config.STAGE_TIMEOUT_MS, emit };
+    return executePipeline(request, agents, options).then((reply) => ({
+      requestId: request.requestId,
+      reply,
+    }));
+  };
+  const server = new Server(withServerTracing({}, tracingOptions));
+  server.addService(loadService("orchestrator.proto", "jeeves.v1.Orchestrator"), {
+    ExecutePipeline: (call: ServerUnaryCall<unknown, object>, reply: sendUnaryData<object>) => {
+      run(call).then(
+        (done) => reply(null, done),
+        (error: unknown) => reply(toStatus(error)),
+      );
+    },
+    StreamPipeline: (call: ServerWritableStream<unknown, object>) => {
+      run(call, (event) => call.write(event)).then(
+        (done) => {
+          call.write({ done });
+          call.end();
+        },
+        (error: unknown) => call.emit("error", toStatus(error)),
+      );
+    },
+  });
+  const address = await serve(server, config.HOST, config.PORT);
+  return {
+    address,
+    stop: async () => {
+      await shutDown(server);
+      await agents.disconnect();
+    },
+  };
+}
+
+const STATUS: Record<StageError["code"], status> = {
+  INVALID: status.INVALID_ARGUMENT,
+  UNAVAILABLE: status.UNAVAILABLE,
+  TIMEOUT: status.DEADLINE_EXCEEDED,
+  CANCELLED: status.CANCELLED,
+  INTERNAL: status.INTERNAL,
+};
+
+function toStatus(error: unknown): { code: status; details: string } {
+  const code = error instanceof StageError ? STATUS[error.code] : status.INTERNAL;
+  return { code, details: messageOf(error) };
+}
+
+await runRole({ name: NAME, start, flush: flushTracing });

@@ -1,0 +1,108 @@
+import { status } from "@grpc/grpc-js";
+import { bullmqTelemetry } from "@traceferry/bullmq";
+import { traceKafka } from "@traceferry/kafka";
+import { Worker } from "bullmq";
+import { Redis } from "ioredis";
+import type { Producer } from "kafkajs";
+import { z } from "zod";
+import { readConfig } from "../system/config.js";
+import { loadService, ServiceClient } from "../system/grpc.js";
+import { createKafka } from "../system/kafka.js";
+import { type AgentFailure, type AgentRequest, agentRequest } from "../system/messages.js";
+import { sendReply } from "../system/replies.js";
+import { runRole, type Service } from "../system/service.js";
+import { inAgentSpan, messageOf } from "../system/spans.js";
+import { PLANNER_QUEUE } from "../system/topics.js";
+import { flushTracing } from "../system/tracing.js";
+
+const NAME = "jeeves-planner-worker";
+const CONCURRENCY = 20;
+const LLM_DEADLINE_MS = 15_000;
+// Text travels on in few, batched replies: each is a message of the trace.
+const MAX_PARTIALS = 10;
+const PARTIAL_CHARACTERS = 40;
+
+const generateReply = z.object({ text: z.string() });
+const generateChunk = z.object({ text: z.string(), done: generateReply.nullish() });
+
+async function start(): Promise<Service> {
+  const config = readConfig();
+  const producer = traceKafka(createKafka(config, NAME)).producer();
+  await producer.connect();
+  const llm = new ServiceClient(
+    config.LLM_GATEWAY_ADDRESS,
+    loadService("llm.proto", "jeeves.v1.LlmGateway"),
+  );
+  const connection = new Redis(config.REDIS_URL, { maxRetriesPerRequest: null });
+  const worker = new Worker(PLANNER_QUEUE, (job) => work(job.data, llm, producer), {
+    connection,
+    concurrency: CONCURRENCY,
+    telemetry: bullmqTelemetry(),
+  });
+  worker.on("error", (error) => process.stderr.write(`${NAME}: ${error.message}\n`));
+  await worker.waitUntilReady();
+  return {
+    ready: () => worker.isRunning(),
+    stop: async () => {
+      await worker.close();
+      connection.disconnect();
+      llm.close();
+      await producer.disconnect();
+    },
+  };
+}
+
+async function work(data: unknown, llm: ServiceClient, producer: Producer): Promise<void> {
+  const request = agentRequest.parse(data);
+  // The failure of the work is the work's result: it is told to whoever waits, and the job is done.
+  await inAgentSpan({ name: "planner", type: "llm" }, async () => {
+    const result = request.stream
+      ? await planInPieces(request, llm, producer)
+      : await plan(request, llm);
+    await sendReply(producer, request, { result });
+  }).catch((error: unknown) => sendReply(producer, request, { failure: toFailure(error) }));
+}
+
+async function plan(request: AgentRequest, llm: ServiceClient): Promise<string> {
+  const { text } = await llm.unary("Generate", toGenerate(request), generateReply, LLM_DEADLINE_MS);
+  return text;
+}
+
+async function planInPieces(
+  request: AgentRequest,
+  llm: ServiceClient,
+  producer: Producer,
+): Promise<string> {
+  let waiting = "";
+  let partials = 0;
+  let all = "";
+  const chunks = llm.stream("GenerateStream", toGenerate(request), generateChunk, LLM_DEADLINE_MS);
+  for await (const { text } of chunks) {
+    all += text;
+    waiting += text;
+    // The last one is for all that is left.
+    if (waiting.length >= PARTIAL_CHARACTERS && partials < MAX_PARTIALS - 1) {
+      await sendReply(producer, request, { partial: waiting });
+      partials++;
+      waiting = "";
+    }
+  }
+  if (waiting !== "") await sendReply(producer, request, { partial: waiting });
+  return all;
+}
+
+function toGenerate({ requestId, agent, message }: AgentRequest): object {
+  return { requestId, agent, prompt: message };
+}
+
+function toFailure(error: unknown): AgentFailure {
+  const code =
+    typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+  const unavailable = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED];
+  return {
+    code: unavailable.some((known) => known === code) ? "UNAVAILABLE" : "INTERNAL",
+    message: messageOf(error),
+  };
+}
+
+await runRole({ name: NAME, start, flush: flushTracing });

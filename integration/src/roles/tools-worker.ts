@@ -1,0 +1,55 @@
+import { traceKafka } from "@traceferry/kafka";
+import type { EachMessagePayload, Producer } from "kafkajs";
+import { readConfig } from "../system/config.js";
+import { createKafka, firstFetch, MAX_WAIT_MS } from "../system/kafka.js";
+import { type AgentRequest, agentRequest, parseJson } from "../system/messages.js";
+import { sendReply } from "../system/replies.js";
+import { runRole, type Service } from "../system/service.js";
+import { inAgentSpan, messageOf } from "../system/spans.js";
+import { PARTITIONS, TOOL_REQUESTS } from "../system/topics.js";
+import { flushTracing } from "../system/tracing.js";
+
+const NAME = "jeeves-tools-worker";
+
+async function start(): Promise<Service> {
+  const kafka = traceKafka(createKafka(readConfig(), NAME));
+  const producer = kafka.producer();
+  const consumer = kafka.consumer({ groupId: NAME, maxWaitTimeInMs: MAX_WAIT_MS });
+  await Promise.all([producer.connect(), consumer.connect()]);
+  await consumer.subscribe({ topic: TOOL_REQUESTS, fromBeginning: true });
+  const fetching = firstFetch(consumer);
+  await consumer.run({
+    partitionsConsumedConcurrently: PARTITIONS,
+    eachMessage: (payload) => work(payload, producer),
+  });
+  await fetching;
+  return {
+    stop: async () => {
+      await consumer.disconnect();
+      await producer.disconnect();
+    },
+  };
+}
+
+async function work({ message }: EachMessagePayload, producer: Producer): Promise<void> {
+  const parsed = parseJson(agentRequest, message.value);
+  if ("reason" in parsed) {
+    // Nobody can be answered: whoever sent this did not say where.
+    process.stderr.write(`${NAME}: dropped a request: ${parsed.reason}\n`);
+    return;
+  }
+  const request = parsed.value;
+  await inAgentSpan({ name: "executor", type: "tool" }, async () => {
+    await sendReply(producer, request, { result: lookUp(request) });
+  }).catch((error: unknown) =>
+    sendReply(producer, request, { failure: { code: "INTERNAL", message: messageOf(error) } }),
+  );
+}
+
+/** The tool: counts the words of the message, and says so. */
+function lookUp({ message }: AgentRequest): string {
+  const words = message.split(/\s+/).filter((word) => word !== "").length;
+  return `The message has ${words} ${words === 1 ? "word" : "words"}.`;
+}
+
+await runRole({ name: NAME, start, flush: flushTracing });

@@ -1,0 +1,32 @@
+import type { TestProject } from "vitest/node";
+import { type EngineKind, startEngines } from "../engines/index.js";
+
+/** What the suite's tests are told of the engines, or why there are none. */
+export type SuiteEngines =
+  | { readonly kind: EngineKind; readonly kafkaBrokers: string[]; readonly redisUrl: string }
+  | { readonly missing: string };
+
+declare module "vitest" {
+  interface ProvidedContext {
+    engines: SuiteEngines;
+  }
+}
+
+/** Starts the engines once for all files of the suite, and ends them when the last is done. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  try {
+    const engines = await startEngines({ say });
+    const { kind, kafkaBrokers, redisUrl } = engines;
+    project.provide("engines", { kind, kafkaBrokers, redisUrl });
+    return async () => {
+      await engines[Symbol.asyncDispose]();
+    };
+  } catch (error) {
+    // Absent engines are for the tests to report, each by its name: see engines.ts beside this file.
+    const missing = error instanceof Error ? error.message : String(error);
+    say(missing);
+    project.provide("engines", { missing });
+    return async () => undefined;
+  }
+}

@@ -1,0 +1,39 @@
+import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
+import { startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
+import { engines } from "./engines.js";
+
+/** The reference system and the receiver its roles export to. */
+export interface Jeeves extends AsyncDisposable {
+  readonly topology: Topology;
+  readonly receiver: OtlpReceiver;
+  readonly url: string;
+  /** All spans of one trace, once nothing more comes. */
+  trace(traceId: string): Promise<readonly TestSpan[]>;
+}
+
+export async function startJeeves(
+  options: Pick<TopologyOptions, "env" | "providerUrl"> = {},
+): Promise<Jeeves> {
+  const receiver = await startReceiver();
+  try {
+    const topology = await startTopology({
+      engines: engines(),
+      otlpUrl: receiver.httpUrl,
+      say: () => undefined,
+      ...options,
+    });
+    return {
+      topology,
+      receiver,
+      url: topology.gatewayUrl,
+      trace: (traceId) => receiver.waitForTrace(traceId, { quietMs: 400 }),
+      [Symbol.asyncDispose]: async () => {
+        await topology[Symbol.asyncDispose]();
+        await receiver.close();
+      },
+    };
+  } catch (error) {
+    await receiver.close();
+    throw error;
+  }
+}

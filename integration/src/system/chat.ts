@@ -1,0 +1,82 @@
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import { z } from "zod";
+import { parseJson } from "./messages.js";
+
+export interface ChatOptions {
+  readonly message?: string;
+  readonly sessionId?: string;
+  readonly mode?: "sequential" | "parallel";
+  /** Answers with server-sent events. */
+  readonly stream?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the gateway answered. */
+export interface ChatAnswer {
+  readonly status: number;
+  /** From the header X-Trace-Id; empty when it is not there. */
+  readonly traceId: string;
+  /** The final text; undefined when the request failed. */
+  readonly reply: string | undefined;
+  /** Names of the server-sent events in the order they came. */
+  readonly events: readonly string[];
+  /** The body of a failed request. */
+  readonly error: unknown;
+}
+
+const done = z.object({ reply: z.string() });
+const anything = z.unknown();
+
+/** Sends one chat message to the gateway and reads all of its answer. */
+export async function chat(gatewayUrl: string, options: ChatOptions = {}): Promise<ChatAnswer> {
+  const { stream = false, signal } = options;
+  const response = await fetch(
+    new URL(stream ? "/api/v1/chat/stream" : "/api/v1/chat", gatewayUrl),
+    {
+      method: "POST",
+      headers: { "content-type": "application/json", ...options.headers },
+      body: JSON.stringify({
+        message: options.message ?? "How do I plan a dinner for eight?",
+        session_id: options.sessionId ?? "session-1",
+        mode: options.mode ?? "sequential",
+      }),
+      ...(signal && { signal }),
+    },
+  );
+  const seen = {
+    status: response.status,
+    traceId: response.headers.get("x-trace-id") ?? "",
+  };
+  if (stream && response.ok) return { ...seen, ...(await readEvents(response)) };
+  const body = await response.text();
+  const parsed = parseJson(done, body);
+  if (response.ok && "value" in parsed) {
+    return { ...seen, reply: parsed.value.reply, events: [], error: undefined };
+  }
+  const error = parseJson(anything, body);
+  return { ...seen, reply: undefined, events: [], error: "value" in error ? error.value : body };
+}
+
+async function readEvents(
+  response: Response,
+): Promise<Pick<ChatAnswer, "reply" | "events" | "error">> {
+  const events: string[] = [];
+  let reply: string | undefined;
+  let error: unknown;
+  const source = response.body
+    ?.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream());
+  for await (const { event = "message", data } of source ?? []) {
+    events.push(event);
+    if (event === "done") {
+      const parsed = parseJson(done, data);
+      if ("value" in parsed) reply = parsed.value.reply;
+    }
+    if (event === "error") {
+      const parsed = parseJson(anything, data);
+      error = "value" in parsed ? parsed.value : data;
+    }
+  }
+  return { reply, events, error };
+}

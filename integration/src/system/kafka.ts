@@ -1,0 +1,44 @@
+import { type Consumer, Kafka, type KafkaConfig, type LogEntry, logLevel } from "kafkajs";
+import type { Config } from "./config.js";
+
+/** The connection settings of every role. kafkajs's warnings and errors go to stderr, a line each. */
+export function kafkaConfig(config: Config, clientId: string): KafkaConfig {
+  return {
+    clientId,
+    brokers: config.KAFKA_BROKERS.split(","),
+    logLevel: logLevel.ERROR,
+    logCreator: () => printLog,
+    retry: { initialRetryTime: 200, retries: 12 },
+  };
+}
+
+export function createKafka(config: Config, clientId: string): Kafka {
+  return new Kafka(kafkaConfig(config, clientId));
+}
+
+function printLog({ namespace, log }: LogEntry): void {
+  const cause: unknown = log.error;
+  process.stderr.write(
+    `kafkajs ${namespace}: ${log.message}${typeof cause === "string" ? `: ${cause}` : ""}\n`,
+  );
+}
+
+/** Short empty polls: a consumer that stops does not wait long for the last of them. */
+export const MAX_WAIT_MS = 250;
+
+/**
+ * Settles when the consumer has joined its group and asked for records once: from then on it misses none,
+ * also where it began at the end of the topic. Call it before `run`.
+ */
+export function firstFetch(consumer: Consumer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const removers = [
+      consumer.on(consumer.events.FETCH, () => settle(resolve)),
+      consumer.on(consumer.events.CRASH, ({ payload }) => settle(() => reject(payload.error))),
+    ];
+    const settle = (act: () => void): void => {
+      for (const remove of removers) remove();
+      act();
+    };
+  });
+}

@@ -1,0 +1,90 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { messageOf } from "./spans.js";
+
+/** One role while it runs. */
+export interface Service {
+  /** `host:port` where it serves, for roles that do. */
+  readonly address?: string;
+  /** Whether it can do its work now. Default: yes. */
+  readonly ready?: () => boolean;
+  /** Takes no new work, finishes what it has, lets go of its connections. */
+  readonly stop: () => Promise<void>;
+}
+
+export interface RoleOptions {
+  readonly name: string;
+  readonly start: () => Promise<Service>;
+  /** Last of all: sends the spans that are still held back. */
+  readonly flush?: () => Promise<void>;
+}
+
+// A role that cannot stop by then is ended; its spans were flushed when it could.
+const STOP_TIMEOUT_MS = 8000;
+
+/**
+ * Runs one role as a process: starts it, prints one line `READY <name> <address>` on stdout, serves health
+ * checks where HEALTH_PORT is set, and on SIGTERM or SIGINT stops it and flushes its spans. A role that
+ * fails to start says why on stderr and ends with code 1.
+ */
+export async function runRole({ name, start, flush }: RoleOptions): Promise<void> {
+  let service: Service;
+  try {
+    service = await start();
+  } catch (error) {
+    process.stderr.write(`${name}: cannot start: ${messageOf(error)}\n`);
+    await flush?.().catch(() => undefined);
+    process.exit(1);
+  }
+  const health = process.env.HEALTH_PORT === undefined ? undefined : serveHealth(service);
+
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    const deadline = setTimeout(() => {
+      process.stderr.write(`${name}: did not stop in ${STOP_TIMEOUT_MS} ms\n`);
+      process.exit(1);
+    }, STOP_TIMEOUT_MS);
+    deadline.unref();
+    health?.close();
+    try {
+      await service.stop();
+    } catch (error) {
+      process.stderr.write(`${name}: while stopping: ${messageOf(error)}\n`);
+    }
+    await flush?.().catch((error: unknown) => {
+      process.stderr.write(`${name}: spans were lost: ${messageOf(error)}\n`);
+    });
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop());
+  // The starter holds the other end of stdin: when it is gone, however it went, so are we.
+  if (process.env.STOP_WITH_STDIN !== undefined) {
+    process.stdin.on("end", () => void stop()).on("error", () => void stop());
+    process.stdin.resume();
+  }
+  process.stdout.write(`READY ${name} ${service.address ?? "-"}\n`);
+}
+
+function serveHealth(service: Service): ReturnType<typeof createServer> {
+  const server = createServer((request, response) => {
+    const ok = request.url === "/healthz" || (request.url === "/readyz" && isReady(service));
+    const known = request.url === "/healthz" || request.url === "/readyz";
+    response.writeHead(ok ? 200 : known ? 503 : 404, { "content-type": "application/json" });
+    response.end(JSON.stringify({ status: ok ? "ok" : known ? "not ready" : "no such page" }));
+  });
+  server.listen(Number(process.env.HEALTH_PORT), process.env.HOST ?? "127.0.0.1");
+  return server;
+}
+
+export function isReady(service: Service): boolean {
+  return service.ready?.() ?? true;
+}
+
+/** `host:port` of a server that listens. */
+export function addressOf(address: string | AddressInfo | null): string {
+  if (address === null || typeof address === "string") throw new Error("not listening on a port");
+  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `${host}:${address.port}`;
+}

@@ -1,0 +1,96 @@
+import { type Attributes, SpanKind } from "@opentelemetry/api";
+
+// Semantic conventions 1.45; what they have no name for begins with `bullmq.`, as 1.45 does it for Kafka.
+const SYSTEM = "messaging.system.name";
+const OPERATION_NAME = "messaging.operation.name";
+const OPERATION_TYPE = "messaging.operation.type";
+const DESTINATION = "messaging.destination.name";
+
+/**
+ * BullMQ's names, which it sets on a span that has begun, and ours. What is not listed stays off the span:
+ * results, options and lists of job names hold data of the application, and have no bound.
+ */
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ["bullmq.queue.name", DESTINATION],
+  // On both sides of a job: a diagnosis joins a job that was sent and one that arrived by it.
+  ["bullmq.job.id", "messaging.message.id"],
+  ["bullmq.job.bulk.count", "messaging.batch.message_count"],
+  ["bullmq.worker.id", "messaging.client.id"],
+  ["bullmq.worker.name", "bullmq.worker.name"],
+  ["bullmq.job.name", "bullmq.job.name"],
+  // The name of the job at the root of the flow.
+  ["bullmq.flow.name", "bullmq.job.name"],
+  ["bullmq.job.attempts.made", "bullmq.job.attempts_made"],
+  ["bullmq.job.scheduler.id", "bullmq.scheduler.id"],
+]);
+
+interface Operation {
+  readonly type?: string;
+  readonly kind: SpanKind;
+}
+
+const ADD: Operation = { type: "send", kind: SpanKind.PRODUCER };
+const PROCESS: Operation = { type: "process", kind: SpanKind.CONSUMER };
+
+/** BullMQ's operations in the words of the conventions. A span whose own context travels is a PRODUCER. */
+const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ["add", ADD],
+  ["addBulk", ADD],
+  ["addNode", { type: "create", kind: SpanKind.PRODUCER }],
+  ["addFlow", { type: "send", kind: SpanKind.CLIENT }],
+  ["addBulkFlows", { type: "send", kind: SpanKind.CLIENT }],
+  // Jobs go back to waiting with the context that they have; the conventions have no type for it.
+  ["retryJobs", { kind: SpanKind.CLIENT }],
+  ["process", PROCESS],
+]);
+
+/** What a span of an operation begins as. */
+export interface Beginning {
+  /** `add orders`: never the name of a job, of which there may be any number. */
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly attributes: Attributes;
+}
+
+/** @param known - what `translate` gave before the span began. */
+export function beginning(operation: string, consumer: boolean, known: Attributes): Beginning {
+  const { type, kind } = OPERATIONS.get(operation) ?? (consumer ? PROCESS : ADD);
+  const queue = queueOf(known);
+  return {
+    name: queue === "" ? operation : `${operation} ${queue}`,
+    kind,
+    attributes: {
+      ...known,
+      [SYSTEM]: "bullmq",
+      [OPERATION_NAME]: operation,
+      ...(type !== undefined && { [OPERATION_TYPE]: type }),
+    },
+  };
+}
+
+/** The queue among translated attributes; `""` where it is not known. */
+export function queueOf(known: Attributes): string {
+  const queue = known[DESTINATION];
+  return typeof queue === "string" ? queue : "";
+}
+
+/** BullMQ's attributes under our names; `undefined` when nothing is left of them. */
+export function translate(given: Readonly<Record<string, unknown>>): Attributes | undefined {
+  let translated: Attributes | undefined;
+  for (const key of Object.keys(given)) {
+    const name = NAMES.get(key);
+    const value = given[key];
+    if (name === undefined || value === "") continue;
+    if (typeof value === "string" || typeof value === "number") {
+      translated ??= {};
+      translated[name] = value;
+    }
+  }
+  return translated;
+}
+
+/** Why BullMQ says that a job failed. */
+export function failureOf(given: Readonly<Record<string, unknown>> | undefined): string {
+  const reason = given?.["bullmq.job.failed.reason"];
+  return typeof reason === "string" ? reason : "";
+}

@@ -1,0 +1,117 @@
+import { HygienicGetter, type Injection } from "@traceferry/core";
+
+/**
+ * What a job carries for us: values by lower-case key, on an object without a prototype. A stranger wrote
+ * it, so a value may be anything; a key that came several times holds the list of its values.
+ */
+export type JobCarrier = Readonly<Record<string, unknown>>;
+
+export const EMPTY: JobCarrier = Object.freeze(Object.create(null));
+
+// More than anybody writes; the same key a million times would take a minute to collect.
+const MAX_FIELDS = 100;
+
+export const GETTER = new HygienicGetter<JobCarrier>({
+  read: (carrier, key) => carrier[key],
+  keys: (carrier) => Object.keys(carrier),
+});
+
+/**
+ * Reads `opts.telemetry.metadata`, in Redis `opts.tm`, whoever wrote it: the text of a JSON object, as BullMQ
+ * means it; of a list of pairs, as BullMQ for Elixir once did; the object or the list itself; dd-trace's
+ * object within the object; a bare traceparent. Never throws; what carries nothing gives an empty carrier.
+ *
+ * Texts of any length are parsed: BullMQ has parsed the same bytes already, as part of the job's options, and
+ * `HygienicGetter` bounds each field. So a megabyte of baggage costs the baggage, and not the traceparent.
+ */
+export function decodeMetadata(metadata: unknown): JobCarrier {
+  try {
+    return decode(typeof metadata === "string" ? parse(metadata) : metadata);
+  } catch {
+    // Proxies and getters, which code may put into a job's options and JSON cannot.
+    return EMPTY;
+  }
+}
+
+/**
+ * Reads whatever a job's options carry: `telemetry.metadata`; `tm`, the form in which Redis keeps it and
+ * workers of other languages or sandboxes of BullMQ 5 see it; or the fields at the top level of the
+ * options, where the instrumentations for BullMQ 5 by AppSignal and Jennifer Moore put them. Never throws.
+ */
+export function decodeJobOptions(options: unknown): JobCarrier {
+  try {
+    const found = typeof options === "string" ? parse(options) : options;
+    if (!isRecord(found)) return EMPTY;
+    const telemetry = isRecord(found.telemetry) ? found.telemetry.metadata : undefined;
+    for (const metadata of [telemetry, found.tm]) {
+      const carrier = decodeMetadata(metadata);
+      if (Object.keys(carrier).length > 0) return carrier;
+    }
+    return decode(found);
+  } catch {
+    return EMPTY;
+  }
+}
+
+/** The text to store: JSON of the fields, behind what else the caller's own metadata held. */
+export function encodeMetadata(injection: Injection, existing?: unknown): string {
+  const { fields } = injection;
+  const kept = typeof existing === "string" ? othersIn(existing, injection) : [];
+  return JSON.stringify(Object.fromEntries(kept.length === 0 ? fields : [...kept, ...fields]));
+}
+
+function othersIn(existing: string, { fields, stale }: Injection): [string, unknown][] {
+  const parsed = parse(existing);
+  if (!isRecord(parsed) || Array.isArray(parsed)) return [];
+  return Object.entries(parsed).filter(([key]) => {
+    const name = key.toLowerCase();
+    return !fields.has(name) && !stale.includes(name);
+  });
+}
+
+function parse(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    // JSON within JSON: written by senders that encode once too often.
+    if (typeof value !== "string") return value;
+    return /^\s*[[{]/.test(value) ? JSON.parse(value) : { traceparent: value };
+  } catch {
+    // A bare traceparent. What is none is told as an invalid sender rather than as a missing one.
+    return { traceparent: text };
+  }
+}
+
+function decode(value: unknown): JobCarrier {
+  if (!isRecord(value)) return EMPTY;
+  const carrier: Record<string, unknown> = Object.create(null);
+  if (Array.isArray(value)) {
+    for (const pair of value.slice(0, MAX_FIELDS)) {
+      if (Array.isArray(pair)) add(carrier, pair[0], pair[1]);
+    }
+    return carrier;
+  }
+  addAll(carrier, value);
+  // https://github.com/DataDog/dd-trace-js/pull/7669: W3C fields only where that style is switched on.
+  const within = carrier._datadog;
+  if (isRecord(within) && carrier.traceparent === undefined) addAll(carrier, within);
+  return carrier;
+}
+
+function addAll(carrier: Record<string, unknown>, fields: Record<string, unknown>): void {
+  let count = 0;
+  for (const key of Object.keys(fields)) {
+    if (++count > MAX_FIELDS) return;
+    add(carrier, key, fields[key]);
+  }
+}
+
+function add(carrier: Record<string, unknown>, key: unknown, value: unknown): void {
+  if (typeof key !== "string") return;
+  const name = key.toLowerCase();
+  carrier[name] = name in carrier ? [carrier[name], value].flat() : value;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,109 @@
+import { w3cPropagator } from "@traceferry/core";
+import {
+  type Adapter,
+  type AdapterOptions,
+  adapterContract,
+  type Harness,
+  type Headers,
+} from "@traceferry/testkit/contract";
+import type { JobsOptions } from "bullmq";
+import { describe, test } from "vitest";
+import { addJob, processJob, type StoredJob } from "./bullmq.test.driver.js";
+import { bullmqTelemetry } from "./index.js";
+
+const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
+
+/** A job of an application: its own fields are data, and only ours are metadata. */
+class OrderJob {
+  readonly data: Record<string, string>;
+  readonly opts: JobsOptions;
+
+  constructor(headers: Headers, frozen = false) {
+    const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
+    const ours = headers.filter(isOurs);
+    this.data = Object.fromEntries(headers.filter((header) => !isOurs(header)));
+    this.opts = ours.length === 0 ? {} : { telemetry: { metadata: asMetadata(ours) } };
+    if (!frozen) return;
+    for (const part of [this.data, this.opts.telemetry, this.opts, this]) Object.freeze(part);
+  }
+}
+
+// JSON objects hold a key once; the list of pairs, which the Elixir port wrote, does not mind.
+function asMetadata(headers: Headers): string {
+  const fields = Object.fromEntries(headers);
+  return JSON.stringify(Object.keys(fields).length === headers.length ? fields : headers);
+}
+
+function headersOf({ opts, data }: StoredJob): Headers {
+  const { tm = "{}" }: { tm?: string } = JSON.parse(opts);
+  const fields: Record<string, string> = { ...JSON.parse(tm), ...JSON.parse(data) };
+  return Object.entries(fields);
+}
+
+function open(options: AdapterOptions = {}): Promise<Harness> {
+  const telemetry = bullmqTelemetry(options);
+  const expectJob = (job: unknown): OrderJob => {
+    if (job instanceof OrderJob) return job;
+    throw new TypeError("not a message of this harness");
+  };
+  return Promise.resolve({
+    async receive(headers, handler) {
+      const opts = headers.length === 0 ? {} : { tm: asMetadata(headers) };
+      await processJob(telemetry, { id: "1", data: "{}", opts: JSON.stringify(opts) }, handler);
+    },
+    message: (headers, frozen) => new OrderJob(headers, frozen),
+    snapshot: (message) => structuredClone(message),
+    async send(message) {
+      const { data, opts } = expectJob(message);
+      return headersOf(await addJob(telemetry, data, opts));
+    },
+    async sendBare(message) {
+      const { data, opts } = expectJob(message);
+      return headersOf(await addJob(undefined, data, opts));
+    },
+    async sendFailing(message) {
+      const { data, opts } = expectJob(message);
+      await addJob(telemetry, data, { ...opts, jobId: "0" });
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  } satisfies Harness);
+}
+
+const bullmq: Adapter = {
+  name: "bullmq",
+  propagator: w3cPropagator,
+  incoming: {
+    kind: "CONSUMER",
+    name: "process orders",
+    attributes: {
+      "messaging.system.name": "bullmq",
+      "messaging.operation.name": "process",
+      "messaging.operation.type": "process",
+      "messaging.destination.name": "orders",
+      "messaging.message.id": "1",
+      "messaging.client.id": "w-1",
+      "bullmq.job.name": "place",
+      "bullmq.job.attempts_made": 1,
+    },
+  },
+  outgoing: {
+    kind: "PRODUCER",
+    name: "add orders",
+    attributes: {
+      "messaging.system.name": "bullmq",
+      "messaging.operation.name": "add",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": "orders",
+      "bullmq.job.name": "place",
+    },
+  },
+  messaging: true,
+  maxBytes: 8192,
+  // A worker swallows what a processor throws: the error stays with the job.
+  failure: "swallowed",
+  open,
+};
+
+describe("BullMQ keeps the contract", () => {
+  for (const promise of adapterContract(bullmq)) test(promise.title, promise.run, 30_000);
+});

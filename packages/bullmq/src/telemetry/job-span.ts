@@ -1,0 +1,105 @@
+import { type Attributes, type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Boundary, OpenSpan } from "@traceferry/core";
+import type { Span } from "bullmq";
+import { failureOf, translate } from "../attributes.js";
+import { openProcess } from "../incoming.js";
+import type { IncomingJob } from "../options.js";
+import { openAdd } from "../outgoing.js";
+import { audible } from "./muted-span.js";
+
+type Given = Readonly<Record<string, unknown>>;
+
+/**
+ * A span of jobs that are added or processed, as BullMQ wants to have it. BullMQ tells the queue just after it
+ * began the span, so ours begins a little later: at `setSpanOnContext`, with its right name and with what
+ * samplers want to see. Nothing here throws: see `bullmqTelemetry`.
+ */
+export class JobSpan implements Span<Context> {
+  readonly #boundary: Boundary<IncomingJob>;
+  readonly #operation: string;
+  readonly #consumer: boolean;
+  readonly #received: Context | undefined;
+  // What is known before the span begins.
+  readonly #known: Attributes = {};
+  #open: OpenSpan | undefined;
+  #outcome: "completed" | "failed" | undefined;
+  #raised = false;
+  #problem: unknown;
+
+  /** @param received - what was read from the job's metadata, for a job that is processed. */
+  constructor(
+    boundary: Boundary<IncomingJob>,
+    operation: string,
+    consumer: boolean,
+    received: Context | undefined,
+  ) {
+    this.#boundary = boundary;
+    this.#operation = operation;
+    this.#consumer = consumer;
+    this.#received = received;
+  }
+
+  setSpanOnContext(ctx: Context): Context {
+    try {
+      return this.#begun(ctx).context;
+    } catch (error) {
+      this.#boundary.reporter.fault("set span", error);
+      return this.#consumer ? ROOT_CONTEXT : ctx;
+    }
+  }
+
+  setAttribute(key: string, value: unknown): void {
+    this.setAttributes({ [key]: value });
+  }
+
+  setAttributes(given: Given): void {
+    try {
+      const attributes = translate(given);
+      if (attributes === undefined) return;
+      if (this.#open === undefined) Object.assign(this.#known, attributes);
+      else this.#open.set(attributes);
+    } catch (error) {
+      this.#boundary.reporter.fault("set attributes", error);
+    }
+  }
+
+  addEvent(name: string, attributes?: Given): void {
+    if (name === "job completed") {
+      this.#outcome = "completed";
+    } else if (name === "job failed") {
+      this.#outcome = "failed";
+      this.#problem = failureOf(attributes);
+    }
+  }
+
+  recordException(exception: unknown): void {
+    this.#raised = true;
+    if (this.#outcome !== "failed") this.#problem = exception;
+  }
+
+  /**
+   * Only now it is known how the job went. BullMQ records exceptions for calls to Redis that it then repeats;
+   * and where a lock was lost it reports neither that the job completed nor that it failed.
+   */
+  end(): void {
+    try {
+      const open = this.#begun(context.active());
+      if (this.#outcome === "failed") {
+        // BullMQ tells the message of what the processor threw, and not its type.
+        open.fail(this.#problem, "_OTHER");
+      } else if (this.#raised) {
+        open.fail(this.#problem);
+      }
+      open.end();
+    } catch (error) {
+      this.#boundary.reporter.fault("end span", error);
+    }
+  }
+
+  #begun(ctx: Context): OpenSpan {
+    this.#open ??= this.#consumer
+      ? openProcess(this.#boundary, this.#operation, this.#known, this.#received)
+      : openAdd(this.#boundary, this.#operation, this.#known, audible(ctx));
+    return this.#open;
+  }
+}

@@ -1,0 +1,166 @@
+import {
+  type Context,
+  type ContextManager,
+  context,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+} from "@opentelemetry/api";
+import { brokenSenders } from "@traceferry/testkit/contract";
+import { recordSpans } from "@traceferry/testkit/record";
+import fc from "fast-check";
+import { afterEach, expect, test } from "vitest";
+import { addJob, processJob } from "../bullmq.test.driver.js";
+import { bullmqTelemetry } from "../index.js";
+
+afterEach(() => {
+  context.disable();
+});
+
+// What threw here would stop a worker for good: see the comment of bullmqTelemetry.
+
+const HEX = "4bf92f3577b34da6a3ce929d0e0e4736";
+const GOOD = `00-${HEX}-00f067aa0ba902b7-01`;
+
+const VALID_TRACE = /^(?!0{32})[0-9a-f]{32}$/;
+
+const poison: [what: string, metadata: unknown][] = [
+  ["no JSON", "garbage{"],
+  ["half of an object", `{"traceparent":"${GOOD}`],
+  ["null", "null"],
+  ["a number", "42"],
+  ["a list", "[]"],
+  ["a list of nothing", "[[],[null],[1,2],null]"],
+  ["a text", '"x"'],
+  ["an object that is no text", { traceparent: 7 }],
+  ["true", true],
+  ["a number that is no text", 42],
+  ["letters", "zz"],
+  ["an upper-case key", JSON.stringify({ TRACEPARENT: GOOD })],
+  ["lists as values", JSON.stringify({ traceparent: [GOOD], tracestate: [], baggage: [[]] })],
+  ["numbers as values", JSON.stringify({ traceparent: 1, tracestate: 2, baggage: 3 })],
+  ["objects as values", JSON.stringify({ traceparent: {}, tracestate: { a: 1 }, baggage: null })],
+  ["a megabyte of baggage", JSON.stringify({ traceparent: GOOD, baggage: "a=".padEnd(1e6, "x") })],
+  ["a key __proto__", `{"__proto__":{"traceparent":"${GOOD}"},"traceparent":"${GOOD}"}`],
+  ["ten thousand brackets", "[".repeat(10_000)],
+  ...brokenSenders.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
+];
+
+test.each(poison)(
+  "a job whose metadata hold %s is processed in a valid trace",
+  async (_, metadata) => {
+    using spans = recordSpans();
+    let ran = 0;
+
+    await processJob(
+      bullmqTelemetry(),
+      { id: "7", data: "{}", opts: JSON.stringify({ tm: metadata }) },
+      () => ran++,
+    );
+
+    expect(ran).toBe(1);
+    expect(spans.named("process orders").traceId).toMatch(VALID_TRACE);
+    expect(spans.open).toEqual([]);
+  },
+);
+
+test("no metadata that anybody may write stop a worker", () => {
+  using spans = recordSpans();
+  const { tracer, contextManager } = bullmqTelemetry();
+  const hostile = fc.oneof(
+    fc.json(),
+    fc.string({ unit: "binary" }),
+    fc
+      .record(
+        { traceparent: fc.anything(), tracestate: fc.anything(), baggage: fc.anything() },
+        { requiredKeys: [] },
+      )
+      .map((carrier) => {
+        try {
+          return JSON.stringify(carrier);
+        } catch {
+          return "";
+        }
+      }),
+    fc.string({ unit: fc.constantFrom(..."0123456789abcdef-"), minLength: 50, maxLength: 60 }),
+    fc
+      .tuple(fc.nat(60), fc.string({ maxLength: 1 }))
+      .map(([at, text]) => GOOD.slice(0, at) + text + GOOD.slice(at + 1)),
+  );
+  fc.assert(
+    fc.property(hostile, (metadata) => {
+      const received: Context = contextManager.fromMetadata(ROOT_CONTEXT, metadata);
+      const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, received);
+      span.setAttributes({ "bullmq.queue.name": "orders" });
+      const within: Context = span.setSpanOnContext(received);
+      contextManager.with(within, () => undefined);
+      span.end();
+      expect(trace.getSpanContext(within)?.traceId).toMatch(VALID_TRACE);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(spans.open).toEqual([]);
+});
+
+test.each<[string, Partial<ContextManager>]>([
+  [
+    "throws before it runs anything",
+    {
+      with: () => {
+        throw new Error("before");
+      },
+    },
+  ],
+  [
+    "throws after it ran all",
+    {
+      with(_context, fn, self, ...args) {
+        fn.apply(self, args);
+        throw new Error("after");
+      },
+    },
+  ],
+  [
+    "does not know what is active",
+    {
+      active: () => {
+        throw new Error("lost");
+      },
+    },
+  ],
+])("a context manager that %s costs no job, and none is processed twice", async (_, broken) => {
+  context.setGlobalContextManager({ ...working(), ...broken });
+  const telemetry = bullmqTelemetry();
+  let ran = 0;
+
+  const job = await addJob(telemetry, { order: 1042 });
+  await processJob(telemetry, job, () => ran++);
+
+  expect(job).toMatchObject({ data: '{"order":1042}', opts: "{}" });
+  expect(ran).toBe(1);
+});
+
+function working(): ContextManager {
+  const manager: ContextManager = {
+    active: () => ROOT_CONTEXT,
+    with: (_context, fn, self, ...args) => fn.apply(self, args),
+    bind: (_context, target) => target,
+    enable: () => manager,
+    disable: () => manager,
+  };
+  return manager;
+}
+
+test("what BullMQ's own code throws passes, the same object", () => {
+  const refused = new RangeError("JobId cannot be '0'");
+  let ran = 0;
+
+  const run = () =>
+    bullmqTelemetry().contextManager.with(ROOT_CONTEXT, () => {
+      ran++;
+      throw refused;
+    });
+
+  expect(run).toThrow(refused);
+  expect(ran).toBe(1);
+});

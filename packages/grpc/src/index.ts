@@ -1,0 +1,7 @@
+// For users.
+export { extractMetadata, injectMetadata, type MetadataLike } from "./carrier.js";
+export { serverInterceptor, withServerTracing } from "./incoming.js";
+export type { GrpcTracingOptions, IncomingCall } from "./options.js";
+export { clientInterceptor, withClientTracing } from "./outgoing.js";
+
+// For adapters: the entry "./carrier".

@@ -1,0 +1,117 @@
+import { w3cPropagator } from "@traceferry/core";
+import { recordSpans } from "@traceferry/testkit/record";
+import { type Consumer, type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
+import { expect, expectTypeOf, test } from "vitest";
+import { traceConsumer, traceEachMessage, traceKafka, traceProducer } from "./index.js";
+import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
+
+const real = () => new Kafka({ brokers: ["localhost:1"], logLevel: logLevel.NOTHING });
+
+test("a client keeps its type, and so do its producers, consumers and transactions", () => {
+  const kafka = traceKafka(real(), {
+    relation: ({ topic }) => (topic === "audit" ? "link" : "child"),
+  });
+
+  expectTypeOf(kafka).toEqualTypeOf<Kafka>();
+  expectTypeOf(kafka.producer()).toEqualTypeOf<Producer>();
+  expectTypeOf(kafka.consumer({ groupId: "billing" })).toEqualTypeOf<Consumer>();
+  expectTypeOf(traceProducer(real().producer())).toEqualTypeOf<Producer>();
+  expectTypeOf(traceConsumer(real().consumer({ groupId: "billing" }))).toEqualTypeOf<Consumer>();
+  const handler = traceEachMessage(async ({ message }: EachMessagePayload) => {
+    expectTypeOf(message.value).toEqualTypeOf<Buffer | null>();
+  });
+  expectTypeOf(handler).toEqualTypeOf<(payload: EachMessagePayload) => Promise<void>>();
+  // The handler's type comes from where it stands.
+  const config: Parameters<Consumer["run"]>[0] = {
+    eachMessage: traceEachMessage(async ({ message, heartbeat }) => {
+      expectTypeOf(message.value).toEqualTypeOf<Buffer | null>();
+      await heartbeat();
+    }),
+  };
+  expect(config).toBeDefined();
+});
+
+test("a real client of kafkajs is still one, and answers as it did", async () => {
+  const bare = real();
+  const kafka = traceKafka(bare);
+
+  expect(kafka).toBeInstanceOf(Kafka);
+  expect(kafka.logger()).toBe(bare.logger());
+  expect(kafka.admin()).toHaveProperty("createTopics");
+  expect(kafka.producer().events.CONNECT).toBe("producer.connect");
+  expect(() => kafka.consumer({ groupId: "" })).toThrow(
+    "Consumer groupId must be a non-empty string",
+  );
+  expect(() => Reflect.apply(kafka.producer().on, undefined, ["no event", () => {}])).toThrow(
+    "Event name should be one of",
+  );
+  await expect(
+    kafka.producer().send({ topic: "orders", messages: [{ value: "a" }] }),
+  ).rejects.toThrow("The producer is disconnected");
+  await expect(
+    Reflect.apply(kafka.producer().send, undefined, [{ topic: "orders" }]),
+  ).rejects.toThrow("Invalid messages array");
+});
+
+test("a client with private state works, and is not changed", () => {
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
+  const before = Reflect.ownKeys(bare);
+  const kafka = traceKafka(bare);
+
+  expect(kafka).toBeInstanceOf(FakeKafka);
+  expect(kafka.logger()).toBe("private");
+  expect(kafka.admin().of).toBe(bare);
+  expect(kafka.logger).toBe(kafka.logger);
+  expect(kafka.constructor).toBe(FakeKafka);
+  expect(Reflect.ownKeys(bare)).toEqual(before);
+  expect(Object.hasOwn(FakeKafka.prototype, "producer")).toBe(true);
+});
+
+test("what is written to a traced client reaches the client", () => {
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
+  const kafka = traceKafka(bare);
+  const gate = Promise.resolve();
+
+  kafka.gate = gate;
+
+  expect(bare.gate).toBe(gate);
+});
+
+test("a producer's methods are the same at each look, and follow when the client's are replaced", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const producer = traceProducer(bare);
+  const { send, connect } = producer;
+
+  expect(producer.send).toBe(send);
+  expect(connect).toBe(bare.connect);
+  bare.send = async () => [];
+
+  expect(await producer.send({ topic: "orders", messages: [{ value: "a" }] })).toEqual([]);
+  expect(spans.named("send orders").status.code).toBe("UNSET");
+});
+
+test("what is traced already is not traced twice", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const kafka = traceKafka(traceKafka(new FakeKafka(new FakeBroker({ orders: 1 }))));
+
+  const producer = traceProducer(kafka.producer());
+  await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+  const consumer = traceConsumer(kafka.consumer({ groupId: "billing" }));
+  await consumer.run({ eachMessage: async () => {} });
+  await consumer.deliver("orders", 0, 0);
+
+  expect(spans.ended.map(({ name }) => name)).toEqual(["send orders", "process orders"]);
+  expect(spans.named("process orders").attributes["messaging.consumer.group.name"]).toBe("billing");
+});
+
+test("a frozen producer stays bare rather than break", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const broker = new FakeBroker({ orders: 1 });
+  const producer = traceProducer(Object.freeze(new FakeKafka(broker).producer()));
+
+  await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+
+  expect(broker.partition("orders", 0).length).toBe(1);
+  expect(spans.ended).toEqual([]);
+});

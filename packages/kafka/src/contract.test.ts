@@ -1,0 +1,127 @@
+import { w3cPropagator } from "@traceferry/core";
+import {
+  type Adapter,
+  type AdapterOptions,
+  adapterContract,
+  type Harness,
+  type Headers,
+} from "@traceferry/testkit/contract";
+import type { EachMessagePayload, IHeaders, Message } from "kafkajs";
+import { test } from "vitest";
+import { traceKafka } from "./index.js";
+import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
+
+const TOPIC = "orders";
+
+const kafkajs: Adapter = {
+  name: "kafka",
+  propagator: w3cPropagator,
+  incoming: {
+    kind: "CONSUMER",
+    name: "process orders",
+    attributes: {
+      "messaging.system.name": "kafka",
+      "messaging.destination.name": TOPIC,
+      "messaging.destination.partition.id": "0",
+      "messaging.operation.name": "process",
+      "messaging.operation.type": "process",
+      "messaging.consumer.group.name": "billing",
+      "kafka.offset": 0,
+    },
+  },
+  outgoing: {
+    kind: "PRODUCER",
+    name: "send orders",
+    attributes: {
+      "messaging.system.name": "kafka",
+      "messaging.destination.name": TOPIC,
+      "messaging.destination.partition.id": "0",
+      "messaging.operation.name": "send",
+      "messaging.operation.type": "send",
+      "kafka.offset": 0,
+    },
+  },
+  messaging: true,
+  maxBytes: 8192,
+  repeated: "last",
+  open: (options) => openHarness(options),
+  receivePatched: async (_, headers, handler, patch) => {
+    const harness = await openHarness({}, patch);
+    await harness.receive(headers, handler);
+  },
+};
+
+async function openHarness(
+  options: AdapterOptions = {},
+  patch: <Result>(next: () => Result) => Result = (next) => next(),
+): Promise<Harness> {
+  const broker = new FakeBroker({ [TOPIC]: 1 });
+  const bare = new FakeKafka(broker);
+  const kafka = traceKafka(bare, options);
+  const producer = kafka.producer();
+  const bareProducer = bare.producer();
+  const handlers = new Map<number, () => unknown>();
+
+  async function send(by: typeof producer, message: unknown): Promise<Headers> {
+    if (!isMessage(message)) throw new TypeError("not a message of this harness");
+    const [metadata] = await by.send({ topic: TOPIC, messages: [message] });
+    return wireHeaders(broker, Number(metadata?.baseOffset));
+  }
+
+  return {
+    async receive(headers, handler) {
+      const log = broker.partition(TOPIC, 0);
+      const offset = log.length;
+      handlers.set(offset, handler);
+      log.push({
+        key: null,
+        value: Buffer.from("{}"),
+        headers: headers.map(([key, value]) => [key, Buffer.from(value)]),
+      });
+      const consumer = kafka.consumer({ groupId: "billing" });
+      await consumer.run({
+        async eachMessage({ message }: EachMessagePayload) {
+          await handlers.get(Number(message.offset))?.();
+        },
+      });
+      await patch(() => consumer.deliver(TOPIC, 0, offset));
+    },
+    message: (headers, frozen) => (frozen ? deepFreeze(messageOf(headers)) : messageOf(headers)),
+    snapshot: (message) => structuredClone(message),
+    send: (message) => send(producer, message),
+    sendBare: (message) => send(bareProducer, message),
+    async sendFailing(message) {
+      if (isMessage(message)) await producer.send({ topic: "nowhere", messages: [message] });
+    },
+    async [Symbol.asyncDispose]() {
+      handlers.clear();
+    },
+  };
+}
+
+function messageOf(headers: Headers): Message {
+  const record: IHeaders = {};
+  for (const [key, value] of headers) {
+    const before = record[key];
+    record[key] = before === undefined ? value : [before, value].flat();
+  }
+  return { key: "o-1", value: "{}", headers: record };
+}
+
+function isMessage(value: unknown): value is Message {
+  return typeof value === "object" && value !== null && "value" in value;
+}
+
+function wireHeaders(broker: FakeBroker, offset: number): Headers {
+  const { headers = [] } = broker.partition(TOPIC, 0)[offset] ?? {};
+  return headers.map(([key, value]) => [key, String(value)]);
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === "object" && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}
+
+for (const promise of adapterContract(kafkajs)) test(promise.title, promise.run, 30_000);

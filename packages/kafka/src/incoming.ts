@@ -1,0 +1,180 @@
+import {
+  type Context,
+  context,
+  isSpanContextValid,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+} from "@opentelemetry/api";
+import { type Boundary, isTracingSuppressed, type OpenSpan, withSpan } from "@traceferry/core";
+import { isAbout, processAttributes } from "./attributes.js";
+import { GETTER, type KafkaHeaders } from "./carrier.js";
+import { type ConsumerOptions, openBoundary } from "./options.js";
+import { copyWith, isMethod, isObject, isOverlay, overlay } from "./overlay.js";
+
+/** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
+export interface IncomingRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly message: {
+    readonly offset?: string | number | bigint;
+    readonly key?: unknown;
+    readonly value?: unknown;
+    readonly headers?: KafkaHeaders | null | undefined;
+  };
+}
+
+/** A consumer as kafkajs makes it. */
+export interface ConsumerLike {
+  run(config: never): Promise<unknown>;
+}
+
+const pure = openBoundary({});
+
+/**
+ * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
+ * of headers, and any letter case; where a key is repeated the last sound value counts.
+ *
+ * @param base - what the context is put into. Its own span and baggage do not stay. Default: the root context.
+ * @returns the base with the sender's span, remote, and baggage; without a valid sender the base without span
+ */
+export function extractHeaders(
+  headers: KafkaHeaders | null | undefined,
+  base: Context = ROOT_CONTEXT,
+): Context {
+  const record = { topic: "", partition: 0, message: { headers } };
+  return pure.receive(headers, GETTER, record, base).parent;
+}
+
+/**
+ * Wraps a handler of single messages so that it runs inside the sender's trace, in a span `process <topic>`
+ * that ends when the handler is done. It works in `consumer.run({ eachMessage })` and in a loop of your own.
+ * What the handler throws passes through.
+ *
+ * @throws TypeError when an option is wrong.
+ */
+export function traceEachMessage<Payload extends IncomingRecord, Result>(
+  handler: (payload: Payload) => Result,
+  options: ConsumerOptions = {},
+): (payload: Payload) => Result {
+  const incoming = new Incoming(openBoundary(options), options);
+  return (payload) => incoming.process(payload, () => handler(payload));
+}
+
+/**
+ * A consumer whose `run` traces `eachMessage`. The consumer that is given, and the configuration of `run`,
+ * stay as they are; `eachBatch` is passed on untraced.
+ *
+ * @throws TypeError when an option is wrong.
+ */
+export function traceConsumer<Consumer extends ConsumerLike>(
+  consumer: Consumer,
+  options: ConsumerOptions = {},
+): Consumer {
+  return new Incoming(openBoundary(options), options).consumer(consumer);
+}
+
+const RUN_FIELDS = [
+  "autoCommit",
+  "autoCommitInterval",
+  "autoCommitThreshold",
+  "eachBatch",
+  "eachBatchAutoResolve",
+  "eachMessage",
+  "partitionsConsumedConcurrently",
+];
+
+/** The receiving side of one client or consumer. */
+export class Incoming {
+  readonly #boundary: Boundary<IncomingRecord>;
+  readonly #groupId: string | undefined;
+  readonly #clientId: string | undefined;
+
+  constructor(boundary: Boundary<IncomingRecord>, { groupId, clientId }: ConsumerOptions) {
+    this.#boundary = boundary;
+    this.#groupId = groupId;
+    this.#clientId = clientId;
+  }
+
+  consumer<Consumer extends object>(consumer: Consumer): Consumer {
+    if (isOverlay(consumer)) return consumer;
+    return overlay(consumer, {
+      run: (bare, [config, ...rest]) =>
+        Reflect.apply(bare, consumer, [this.#traced(config), ...rest]),
+    });
+  }
+
+  // kafkajs answers a missing configuration, and one of a wrong type, in its own way.
+  #traced(config: unknown): unknown {
+    try {
+      if (!isObject(config)) return config;
+      const eachMessage: unknown = Reflect.get(config, "eachMessage");
+      if (!isMethod(eachMessage)) return config;
+      const incoming = this;
+      return copyWith(config, RUN_FIELDS, {
+        eachMessage(this: unknown, ...args: unknown[]): unknown {
+          return incoming.process(args[0], () => Reflect.apply(eachMessage, this, args));
+        },
+      });
+    } catch (error) {
+      this.#boundary.reporter.fault("run", error);
+      return config;
+    }
+  }
+
+  /** Runs what is to be done with a record in a span of its own, or as it is where there should be none. */
+  process<Result>(payload: unknown, next: () => Result): Result {
+    const open = this.#open(payload);
+    return open === undefined ? next() : withSpan(open, next);
+  }
+
+  #open(payload: unknown): OpenSpan | undefined {
+    try {
+      const active = context.active();
+      if (!isRecord(payload) || isTracingSuppressed(active)) return undefined;
+      const ambient = trace.getSpan(active);
+      // Handlers run in the context in which `run` was called, long ago: nothing but a live span counts.
+      const live = ambient?.isRecording() === true ? ambient : undefined;
+      const base = live === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, live);
+      const arrival = this.#boundary.receive(payload.message.headers, GETTER, payload, base);
+      if (arrival.existing !== undefined || isOfRecord(live, payload)) return undefined;
+      const { parent, links } = arrival;
+      const plan = {
+        name: `process ${payload.topic}`,
+        kind: SpanKind.CONSUMER,
+        attributes: processAttributes(payload, this.#groupId, this.#clientId),
+        parent,
+        links: live === undefined ? links : [...links, ...linkTo(live)],
+      };
+      return this.#boundary.open(plan, arrival);
+    } catch (error) {
+      this.#boundary.reporter.fault("process", error);
+      return undefined;
+    }
+  }
+}
+
+function isRecord(payload: unknown): payload is IncomingRecord {
+  return (
+    isObject(payload) &&
+    "topic" in payload &&
+    typeof payload.topic === "string" &&
+    "message" in payload &&
+    isObject(payload.message)
+  );
+}
+
+// Another instrumentation's span for a record without a sender, or with one that it could not read.
+function isOfRecord(span: Span | undefined, record: IncomingRecord): boolean {
+  if (span === undefined || !("kind" in span) || span.kind !== SpanKind.CONSUMER) return false;
+  // The SDK's own field, of both lines; the API has no way to ask for attributes.
+  return "attributes" in span && isAbout(span.attributes, record);
+}
+
+// The conventions ask for it where the sender, and not the span around, is the parent.
+function linkTo(span: Span): Link[] {
+  const around = span.spanContext();
+  return isSpanContextValid(around) ? [{ context: around }] : [];
+}

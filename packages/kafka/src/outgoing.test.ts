@@ -1,0 +1,437 @@
+import { context, ROOT_CONTEXT, type Span, SpanKind, trace } from "@opentelemetry/api";
+import { suppressTracing, w3cPropagator } from "@traceferry/core";
+import { sender } from "@traceferry/testkit/contract";
+import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
+import type { Message } from "kafkajs";
+import { beforeEach, describe, expect, test } from "vitest";
+import { traceProducer } from "./index.js";
+import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
+
+let broker: FakeBroker;
+let bare: ReturnType<FakeKafka["producer"]>;
+beforeEach(() => {
+  broker = new FakeBroker({ orders: 1, shipments: 1, spread: 3 });
+  bare = new FakeKafka(broker).producer();
+});
+
+const record = () => recordSpans({ propagator: w3cPropagator() });
+
+function start(spans: RecordedSpans, name = "place order"): { span: Span; run: Run } {
+  const span = spans.tracer().startSpan(name, {}, ROOT_CONTEXT);
+  return { span, run: (fn) => context.with(trace.setSpan(ROOT_CONTEXT, span), fn) };
+}
+type Run = <T>(fn: () => T) => T;
+
+/** Trace id and span id of every record in a partition, as a reader of the broker finds them. */
+function carried(topic: string, partition = 0): string[] {
+  return broker.partition(topic, partition).map(({ headers }) => {
+    const values = headers.filter(([key]) => key.toLowerCase() === "traceparent");
+    expect(values.map(([key]) => key)).toEqual(["traceparent"]);
+    return String(values[0]?.[1]).slice(3, 52);
+  });
+}
+
+const sends = (spans: RecordedSpans) => spans.ended.filter(({ kind }) => kind === "PRODUCER");
+const ids = ({ traceId, spanId }: { traceId: string; spanId: string }) => `${traceId}-${spanId}`;
+
+test("each message of a call leaves with a context of its own, and its span knows where it lies", async () => {
+  using spans = record();
+  const caller = start(spans);
+  broker.partition("orders", 0).push({ key: null, value: null, headers: [] });
+
+  await caller.run(() =>
+    traceProducer(bare, { clientId: "checkout" }).send({
+      topic: "orders",
+      messages: [{ value: "a" }, { value: "b" }, { value: null }],
+    }),
+  );
+  caller.span.end();
+
+  broker.partition("orders", 0).shift();
+  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([1, 2, 3]);
+  expect(sends(spans)[2]).toMatchObject({
+    name: "send orders",
+    parentSpanId: caller.span.spanContext().spanId,
+    status: { code: "UNSET" },
+    attributes: {
+      "messaging.system.name": "kafka",
+      "messaging.destination.name": "orders",
+      "messaging.operation.name": "send",
+      "messaging.operation.type": "send",
+      "messaging.client.id": "checkout",
+      "messaging.destination.partition.id": "0",
+      "kafka.offset": 3,
+      "kafka.message.tombstone": true,
+    },
+  });
+});
+
+test("a batch to several topics, one of them repeated, is placed as the client merges it", async () => {
+  using spans = record();
+
+  await traceProducer(bare).sendBatch({
+    topicMessages: [
+      { topic: "orders", messages: [{ value: "o0" }] },
+      { topic: "shipments", messages: [{ value: "s0" }] },
+      { topic: "orders", messages: [{ value: "o1" }] },
+    ],
+  });
+
+  const byTopic = (topic: string) =>
+    sends(spans).filter(({ attributes }) => attributes["messaging.destination.name"] === topic);
+  expect(carried("orders")).toEqual(byTopic("orders").map(ids));
+  expect(carried("shipments")).toEqual(byTopic("shipments").map(ids));
+  expect(byTopic("orders").map(({ attributes }) => attributes["kafka.offset"])).toEqual([0, 1]);
+});
+
+test("messages that ask for a partition tell it from the start, and are placed in it", async () => {
+  using spans = record();
+  const messages = [2, 0, 2].map((partition) => ({ value: "x", partition }));
+
+  await traceProducer(bare).send({ topic: "spread", messages });
+
+  const places = sends(spans).map(({ attributes }) => [
+    attributes["messaging.destination.partition.id"],
+    attributes["kafka.offset"],
+  ]);
+  expect(places).toEqual([
+    ["2", 0],
+    ["0", 0],
+    ["2", 1],
+  ]);
+  expect(carried("spread", 2)).toEqual([0, 2].map((index) => ids(sends(spans)[index] ?? NONE)));
+});
+const NONE = { traceId: "none", spanId: "none" };
+
+test("no place is told of messages that a partitioner spread", async () => {
+  using spans = record();
+
+  await traceProducer(bare).send({ topic: "spread", messages: [{ value: "a" }, { value: "b" }] });
+
+  for (const { attributes } of sends(spans)) {
+    expect(attributes["kafka.offset"]).toBeUndefined();
+    expect(attributes["messaging.destination.partition.id"]).toBeUndefined();
+  }
+});
+
+test("no place is told of a send that asks for no acknowledgement", async () => {
+  using spans = record();
+
+  await traceProducer(bare).send({ topic: "orders", acks: 0, messages: [{ value: "a" }] });
+
+  expect(sends(spans)[0]?.attributes["kafka.offset"]).toBeUndefined();
+});
+
+test("two messages that share one headers object get a context each, and the object stays", async () => {
+  using spans = record();
+  const headers = Object.freeze({ "x-tenant": "acme" });
+
+  await traceProducer(bare).send({
+    topic: "orders",
+    messages: [
+      { value: "a", headers },
+      { value: "b", headers },
+    ],
+  });
+
+  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(headers).toEqual({ "x-tenant": "acme" });
+});
+
+test("one message that two traces send at once gets a context of each", async () => {
+  using spans = record();
+  const message = Object.freeze({ value: "a" });
+  const producer = traceProducer(bare);
+  const callers = [start(spans, "one"), start(spans, "two")];
+
+  const send = () => producer.send({ topic: "orders", messages: [message] });
+  await Promise.all(callers.map(({ run }) => run(send)));
+  for (const { span } of callers) span.end();
+
+  expect(carried("orders").map((id) => id.slice(0, 32))).toEqual(
+    callers.map(({ span }) => span.spanContext().traceId),
+  );
+});
+
+test("a record that is frozen all through is sent, and what was sent has it all", async () => {
+  using spans = record();
+  const message = Object.freeze({
+    key: "k",
+    value: "v",
+    headers: Object.freeze({ multi: Object.freeze(["1", "2"]), Traceparent: sender().traceparent }),
+  });
+  const batch = Object.freeze({ topic: "orders", acks: 1, messages: Object.freeze([message]) });
+
+  await Reflect.apply(traceProducer(bare).send, undefined, [batch]);
+
+  const [stored] = broker.partition("orders", 0);
+  expect(String(stored?.key)).toBe("k");
+  expect(stored?.headers.map(([key, value]) => [key, String(value)]).slice(0, 2)).toEqual([
+    ["multi", "1"],
+    ["multi", "2"],
+  ]);
+  expect(carried("orders")).toEqual(sends(spans).map(ids));
+});
+
+test("a message of a class keeps what the class computes", async () => {
+  using spans = record();
+  class Order {
+    readonly #id = "o-1";
+    get key(): string {
+      return this.#id;
+    }
+    get value(): string {
+      return JSON.stringify({ id: this.#id });
+    }
+  }
+
+  await traceProducer(bare).send({ topic: "orders", messages: [new Order()] });
+
+  const [stored] = broker.partition("orders", 0);
+  expect([String(stored?.key), String(stored?.value)]).toEqual(["o-1", '{"id":"o-1"}']);
+  expect(carried("orders")).toEqual(sends(spans).map(ids));
+});
+
+test("with nothing registered the client gets the very objects of the caller", async () => {
+  const got: unknown[] = [];
+  const producer = traceProducer({
+    ...bare,
+    send: async (given: { topic: string; messages: Message[] }) => {
+      got.push(given);
+      return [];
+    },
+  });
+  const given = { topic: "orders", messages: [{ value: "a" }] };
+
+  await producer.send(given);
+
+  expect(got[0]).toBe(given);
+});
+
+describe("what the client refuses is refused as without us", () => {
+  const refused: Record<string, unknown> = {
+    "no record": undefined,
+    "null for a record": null,
+    "no messages": { topic: "orders" },
+    "no topic": { messages: [{ value: "a" }] },
+    "an empty topic": { topic: "", messages: [{ value: "a" }] },
+    "messages that are no list": { topic: "orders", messages: { value: "a" } },
+    "a message that is null": { topic: "orders", messages: [null] },
+    "a message without a value": { topic: "orders", messages: [{ key: "k" }] },
+    "a header that is null": { topic: "orders", messages: [{ value: "a", headers: { h: null } }] },
+    "headers that are null": { topic: "orders", messages: [{ value: "a", headers: null }] },
+    "a topic that is not there": { topic: "nowhere", messages: [{ value: "a" }] },
+  };
+  for (const [what, given] of Object.entries(refused)) {
+    test(what, async () => {
+      using spans = record();
+      const outcome = (send: (...args: never[]) => Promise<unknown>) =>
+        Promise.resolve(Reflect.apply(send, undefined, given === undefined ? [] : [given])).then(
+          () => "sent",
+          (error: unknown) => String(error),
+        );
+
+      const without = await outcome(bare.send);
+
+      expect(await outcome(traceProducer(bare).send)).toBe(without);
+      expect(without).not.toBe("sent");
+      expect(spans.open).toEqual([]);
+      for (const { status } of sends(spans)) expect(status.code).toBe("ERROR");
+      expect(spans.warnings).toEqual([]);
+    });
+  }
+
+  test("a batch whose entries are null", async () => {
+    using spans = record();
+    const send = () =>
+      Reflect.apply(traceProducer(bare).sendBatch, undefined, [{ topicMessages: [null] }]);
+
+    await expect(send()).rejects.toThrow(TypeError);
+    expect(spans.open).toEqual([]);
+  });
+});
+
+test("a failed send ends every span of the call with the error, and rejects with the same one", async () => {
+  using spans = record();
+  const kafka = new FakeKafka(broker);
+  const down = Object.assign(new Error("broker down"), { name: "KafkaJSConnectionError" });
+  kafka.gate = Promise.reject(down);
+
+  const sending = traceProducer(kafka.producer()).send({
+    topic: "orders",
+    messages: [{ value: "a" }, { value: "b" }],
+  });
+
+  await expect(sending).rejects.toBe(down);
+  expect(sends(spans).map(({ status, attributes }) => [status, attributes["error.type"]])).toEqual([
+    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
+    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
+  ]);
+});
+
+test("a client that throws at once throws through us, and its spans end", () => {
+  using spans = record();
+  const boom = new Error("at once");
+  const producer = traceProducer({
+    ...bare,
+    send: () => {
+      throw boom;
+    },
+  });
+
+  expect(() => Reflect.apply(producer.send, undefined, [{ topic: "t", messages: [{}] }])).toThrow(
+    boom,
+  );
+  expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+});
+
+test("a message that throws when it is read is sent as the client would, and no span stays open", async () => {
+  using spans = record();
+  const poison = {
+    get partition(): number {
+      throw new Error("poison");
+    },
+    value: "a",
+  };
+
+  const sending = traceProducer(bare).send({ topic: "orders", messages: [{ value: "x" }, poison] });
+
+  await expect(sending).rejects.toThrow("poison");
+  expect(spans.open).toEqual([]);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("traceferry kafka: send: Error: poison"),
+  ]);
+});
+
+test("what is sent while tracing is suppressed leaves as it is", async () => {
+  using spans = record();
+  const producer = traceProducer(bare);
+
+  await context.with(suppressTracing(ROOT_CONTEXT), () =>
+    producer.send({ topic: "orders", messages: [{ value: "a" }] }),
+  );
+
+  expect(broker.partition("orders", 0)[0]?.headers).toEqual([]);
+  expect(spans.ended).toEqual([]);
+});
+
+describe("a transaction", () => {
+  const begin = () =>
+    traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" })).transaction();
+
+  test("traces what is sent in it, and links its commit to that", async () => {
+    using spans = record();
+    const transaction = await begin();
+
+    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
+    await transaction.sendBatch({
+      topicMessages: [{ topic: "shipments", messages: [{ value: "b" }] }],
+    });
+    await transaction.commit();
+
+    expect([...carried("orders"), ...carried("shipments")]).toEqual(sends(spans).map(ids));
+    const commit = spans.named("commit transaction");
+    expect(commit.links.map(ids)).toEqual(sends(spans).map(ids));
+    expect(commit).toMatchObject({
+      kind: "CLIENT",
+      status: { code: "UNSET" },
+      attributes: { "messaging.system.name": "kafka", "messaging.operation.name": "commit" },
+    });
+    expect(transaction.isActive()).toBe(false);
+  });
+
+  test("that is aborted says so in a span of its own", async () => {
+    using spans = record();
+    const transaction = await begin();
+
+    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
+    await transaction.abort();
+
+    expect(spans.named("abort transaction").links.map(ids)).toEqual(sends(spans).map(ids));
+  });
+
+  test("that has ended refuses as without us", async () => {
+    using spans = record();
+    const transaction = await begin();
+    await transaction.commit();
+
+    await expect(transaction.send({ topic: "orders", messages: [{ value: "a" }] })).rejects.toThrow(
+      "Cannot continue to use transaction once ended",
+    );
+    await expect(transaction.commit()).rejects.toThrow("once ended");
+    expect(spans.open).toEqual([]);
+  });
+
+  test("that cannot begin is refused as without us", async () => {
+    using _ = record();
+    await expect(traceProducer(bare).transaction()).rejects.toThrow(
+      "Must provide transactional id",
+    );
+  });
+
+  test("of thousands of messages links no more of them than an SDK keeps", async () => {
+    using spans = record();
+    const transaction = await begin();
+    const messages = Array.from({ length: 300 }, () => ({ value: "a" }));
+
+    await transaction.send({ topic: "orders", messages });
+    await transaction.commit();
+
+    expect(spans.named("commit transaction").links.length).toBe(128);
+  });
+});
+
+describe("a producer that another instrumentation has patched", () => {
+  // As @opentelemetry/instrumentation-kafkajs does it: it marks what it wraps, and writes into the message.
+  function patch<Args extends unknown[], Result>(method: (...args: Args) => Result) {
+    const wrapped = (...args: Args): Result => {
+      const span = trace
+        .getTracer("instrumentation-kafkajs")
+        .startSpan("send orders", { kind: SpanKind.PRODUCER });
+      const [given] = args;
+      if (isRecord(given)) {
+        for (const message of given.messages) {
+          const { traceId, spanId } = span.spanContext();
+          message.headers = message.headers ?? {};
+          message.headers.traceparent = `00-${traceId}-${spanId}-01`;
+        }
+      }
+      span.end();
+      return method(...args);
+    };
+    return Object.assign(wrapped, { __wrapped: true, __original: method, __unwrap: () => {} });
+  }
+  const isRecord = (value: unknown): value is { messages: Message[] } =>
+    typeof value === "object" && value !== null && "messages" in value;
+
+  test("keeps its spans: one for each message, one traceparent, and the caller's message is safe", async () => {
+    using spans = record();
+    const caller = start(spans);
+    const producer = traceProducer({ ...bare, send: patch(bare.send) });
+    const message = {
+      value: "a",
+      headers: { Traceparent: sender().traceparent, tracestate: "old=1" },
+    };
+
+    await caller.run(() => producer.send({ topic: "orders", messages: [message] }));
+    caller.span.end();
+
+    expect(sends(spans).map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+    expect(carried("orders")).toEqual(sends(spans).map(ids));
+    expect(broker.partition("orders", 0)[0]?.headers.map(([key]) => key)).toEqual(["traceparent"]);
+    expect(Object.keys(message.headers)).toEqual(["Traceparent", "tracestate"]);
+  });
+
+  test("keeps its transactions", async () => {
+    using spans = record();
+    const transactional = new FakeKafka(broker).producer({ transactionalId: "tx" });
+    const patched = { ...transactional, transaction: patch(transactional.transaction) };
+
+    const transaction = await traceProducer(patched).transaction();
+    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
+    await transaction.commit();
+
+    expect(spans.ended.map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+  });
+});

@@ -1,0 +1,41 @@
+import { property } from "../carrier.js";
+
+/** As much as matters here of the HTTP/2 stream under a call. */
+export interface GrpcWire {
+  once(event: "close", listener: () => void): unknown;
+  readonly destroyed: boolean;
+}
+
+// Interceptors of the user's, one inside the other.
+const MAX_DEPTH = 50;
+
+/**
+ * Finds the stream under a call. Nothing else knows which status was sent: Nest's hooks get none, its
+ * interceptors do not see what guards throw and what filters make of it, and a call whose client went away
+ * reaches no hook. Its fields are private to grpc-js, so that one day it may not be found.
+ */
+export function wireOf(call: unknown): GrpcWire | undefined {
+  let layer = property(call, "call");
+  for (let depth = 0; depth < MAX_DEPTH && layer !== undefined; depth++) {
+    const stream = property(layer, "stream");
+    if (isWire(stream)) return stream.destroyed ? undefined : stream;
+    layer = property(layer, "nextCall");
+  }
+  return undefined;
+}
+
+function isWire(value: unknown): value is GrpcWire {
+  return (
+    typeof property(value, "once") === "function" &&
+    typeof property(value, "destroyed") === "boolean"
+  );
+}
+
+/** The status that was sent, by number; undefined when none was: the client went away. */
+export function sentStatus(wire: GrpcWire): number | undefined {
+  const sent =
+    property(property(wire, "sentTrailers"), "grpc-status") ??
+    property(property(wire, "sentHeaders"), "grpc-status");
+  const code = Number(sent);
+  return sent === undefined || !Number.isInteger(code) ? undefined : code;
+}

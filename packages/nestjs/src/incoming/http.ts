@@ -1,0 +1,176 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  type Context,
+  context,
+  createContextKey,
+  isSpanContextValid,
+  type Span,
+  trace,
+} from "@opentelemetry/api";
+import { type Arrival, Boundary, isTracingSuppressed, type OpenSpan } from "@traceferry/core";
+import { httpEnd, httpName, httpStart, pathOf } from "../attributes.js";
+import { httpGetter, property } from "../carrier.js";
+import {
+  boundarySettings,
+  type HttpOptions,
+  httpOptions,
+  type TracingModuleOptions,
+} from "../options.js";
+import { Entry, entryOf } from "./entry.js";
+
+/** A request as Node has it, its response, and the object on which the framework notes the route. */
+export interface HttpExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly routed: unknown;
+}
+
+/** Runs HTTP requests in their sender's trace, each inside a SERVER span. */
+export class HttpIncoming {
+  readonly #boundary: Boundary<unknown>;
+  readonly #options: HttpOptions;
+
+  /** @throws TypeError when an option is wrong; it names the option and its value. */
+  constructor(options: TracingModuleOptions = {}) {
+    this.#options = httpOptions(options);
+    this.#boundary = new Boundary(boundarySettings(false), options);
+  }
+
+  /** Runs what comes after a hook of the HTTP adapter. */
+  enter(exchange: HttpExchange, next: () => void): void {
+    const active = context.active();
+    const begun = this.begin(exchange, active);
+    if (begun === active) next();
+    else context.with(begun, next);
+  }
+
+  /** Gives the context for a request; the active one where somebody takes care of it already. */
+  begin(exchange: HttpExchange, active: Context): Context {
+    try {
+      if (isTracingSuppressed(active)) return active;
+      const entry = entryOf(active, exchange.request);
+      if (entry === undefined) return this.#begin(exchange, active);
+      // A later hook may know more: of fastify's, middleware gets Node's request, without the route.
+      entry.routed = exchange.routed;
+      return active;
+    } catch (error) {
+      this.#boundary.reporter.fault("receive", error);
+      return active;
+    }
+  }
+
+  #begin(exchange: HttpExchange, active: Context): Context {
+    const { request, response } = exchange;
+    const theirs = instrumentedRequest(active);
+    if (theirs !== undefined) {
+      const entry = this.#untraced(exchange, theirs.span);
+      // Before their own listener, which ends the span: it names the span after this route.
+      response.prependOnceListener("close", () => {
+        const route = routeOf(entry.routed);
+        if (route !== undefined) theirs.route = route;
+      });
+      return entry.in(active);
+    }
+    const arrival = this.#boundary.receive(request.headers, httpGetter, request, active);
+    const { existing, parent } = arrival;
+    if (existing !== undefined) return this.#untraced(exchange, existing).in(active);
+    if (this.#isIgnored(request)) {
+      return this.#untraced(exchange, trace.getSpan(parent)).in(parent);
+    }
+    return this.#open(exchange, arrival);
+  }
+
+  /** For a request that gets no span of ours. */
+  #untraced({ request, response, routed }: HttpExchange, span: Span | undefined): Entry {
+    this.#tell(response, span);
+    const entry = new Entry(request);
+    entry.routed = routed;
+    return entry;
+  }
+
+  #open(exchange: HttpExchange, arrival: Arrival): Context {
+    const { request, response } = exchange;
+    const open = this.#boundary.open(
+      { ...httpStart(request), links: arrival.links, parent: arrival.parent },
+      arrival,
+    );
+    const entry = new Entry(request, open);
+    entry.routed = exchange.routed;
+    // The one event that comes always: a caller who goes away causes no other.
+    response.once("close", () => this.#finish(exchange, open, entry));
+    this.#tell(response, open.span);
+    return entry.in(open.context);
+  }
+
+  #finish({ request, response }: HttpExchange, open: OpenSpan, entry: Entry): void {
+    const route = routeOf(entry.routed);
+    const { headersSent, statusCode, writableFinished } = response;
+    try {
+      if (route !== undefined) open.span.updateName(httpName(request, route));
+    } catch (error) {
+      this.#boundary.reporter.fault("name span", error);
+    }
+    open.set(httpEnd(route, headersSent ? statusCode : undefined));
+    if (headersSent && statusCode >= 500) {
+      // The conventions want no description where the status code says it all.
+      open.fail(entry.failed ? entry.error : "", String(statusCode));
+    } else if (headersSent && !writableFinished && entry.failed) {
+      open.fail(entry.error);
+    }
+    open.end();
+  }
+
+  #tell(response: ServerResponse, span: Span | undefined): void {
+    const name = this.#options.responseHeader;
+    if (name === false || span === undefined || response.headersSent) return;
+    try {
+      const own = span.spanContext();
+      if (isSpanContextValid(own)) response.setHeader(name, own.traceId);
+    } catch (error) {
+      this.#boundary.reporter.fault("response header", error);
+    }
+  }
+
+  #isIgnored(request: IncomingMessage): boolean {
+    const { ignore } = this.#options;
+    if (ignore.length === 0) return false;
+    const path = pathOf(request);
+    return ignore.some((rule) => {
+      if (typeof rule === "string") return rule === path;
+      // `search`, because `test` remembers where a global expression was.
+      if (rule instanceof RegExp) return path.search(rule) >= 0;
+      try {
+        return rule(request) === true;
+      } catch (error) {
+        this.#boundary.reporter.fault("ignore", error);
+        return false;
+      }
+    });
+  }
+}
+
+/** The route as it was declared, prefix and version included: express notes the one, fastify the other. */
+function routeOf(request: unknown): string | undefined {
+  const route =
+    property(property(request, "route"), "path") ??
+    property(property(request, "routeOptions"), "url");
+  return typeof route === "string" ? route : undefined;
+}
+
+// The key of instrumentation-http, of any version: keys are `Symbol.for(description)`.
+const RPC_METADATA = createContextKey("OpenTelemetry SDK Context Key RPC_METADATA");
+
+interface InstrumentedRequest {
+  readonly span: Span;
+  route?: string;
+}
+
+/** What instrumentation-http says of the request it has a span for; that span need not be recording. */
+function instrumentedRequest(active: Context): InstrumentedRequest | undefined {
+  const found = active.getValue(RPC_METADATA);
+  return isInstrumented(found) ? found : undefined;
+}
+
+function isInstrumented(value: unknown): value is InstrumentedRequest {
+  return property(value, "type") === "http" && property(value, "span") !== undefined;
+}

@@ -1,0 +1,142 @@
+import { type Context, context, SpanKind, trace } from "@opentelemetry/api";
+import { Boundary, isTracingSuppressed, type OpenSpan } from "@traceferry/core";
+import {
+  grpcCode,
+  grpcEnd,
+  isAbout,
+  isServerError,
+  type RpcServer,
+  rpcStart,
+} from "../attributes.js";
+import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier.js";
+import { boundarySettings, type TracingModuleOptions } from "../options.js";
+import { Entry, entryOf } from "./entry.js";
+import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
+
+/** A message for which a context is there, and what to note about it. */
+export interface BegunMessage {
+  readonly context: Context;
+  readonly entry: Entry;
+}
+
+/** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
+export class RpcIncoming {
+  // Only spans of messages link their sender as well: a call is its sender's child and no more.
+  readonly #messages: Boundary<unknown>;
+  readonly #calls: Boundary<unknown>;
+
+  /** @throws TypeError when an option is wrong; it names the option and its value. */
+  constructor(options: TracingModuleOptions = {}) {
+    this.#messages = new Boundary(boundarySettings(true), options);
+    this.#calls = new Boundary(boundarySettings(false), options);
+  }
+
+  /**
+   * Begins the span of a message; undefined where somebody takes care of it already, or where there is
+   * nothing to read a sender from: a transport that is not known.
+   *
+   * @param rpc - what Nest gives hooks, or the call or context that it gives handlers
+   */
+  begin(rpc: unknown, server: RpcServer, active: Context): BegunMessage | undefined {
+    try {
+      if (isTracingSuppressed(active)) return undefined;
+      const message = rpcMessage(rpc);
+      if (message === undefined || entryOf(active, message.identity) !== undefined) {
+        return undefined;
+      }
+      return this.#begin(rpc, message, server, active);
+    } catch (error) {
+      this.#calls.reporter.fault("receive", error);
+      return undefined;
+    }
+  }
+
+  #begin(rpc: unknown, message: RpcMessage, server: RpcServer, active: Context): BegunMessage {
+    const start = rpcStart(message, server, isEvent(message, server));
+    const boundary = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
+    const arrival = boundary.receive(message, rpcGetter, rpc, active);
+    const around = trace.getSpan(active);
+    if (arrival.existing !== undefined || (around?.isRecording() && isAbout(around, start))) {
+      const entry = new Entry(message.identity);
+      return { entry, context: entry.in(active) };
+    }
+    const open = boundary.open({ ...start, links: arrival.links, parent: arrival.parent }, arrival);
+    const entry =
+      message.transport === "grpc"
+        ? grpcEntry(message, open, wireOf(rpc))
+        : new Entry(message.identity, open, finishMessage);
+    return { entry, context: entry.in(open.context) };
+  }
+
+  /** Runs what a processing hook is to call. Its promise is passed on: Kafka commits when it settles. */
+  run(begun: BegunMessage, done: () => unknown): unknown {
+    const { entry } = begun;
+    let result: unknown;
+    try {
+      result = context.with(begun.context, done);
+    } catch (error) {
+      entry.note(error);
+      entry.finish();
+      throw error;
+    }
+    if (!(result instanceof Promise)) {
+      entry.release();
+      return result;
+    }
+    return result.then(
+      (value: unknown) => {
+        entry.release();
+        return value;
+      },
+      (error: unknown) => {
+        entry.note(error);
+        entry.finish();
+        throw error;
+      },
+    );
+  }
+}
+
+/** Whether the handler of a message gives no answer; that is what an event is in Nest. */
+function isEvent({ transport, destination }: RpcMessage, server: RpcServer): boolean {
+  if (transport === "kafka" || transport === "grpc") return transport === "kafka";
+  const { getHandlerByPattern } = server;
+  if (typeof getHandlerByPattern !== "function") return false;
+  const handler: unknown = Reflect.apply(getHandlerByPattern, server, [destination]);
+  return property(handler, "isEventHandler") === true;
+}
+
+function finishMessage(entry: Entry): void {
+  if (entry.failed) entry.open?.fail(entry.error);
+  entry.open?.end();
+}
+
+function grpcEntry(message: RpcMessage, open: OpenSpan, wire: GrpcWire | undefined): Entry {
+  if (wire === undefined) return new Entry(message.identity, open, (entry) => finishCall(entry));
+  const entry = new Entry(message.identity, open);
+  wire.once("close", () => finishCall(entry, wire));
+  return entry;
+}
+
+const CANCELLED = 1;
+const UNKNOWN = 2;
+
+function finishCall(entry: Entry, wire?: GrpcWire): void {
+  const { open } = entry;
+  if (open === undefined) return;
+  const code = grpcCode(wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED));
+  open.set(grpcEnd(code));
+  if (isServerError(code)) open.fail(entry.failed ? entry.error : code, code);
+  open.end();
+}
+
+/** What Nest makes of an error, without what filters of the user's do. */
+function guessStatus(entry: Entry): number {
+  if (!entry.failed) return 0;
+  const { error } = entry;
+  const getError = property(error, "getError");
+  const inner: unknown =
+    typeof getError === "function" ? Reflect.apply(getError, error, []) : error;
+  const code = property(inner, "code");
+  return typeof code === "number" && Number.isInteger(code) ? code : UNKNOWN;
+}

@@ -1,0 +1,8 @@
+// For users.
+export { extractRpcContext } from "./carrier.js";
+export { TracingInterceptor } from "./incoming/interceptor.js";
+export { TracingModule } from "./module.js";
+export type { IgnoreRule, TracingModuleOptions } from "./options.js";
+// For adapters.
+export { TRACING_OPTIONS } from "./options.js";
+export { injectPacket, type Packet } from "./outgoing.js";

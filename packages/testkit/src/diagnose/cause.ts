@@ -1,0 +1,60 @@
+import type { TestSpan } from "../span.js";
+import { read, viaOf } from "./address.js";
+import { type Facts, type Verdict, type VerdictCode, verdict } from "./verdicts.js";
+import type { WireFinding } from "./wire.js";
+import type { World } from "./world.js";
+
+/**
+ * Why the callee began a trace of its own. What was on the wire says most; then what our adapters write on
+ * the entry span; then which side is seen to propagate on other hops.
+ */
+export function causeOf(
+  exit: TestSpan,
+  entry: TestSpan,
+  world: World,
+  wire: WireFinding | undefined,
+): Verdict {
+  const told = read(entry, "traceferry.extraction");
+  const reason = read(entry, "traceferry.extraction.reason");
+  if (told === "ignored" || told === "linked") {
+    return say("RESTARTED_BY_POLICY", exit, entry, { reason });
+  }
+  if (told === "invalid") {
+    return say("REJECTED_FORMAT", exit, entry, { reason: wire?.rule ?? reason });
+  }
+  if (wire !== undefined) return say(wire.code, exit, entry, { reason: wire.rule });
+  if (told === "missing") {
+    return world.sends(exit)
+      ? say("DROPPED_IN_TRANSIT", exit, entry, {})
+      : say("NOT_INJECTED", exit, entry, { orElse: ["DROPPED_IN_TRANSIT"] });
+  }
+  const [code, ...orElse] = likely(world.sends(exit), world.reads(entry));
+  return say(code, exit, entry, { orElse });
+}
+
+// The callee is not ours and says nothing about it.
+function likely(sends: boolean, reads: boolean): [VerdictCode, ...VerdictCode[]] {
+  if (sends && reads) return ["DROPPED_IN_TRANSIT", "REJECTED_FORMAT", "REJECTED_FLAGS"];
+  if (sends) return ["NOT_EXTRACTED", "DROPPED_IN_TRANSIT"];
+  if (reads) return ["NOT_INJECTED", "DROPPED_IN_TRANSIT"];
+  return ["NOT_INJECTED", "NOT_EXTRACTED", "DROPPED_IN_TRANSIT"];
+}
+
+/** A verdict about the hop between two spans. */
+export function say(
+  code: VerdictCode,
+  exit: TestSpan,
+  entry: TestSpan,
+  more: Pick<Facts, "reason" | "orElse">,
+): Verdict {
+  // The side that the hint tells to change.
+  const patient = code === "NOT_INJECTED" || code === "WRONG_PARENT" ? exit : entry;
+  const language = patient.resource["telemetry.sdk.language"];
+  return verdict(code, {
+    from: exit.service,
+    to: entry.service,
+    via: viaOf(entry),
+    language: typeof language === "string" ? language : undefined,
+    ...more,
+  });
+}

@@ -1,0 +1,57 @@
+import { hasRemoteParent, isEntry, type TestSpan } from "../span.js";
+import { viaOf } from "./address.js";
+import { say } from "./cause.js";
+import type { Finding } from "./finding.js";
+import { isMatch, type SpanMatch } from "./span-match.js";
+import { verdict } from "./verdicts.js";
+import type { World } from "./world.js";
+
+/**
+ * Spans whose parent never arrived. The flags tell where it was lost: a remote parent was extracted well and not
+ * exported, a local one was lost by the process itself. Without flags the span's kind has to do.
+ */
+export function orphanedHalves(world: World, declared: SpanMatch | undefined): Finding[] {
+  const callers = callersOf(world);
+  return world.traces.flatMap((trace) =>
+    trace.orphans.flatMap((span): Finding[] => {
+      const remote = hasRemoteParent(span) ?? isEntry(span);
+      // Called from outside, with a trace of the caller's own.
+      if (remote && declared !== undefined && isMatch(span, declared)) return [];
+      const via = viaOf(span);
+      const from = remote ? (callers.get(callKey(span)) ?? "?") : span.service;
+      return [
+        {
+          from,
+          to: span.service,
+          via,
+          ok: false,
+          verdict: remote
+            ? verdict("PARENT_NOT_EXPORTED", { from, to: span.service, via })
+            : say("IN_PROCESS_LOSS", span, span, {}),
+          exit: undefined,
+          entry: span,
+          exact: true,
+          linked: false,
+          atNs: span.startNs,
+        },
+      ];
+    }),
+  );
+}
+
+// Who else came this way; "?" when nobody or several did.
+function callersOf(world: World): Map<string, string> {
+  const callers = new Map<string, string>();
+  for (const { parent, child } of world.edges) {
+    const known = callers.get(callKey(child));
+    callers.set(
+      callKey(child),
+      known === undefined || known === parent.service ? parent.service : "?",
+    );
+  }
+  return callers;
+}
+
+function callKey(span: TestSpan): string {
+  return JSON.stringify([span.service, viaOf(span)]);
+}

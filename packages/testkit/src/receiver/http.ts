@@ -1,0 +1,108 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { decodeTraces } from "../otlp/decode.js";
+import { OtlpDecodeError } from "../otlp/error.js";
+import { type Encoding, encodeResponse, encodeStatus } from "../otlp/reply.js";
+import type { TestSpan } from "../span.js";
+import { Refusal, readBody } from "./body.js";
+
+/** A running server and how to stop it. */
+export interface Listening {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+const mediaTypes: Readonly<Record<Encoding, string>> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
+
+/** Numbers of google.rpc.Code, for the body of a refusal. */
+const codes: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13 };
+const invalidArgument = 3;
+
+/** Listens for OTLP over HTTP. Only traces are kept; metrics and logs are thanked for and forgotten. */
+export async function listenHttp(
+  options: { readonly host: string; readonly port: number; readonly maxBodyBytes: number },
+  onSpans: (spans: readonly TestSpan[]) => void,
+): Promise<Listening> {
+  const server = createServer((request, response) => {
+    const encoding = encodingOf(request);
+    answer(request, encoding, options.maxBodyBytes, onSpans)
+      .then((body) => reply(response, 200, encoding, body))
+      .catch((error: unknown) => refuse(response, encoding, error));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return { port: portOf(server), close: () => closeServer(server) };
+}
+
+async function answer(
+  request: IncomingMessage,
+  encoding: Encoding | undefined,
+  maxBodyBytes: number,
+  onSpans: (spans: readonly TestSpan[]) => void,
+): Promise<Buffer> {
+  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  if (!/^\/v1\/(traces|metrics|logs)$/.test(path)) throw new Refusal(404, `nothing at ${path}`);
+  if (request.method !== "POST") throw new Refusal(405, `${request.method} is not POST`);
+  if (encoding === undefined) {
+    throw new Refusal(415, `content type "${request.headers["content-type"] ?? ""}" is not taken`);
+  }
+  const body = await readBody(request, maxBodyBytes);
+  if (path !== "/v1/traces")
+    return encodeResponse({ spans: [], rejected: 0, reason: "" }, encoding);
+  const decoded = decodeTraces(body, encoding, Date.now());
+  onSpans(decoded.spans);
+  return encodeResponse(decoded, encoding);
+}
+
+// Compared without parameters: "application/json; charset=utf-8" is JSON.
+function encodingOf(request: IncomingMessage): Encoding | undefined {
+  const type = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase();
+  if (type === mediaTypes.protobuf) return "protobuf";
+  return type === mediaTypes.json ? "json" : undefined;
+}
+
+function refuse(response: ServerResponse, encoding: Encoding | undefined, error: unknown): void {
+  const status = statusOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (status === 405) response.setHeader("allow", "POST");
+  // Whatever of the request is still on its way is not worth waiting for.
+  if (!response.req.complete) response.setHeader("connection", "close");
+  const body = encodeStatus(codes[status] ?? invalidArgument, message, encoding ?? "json");
+  reply(response, status, encoding, body);
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof Refusal) return error.status;
+  return error instanceof OtlpDecodeError ? 400 : 500;
+}
+
+function reply(
+  response: ServerResponse,
+  status: number,
+  encoding: Encoding | undefined,
+  body: Buffer,
+): void {
+  response.writeHead(status, {
+    "content-type": mediaTypes[encoding ?? "json"],
+    "content-length": body.length,
+  });
+  response.end(body);
+}
+
+function portOf(server: Server): number {
+  const address: AddressInfo | string | null = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    // Exporters keep their connections open.
+    server.closeAllConnections();
+  });
+}

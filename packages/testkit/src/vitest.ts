@@ -1,0 +1,70 @@
+import { expect } from "vitest";
+import type { OtlpReceiver } from "./receiver/receiver.js";
+import { type WaitOptions, WaitTimeoutError } from "./receiver/wait.js";
+import type { TestSpan } from "./span.js";
+import { servicesOf, type UnbrokenExpectation } from "./unbroken/expectation.js";
+import { judgeUnbroken } from "./unbroken/judge.js";
+import { isBrokenForGood } from "./unbroken/settled.js";
+
+/** What is expected and, of a receiver, how long to wait for it. */
+export type UnbrokenTraceExpectation = UnbrokenExpectation &
+  Pick<WaitOptions, "quietMs" | "timeoutMs">;
+
+declare module "vitest" {
+  // The type parameters have to be those of vitest's own declaration.
+  interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> {
+    /**
+     * Passes when the spans are one whole trace. Given a receiver it waits first, until the expected services
+     * were seen and nothing new arrives; so `await` it.
+     */
+    toHaveUnbrokenTrace(expectation?: UnbrokenTraceExpectation): Promise<void>;
+  }
+}
+
+expect.extend({
+  async toHaveUnbrokenTrace(received: unknown, expectation: UnbrokenTraceExpectation = {}) {
+    const waited = isReceiver(received) ? await waitFor(received, expectation) : "";
+    const { pass, message } = judgeUnbroken(spansOf(received), expectation);
+    return { pass, message: () => `${message}${waited}` };
+  },
+});
+
+// What was missing when the time was up is judged all the same: the verdict says more than "timed out".
+async function waitFor(
+  receiver: OtlpReceiver,
+  expectation: UnbrokenTraceExpectation,
+): Promise<string> {
+  const { quietMs, timeoutMs, traceId, traces, spans } = expectation;
+  try {
+    await receiver.waitForQuiet({
+      services: servicesOf(expectation),
+      enough: (arrived) => isBrokenForGood(arrived, expectation),
+      ...(quietMs !== undefined && { quietMs }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(traceId !== undefined && { traceId }),
+      ...(traces !== undefined && { traces }),
+      ...(spans !== undefined && { atLeast: spans }),
+    });
+    return "";
+  } catch (error) {
+    if (!(error instanceof WaitTimeoutError)) throw error;
+    return `\n\n${error.summary}`;
+  }
+}
+
+function spansOf(received: unknown): readonly TestSpan[] {
+  if (isReceiver(received)) return received.spans;
+  if (isSpans(received)) return received;
+  throw new TypeError("toHaveUnbrokenTrace wants an OtlpReceiver or an array of TestSpan");
+}
+
+function isReceiver(value: unknown): value is OtlpReceiver {
+  return typeof value === "object" && value !== null && "waitForQuiet" in value;
+}
+
+function isSpans(value: unknown): value is readonly TestSpan[] {
+  return (
+    Array.isArray(value) &&
+    value.every((item: unknown) => typeof item === "object" && item !== null && "spanId" in item)
+  );
+}
