@@ -15,6 +15,8 @@ const sdk2 = {
 };
 
 const unit = ["packages/*/src/**/*.test.ts"];
+// Looks at the files of the packages and needs no engine.
+const house = "integration/src/house.test.ts";
 
 // Where a folder is named, each run leaves its report there for whoever counts.
 const reports = process.env.TEST_REPORTS;
@@ -25,13 +27,14 @@ export default defineConfig({
       reporters: ["default", ["json", { outputFile: `${reports}/vitest-${process.pid}.json` }]],
     }),
     projects: [
-      { resolve: { alias: sources }, test: { name: "unit", include: unit } },
+      { resolve: { alias: sources }, test: { name: "unit", include: [...unit, house] } },
       { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit } },
       {
         // Integration tests read what is published: build first.
         test: {
           name: "integration",
           include: ["integration/src/**/*.test.ts"],
+          exclude: [house],
           globalSetup: ["integration/src/suite/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 300_000,

@@ -27,6 +27,9 @@ wait_seconds=${DOCKER_ENGINE_WAIT:-60}
 socket=/var/run/docker.sock
 began=$SECONDS
 
+# A plain user's PATH, which su keeps, has no daemons on it.
+PATH="$PATH:/usr/sbin:/sbin"
+
 say() { echo "docker-engine: $*"; }
 fail() { echo "docker-engine: $*" >&2; exit 1; }
 
@@ -65,6 +68,8 @@ install_missing() {
   {
     apt-get update
     apt-get install -y --no-install-recommends "${missing[@]}"
+    # From trixie on the client is a package of its own.
+    command -v docker || apt-get install -y --no-install-recommends docker-cli
   } >"$home/apt.log" 2>&1 9>&- </dev/null || { tail -n 15 "$home/apt.log" >&2; fail "apt-get failed"; }
   say "installed after $((SECONDS - began)) s"
 }
@@ -73,9 +78,11 @@ install_missing() {
 background() {
   local name=$1
   shift
-  setsid "$@" >>"$home/$name.log" 2>&1 </dev/null 9>&- &
+  setsid "$@" >"$home/$name.log" 2>&1 </dev/null 9>&- &
   echo $! >"$home/$name.pid"
 }
+
+complaints() { grep -E 'level=(error|fatal)|^failed' "$home/$1.log" | tail -n 5 | sed 's/^/  /' || true; }
 
 alive() { kill -0 "$(cat "$home/$1.pid")" 2>/dev/null; }
 
@@ -103,8 +110,8 @@ start_dockerd() {
   if [ -f /var/run/docker.pid ] && ! grep -q dockerd "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null; then
     rm -f /var/run/docker.pid
   fi
-  background dockerd dockerd --containerd /run/containerd/containerd.sock --host "unix://$socket" "$@"
-  say "started dockerd $* (log: $home/dockerd.log)"
+  background dockerd dockerd --containerd /run/containerd/containerd.sock --host "unix://$socket"
+  say "started dockerd${DOCKER_DRIVER:+ with storage driver $DOCKER_DRIVER} (log: $home/dockerd.log)"
 }
 
 stop_dockerd() {
@@ -137,11 +144,13 @@ start_containerd
 start_dockerd
 if ! await_answer; then
   # overlay2 is what dockerd likes best, but not every kernel and file system carries it; vfs needs nothing.
+  # Told by its variable, which dockerd obeys before its flag.
   stop_dockerd
-  say "no answer; the last lines were:"
-  tail -n 5 "$home/dockerd.log" | sed 's/^/  /'
-  start_dockerd --storage-driver=vfs
-  await_answer || { tail -n 20 "$home/dockerd.log" >&2; fail "the engine does not answer (log: $home/dockerd.log)"; }
+  say "no answer; it said:"
+  complaints dockerd
+  export DOCKER_DRIVER=vfs
+  start_dockerd
+  await_answer || { complaints dockerd >&2; fail "the engine does not answer (log: $home/dockerd.log)"; }
 fi
 
 say "an engine answers after $((SECONDS - began)) s (version $(answers), storage driver $(docker info --format '{{.Driver}}'))"

@@ -12,6 +12,7 @@ base=traceferry/base:local
 # The names that integration/src/engines/docker.ts asks for.
 kafka=confluentinc/cp-kafka:8.0.0
 redis=redis:7
+label=org.traceferry.made-from
 # What roles in containers and the engines need; the JRE is 17 or newer on every Debian since bookworm.
 packages=ca-certificates,default-jre-headless,python3,redis-server
 
@@ -21,11 +22,14 @@ Usage: integration/images/build.sh [--force] [base|kafka|redis]...
 
 Makes the named images (default: all) where this machine's Docker engine does not have them:
 
-  $base         Debian with $packages, by debootstrap (root, about a minute)
-  $kafka  Apache Kafka from Maven Central on that base (mvn, a JDK)
-  $redis                      Debian's Redis on that base
+  base   $base: Debian with $packages,
+         by debootstrap (takes root and about a minute)
+  kafka  $kafka: Apache Kafka from Maven Central on the base (takes mvn)
+  redis  $redis: Debian's Redis on the base
 
-  --force   make them again, although they are there
+One that was made here is made again when its recipe changed; one that was pulled stays as it is.
+
+  --force   make them again in any case
 HELP
 }
 
@@ -45,14 +49,35 @@ say() { echo "images: $*"; }
 fail() { echo "images: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "$1 is not installed: $2"; }
 exists() { docker image inspect "$1" >/dev/null 2>&1; }
-skip() { [ -z "$force" ] && exists "$1" && say "$1 is there"; }
+
+# What an image made here was made from, so that a changed recipe is noticed.
+recipe() {
+  if [ "$1" = base ]; then
+    echo "$packages" | sha256sum | cut -c1-12
+  else
+    { recipe base; cat "$here/$1"/*; } | sha256sum | cut -c1-12
+  fi
+}
+
+is_current() {
+  local image=${!1} made
+  [ -z "$force" ] && exists "$image" || return 1
+  made=$(docker image inspect --format "{{with .Config.Labels}}{{index . \"$label\"}}{{end}}" "$image")
+  [ -z "$made" ] && say "$image is there, and was not made here" && return
+  [ "$made" = "$(recipe "$1")" ] && say "$image is there"
+}
 
 need docker "run .ci/docker-engine.sh, or install a Docker engine"
 timeout 5 docker version >/dev/null 2>&1 || fail "no Docker engine answers: run .ci/docker-engine.sh, or start yours"
 
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/images.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
+clean_up() {
+  # debootstrap mounts these, and leaves them when it is interrupted.
+  umount -l "$scratch/base/proc" "$scratch/base/sys" 2>/dev/null || true
+  rm -rf --one-file-system "$scratch"
+}
+trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
 # The machine's own source of packages, as it is configured now: "<address> <suite>".
@@ -81,12 +106,13 @@ make_base() {
   # Neither what was downloaded nor where it came from belongs into the image.
   rm -rf "$scratch"/base/var/cache/apt/* "$scratch"/base/var/lib/apt/lists/* "$scratch"/base/etc/apt/sources.list*
   rm -rf "$scratch"/base/usr/share/doc "$scratch"/base/usr/share/man "$scratch"/base/var/log/*
-  tar --one-file-system -C "$scratch/base" -c . | docker import --change 'ENV LANG=C.UTF-8' - "$base" >/dev/null
+  tar --one-file-system -C "$scratch/base" -c . |
+    docker import --change 'ENV LANG=C.UTF-8' --change "LABEL $label=$(recipe base)" - "$base" >/dev/null
   rm -rf "$scratch/base"
   say "$base made in $((SECONDS - began)) s"
 }
 
-# The jars that the local engine keeps (integration/src/engines/kafka.ts) serve as well as fresh ones.
+# The jars that the local engine keeps (integration/src/engines/local/kafka.ts) serve as well as fresh ones.
 kafka_jars() {
   local kept; kept="$cache/kafka-$(sha256sum "$here/kafka/pom.xml" | cut -c1-12)/libs"
   if [ -d "$kept" ]; then
@@ -95,30 +121,30 @@ kafka_jars() {
   fi
   need mvn "it fetches Kafka from Maven Central"
   say "$kafka: fetching from Maven Central"
-  mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1"
+  mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1" >"$scratch/mvn.log" 2>&1 ||
+    { head -n 15 "$scratch/mvn.log" >&2; fail "Maven could not fetch Kafka"; }
 }
 
 make_kafka() {
   local began=$SECONDS context="$scratch/kafka"
   cp -r "$here/kafka" "$context"
   kafka_jars "$context/libs"
-  build "$kafka" "$context"
+  build kafka "$context"
   say "$kafka made in $((SECONDS - began)) s"
 }
 
 make_redis() {
-  build "$redis" "$here/redis"
+  build redis "$here/redis"
   say "$redis made"
 }
 
 build() {
-  docker build --pull=false --tag "$1" "$2" >"$scratch/build.log" 2>&1 ||
-    { tail -n 20 "$scratch/build.log" >&2; fail "docker build of $1 failed"; }
+  docker build --pull=false --label "$label=$(recipe "$1")" --tag "${!1}" "$2" >"$scratch/build.log" 2>&1 ||
+    { tail -n 20 "$scratch/build.log" >&2; fail "docker build of ${!1} failed"; }
 }
 
-for name in "${wanted[@]}"; do
-  skip "${!name}" && continue
-  # Every other image stands on the base.
-  [ "$name" = base ] || exists "$base" || make_base
-  "make_$name"
+# Every other image stands on the base, so it comes first, asked for or not.
+for name in base kafka redis; do
+  case " ${wanted[*]} " in *" $name "*) ;; *) [ "$name" = base ] || continue ;; esac
+  is_current "$name" || "make_$name"
 done

@@ -39,7 +39,32 @@ describeWithEngines(
       expect(reply).toContain("Plan a picnic");
       expect(reply).toContain("The message has 3 words.");
       await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
-      expect(outline(spans)).toMatchInlineSnapshot();
+      expect(outline(spans)).toMatchInlineSnapshot(`
+        "POST /api/v1/chat  SERVER  jeeves-gateway
+          jeeves.v1.Orchestrator/ExecutePipeline  CLIENT  jeeves-gateway
+            jeeves.v1.Orchestrator/ExecutePipeline  SERVER  jeeves-orchestrator
+              pipeline.execute  INTERNAL  jeeves-orchestrator
+                agent.process  INTERNAL  jeeves-orchestrator
+                send jeeves.agents.requests  PRODUCER  jeeves-orchestrator
+                  process jeeves.agents.requests  CONSUMER  jeeves-agents
+                    add jeeves-planner  PRODUCER  jeeves-agents
+                      process jeeves-planner  CONSUMER  jeeves-planner-worker
+                        agent.process  INTERNAL  jeeves-planner-worker
+                          jeeves.v1.LlmGateway/Generate  CLIENT  jeeves-planner-worker
+                            jeeves.v1.LlmGateway/Generate  SERVER  jeeves-llm-gateway
+                              llm.generate  INTERNAL  jeeves-llm-gateway
+                                llm.provider.call  INTERNAL  jeeves-llm-gateway
+                                  POST  CLIENT  jeeves-llm-gateway
+                          send jeeves.agents.replies  PRODUCER  jeeves-planner-worker
+                            process jeeves.agents.replies  CONSUMER  jeeves-orchestrator
+                send jeeves.agents.requests  PRODUCER  jeeves-orchestrator
+                  process jeeves.agents.requests  CONSUMER  jeeves-agents
+                    send jeeves.tools.requests  PRODUCER  jeeves-agents
+                      process jeeves.tools.requests  CONSUMER  jeeves-tools-worker
+                        agent.process  INTERNAL  jeeves-tools-worker
+                          send jeeves.agents.replies  PRODUCER  jeeves-tools-worker
+                            process jeeves.agents.replies  CONSUMER  jeeves-orchestrator"
+      `);
     });
 
     test("is one unbroken trace when planner and executor run side by side", async () => {

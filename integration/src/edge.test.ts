@@ -64,26 +64,31 @@ describeWithEngines("at the edge", () => {
     }
   });
 
-  test.each([
-    ["traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"],
-    ["traceparent", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
-    ["traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01"],
-    ["traceparent", "x".repeat(8000)],
-    ["tracestate", `${"a=1,".repeat(2000)}b`],
-    ["tracestate", "=;==,,,\u00ff"],
-    ["baggage", `${"k=v;p=%zz,".repeat(700)}`],
-    ["baggage", "__proto__=1,constructor=%00%0d%0a,\u00e9=\u00e9"],
-  ])("a hostile %s is answered as usual, under a trace of its own: %.60s", async (name, value) => {
-    const { status, traceId, reply } = await chat(jeeves.url, { headers: { [name]: value } });
+  test.each(
+    [
+      ["traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"],
+      ["traceparent", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+      ["traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01"],
+      ["traceparent", "x".repeat(8000)],
+      ["tracestate", `${"a=1,".repeat(2000)}b`],
+      ["tracestate", "=;==,,,\u00ff"],
+      ["baggage", `${"k=v;p=%zz,".repeat(700)}`],
+      ["baggage", "__proto__=1,constructor=%00%0d%0a,\u00e9=\u00e9"],
+    ].map(([name = "", value = ""]) => ({ name, value, start: value.slice(0, 60) })),
+  )(
+    "a hostile $name is answered as usual, under a trace of its own: $start",
+    async ({ name, value }) => {
+      const { status, traceId, reply } = await chat(jeeves.url, { headers: { [name]: value } });
 
-    expect([status, reply]).toEqual([200, expect.stringContaining("Very good, sir.")]);
-    await expect(await jeeves.trace(traceId)).toHaveUnbrokenTrace({
-      traceId,
-      root: { service: GATEWAY, kind: "SERVER" },
-      paths: PATHS,
-      services: SERVICES,
-    });
-  });
+      expect([status, reply]).toEqual([200, expect.stringContaining("Very good, sir.")]);
+      await expect(await jeeves.trace(traceId)).toHaveUnbrokenTrace({
+        traceId,
+        root: { service: GATEWAY, kind: "SERVER" },
+        paths: PATHS,
+        services: SERVICES,
+      });
+    },
+  );
 
   test("a caller's trace is continued, and two traceparents begin a new one", async () => {
     const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -112,6 +117,7 @@ describeWithEngines("at the edge", () => {
   });
 
   test("health checks are answered and not traced", async () => {
+    await jeeves.receiver.waitForQuiet({ quietMs: 500 });
     jeeves.receiver.clear();
     for (const path of ["/healthz", "/readyz"]) {
       expect((await fetch(new URL(path, jeeves.url))).status).toBe(200);

@@ -54,7 +54,7 @@ function summary(verdict: Verdict): string {
   ];
   const many =
     requests > 1 || answered < requests || complete < requests
-      ? `  (${requests} requests, ${answered} answered, ${complete} complete)`
+      ? `  (${counted(requests, "request")}, ${answered} answered, ${complete} complete)`
       : "";
   return `${word}  ${facts.join(", ")}${many}`;
 }

@@ -96,12 +96,13 @@ function toGenerate({ requestId, agent, message }: AgentRequest): object {
 }
 
 function toFailure(error: unknown): AgentFailure {
-  const code =
-    typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+  if (!(error instanceof Error && "code" in error && "details" in error)) {
+    return { code: "INTERNAL", message: messageOf(error) };
+  }
   const unavailable = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED];
   return {
-    code: unavailable.some((known) => known === code) ? "UNAVAILABLE" : "INTERNAL",
-    message: messageOf(error),
+    code: unavailable.some((known) => known === error.code) ? "UNAVAILABLE" : "INTERNAL",
+    message: String(error.details),
   };
 }
 

@@ -78,7 +78,7 @@ function serveHealth(service: Service): ReturnType<typeof createServer> {
   return server;
 }
 
-export function isReady(service: Service): boolean {
+function isReady(service: Service): boolean {
   return service.ready?.() ?? true;
 }
 

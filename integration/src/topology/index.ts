@@ -1,2 +1,2 @@
-export { type Hop, hopsOf, PATHS, SERVICES } from "./roles.js";
+export { SERVICES } from "./roles.js";
 export { startTopology, type Topology, type TopologyOptions } from "./start.js";

@@ -70,8 +70,8 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
   const forget = endOnSignal(stop);
   const dispose = async (): Promise<void> => {
-    forget();
     await stop();
+    await forget();
   };
 
   const began = Date.now();

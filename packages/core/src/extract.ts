@@ -1,5 +1,6 @@
 import {
   type Context,
+  INVALID_TRACEID,
   propagation,
   type SpanContext,
   type TextMapPropagator,
@@ -38,7 +39,8 @@ export function extract<Carrier>(
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
   const sender = trace.getSpanContext(context);
-  if (sender !== undefined && trace.isSpanContextValid(sender)) {
+  // Propagators that set something where they found nothing set zeros.
+  if (sender !== undefined && sender.traceId !== INVALID_TRACEID) {
     const lost = getter.sawTracestate && sender.traceState === undefined;
     return lost
       ? { context, sender, found: "valid", reason: "tracestate_invalid" }

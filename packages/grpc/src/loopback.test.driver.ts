@@ -233,3 +233,12 @@ export function metadataOf(headers: readonly (readonly [key: string, value: stri
   for (const [key, value] of headers) metadata.add(key, value);
   return metadata;
 }
+
+/** Something that is waited for until it is given. */
+export function signal(): { readonly given: Promise<void>; readonly give: () => void } {
+  let give = () => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give: () => give() };
+}

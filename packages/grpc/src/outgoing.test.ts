@@ -177,7 +177,8 @@ describe("a client with tracing", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using peer = await barePeer();
     using client = new OrdersClient(peer.port, withClientTracing());
-    const shared = Object.freeze(metadataOf([["x-tenant", "acme"], ...sender().headers]));
+    const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
+    Object.freeze(shared);
     const before = structuredClone(shared.toJSON());
 
     const calls = Array.from({ length: 500 }, async () => {

@@ -163,11 +163,13 @@ const boundary = new Boundary<unknown>(boundarySettings(true));
  * @param base - what else to keep; default the active context
  */
 export function extractRpcContext(rpc: unknown, base: Context = context.active()): Context {
+  // A span for this very message may be in it, ours for one; asked for is the sender's.
+  const spanless = withoutSpan(base);
   try {
     const message = rpcMessage(rpc);
-    if (message !== undefined) return boundary.receive(message, rpcGetter, rpc, base).parent;
+    if (message !== undefined) return boundary.receive(message, rpcGetter, rpc, spanless).parent;
   } catch (error) {
     boundary.reporter.fault("extract", error);
   }
-  return withoutSpan(base);
+  return spanless;
 }

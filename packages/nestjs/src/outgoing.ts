@@ -1,12 +1,24 @@
 import { type Context, context } from "@opentelemetry/api";
-import { Boundary } from "@traceferry/core";
+import { Boundary, type Injection } from "@traceferry/core";
 import { boundarySettings } from "./options.js";
 
 /** What a client of Nest sends, as it hands it to its transport. */
 export interface Packet {
   readonly pattern: unknown;
   readonly data: unknown;
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Gives a copy of the packet with one value for each field of ours in its metadata, and none of an earlier
+ * trace, in any letter case.
+ */
+export function writePacket<P extends Packet>(packet: P, injection: Injection): P {
+  // Entries, because somebody's metadata may have a key `__proto__`.
+  const kept = Object.entries(packet.metadata ?? {}).filter(
+    ([name]) => !injection.stale.includes(name.toLowerCase()),
+  );
+  return { ...packet, metadata: Object.fromEntries([...kept, ...injection.fields]) };
 }
 
 const boundary = new Boundary(boundarySettings(true));
@@ -19,10 +31,5 @@ const boundary = new Boundary(boundarySettings(true));
  */
 export function injectPacket<P extends Packet>(packet: P, from: Context = context.active()): P {
   const injection = boundary.inject(from);
-  if (injection === undefined) return packet;
-  // Entries, because a stranger's metadata may have a key `__proto__`.
-  const kept = Object.entries(packet.metadata ?? {}).filter(
-    ([name]) => !injection.stale.includes(name.toLowerCase()),
-  );
-  return { ...packet, metadata: Object.fromEntries([...kept, ...injection.fields]) };
+  return injection === undefined ? packet : writePacket(packet, injection);
 }

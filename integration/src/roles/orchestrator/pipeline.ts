@@ -14,7 +14,7 @@ export const pipelineRequest = z.object({
 export type PipelineRequest = z.infer<typeof pipelineRequest>;
 
 /** What happens on the way, for callers that watch: the JSON form of `PipelineEvent`. */
-export type PipelineEvent =
+type PipelineEvent =
   | { readonly stage: { readonly agent: string; readonly state: "started" | "completed" } }
   | { readonly text: string };
 

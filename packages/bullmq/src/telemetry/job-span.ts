@@ -87,7 +87,7 @@ export class JobSpan implements Span<Context> {
       if (this.#outcome === "failed") {
         // BullMQ tells the message of what the processor threw, and not its type.
         open.fail(this.#problem, "_OTHER");
-      } else if (this.#raised) {
+      } else if (this.#raised && this.#outcome !== "completed") {
         open.fail(this.#problem);
       }
       open.end();

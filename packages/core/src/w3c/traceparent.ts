@@ -78,7 +78,8 @@ export function formatTraceparent(span: SpanContext, random: number): string | u
 
 // The API lets upper case pass, the wire format does not.
 function validId(id: unknown, length: number): string | undefined {
-  if (typeof id !== "string" || id.length !== length) return undefined;
+  if (typeof id !== "string" || id.length !== length || isMadeOf(ZERO, id)) return undefined;
+  if (isMadeOf(HEX, id)) return id;
   const lower = id.toLowerCase();
-  return isMadeOf(HEX, lower) && !isMadeOf(ZERO, lower) ? lower : undefined;
+  return isMadeOf(HEX, lower) ? lower : undefined;
 }

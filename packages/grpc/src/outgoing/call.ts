@@ -111,7 +111,7 @@ class CallersListener implements InterceptingListener {
 
   onReceiveStatus(received: StatusObject): void {
     if (this.#span !== undefined) this.#finish(this.#span, received);
-    this.#run(this.#callers.onReceiveStatus, received);
+    this.#callers.onReceiveStatus?.(received);
   }
 
   #run<Arg>(event: ((arg: Arg) => void) | undefined, arg: Arg): void {

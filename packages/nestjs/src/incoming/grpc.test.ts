@@ -1,15 +1,5 @@
 import { setTimeout as timeout } from "node:timers/promises";
-import {
-  Client,
-  credentials,
-  type Metadata as GrpcMetadata,
-  Metadata,
-  ServerCredentials,
-  type ServerInterceptor,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
-import { fromJSON } from "@grpc/proto-loader";
+import { type ServerInterceptor, status } from "@grpc/grpc-js";
 import {
   type CanActivate,
   Catch,
@@ -22,13 +12,7 @@ import {
   UseGuards,
 } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import {
-  GrpcMethod,
-  type GrpcOptions,
-  GrpcStreamMethod,
-  RpcException,
-  Transport,
-} from "@nestjs/microservices";
+import { GrpcMethod, GrpcStreamMethod, RpcException } from "@nestjs/microservices";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { serverInterceptor } from "@traceferry/grpc";
@@ -37,34 +21,8 @@ import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/
 import { concatMap, delay, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
 import { expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
+import { metadataOf, ShopClient, shopOptions, type Text } from "../shop.test.driver.js";
 import { TracingInterceptor } from "./interceptor.js";
-
-const method = (streams: { requestStream?: boolean; responseStream?: boolean }) => ({
-  requestType: "Text",
-  responseType: "Text",
-  comment: "",
-  ...streams,
-});
-const definition = fromJSON({
-  nested: {
-    shop: {
-      nested: {
-        Text: { fields: { text: { type: "string", id: 1 } } },
-        Orders: {
-          methods: {
-            Place: method({}),
-            Watch: method({ responseStream: true }),
-            Collect: method({ requestStream: true }),
-          },
-        },
-      },
-    },
-  },
-});
-
-interface Text {
-  readonly text: string;
-}
 
 const seen: [place: string, spanId: string | undefined][] = [];
 const look = (place: string) => seen.push([place, trace.getSpanContext(context.active())?.spanId]);
@@ -139,98 +97,22 @@ class Orders {
 
 class Started implements AsyncDisposable {
   readonly #app: INestMicroservice;
-  readonly #client: Client;
+  readonly client: ShopClient;
 
   constructor(app: INestMicroservice, port: number) {
     this.#app = app;
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    this.client = new ShopClient(port);
   }
 
-  call(text: string, from?: Sender, deadline?: number): Promise<Text> {
-    const metadata = new Metadata();
-    for (const [key, value] of from?.headers ?? []) metadata.add(key, value);
-    return this.#call(text, metadata, deadline);
-  }
-
-  #call(text: string, metadata: GrpcMetadata, deadline?: number): Promise<Text> {
-    const { Place } = this.#methods;
-    return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
-        Place.path,
-        Place.requestSerialize,
-        Place.responseDeserialize,
-        { text },
-        metadata,
-        deadline === undefined ? {} : { deadline },
-        (error: ServiceError | null, answer?: unknown) =>
-          error === null && isText(answer) ? resolve(answer) : reject(error),
-      );
-    });
-  }
-
-  async watch(text: string): Promise<number> {
-    const { Watch } = this.#methods;
-    let messages = 0;
-    const call = this.#client.makeServerStreamRequest(
-      Watch.path,
-      Watch.requestSerialize,
-      Watch.responseDeserialize,
-      { text },
-    );
-    for await (const _ of call) messages++;
-    return messages;
-  }
-
-  collect(from: Sender): Promise<unknown> {
-    const { Collect } = this.#methods;
-    const metadata = new Metadata();
-    metadata.set("traceparent", from.traceparent);
-    return new Promise((resolve, reject) => {
-      const call = this.#client.makeClientStreamRequest(
-        Collect.path,
-        Collect.requestSerialize,
-        Collect.responseDeserialize,
-        metadata,
-        (error: ServiceError | null, answer?: unknown) =>
-          error === null ? resolve(answer) : reject(error),
-      );
-      call.write({ text: "1" });
-      call.end({ text: "2" });
-    });
-  }
-
-  get #methods() {
-    const service = definition["shop.Orders"];
-    if (service === undefined || !("Place" in service)) throw new Error("no such service");
-    const { Place, Watch, Collect } = service;
-    if (!isMethod(Place) || !isMethod(Watch) || !isMethod(Collect)) throw new Error("no method");
-    return { Place, Watch, Collect };
+  call(text: string, from?: Sender, deadline?: number): Promise<string> {
+    const options = deadline === undefined ? {} : { deadline };
+    return this.client.place(text, metadataOf(from?.headers ?? []), options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.close();
+    this.client.close();
     await this.#app.close();
   }
-}
-
-interface Method {
-  readonly path: string;
-  requestSerialize(value: unknown): Buffer;
-  responseDeserialize(bytes: Buffer): unknown;
-}
-const isMethod = (value: unknown): value is Method =>
-  typeof value === "object" && value !== null && "requestSerialize" in value;
-const isText = (value: unknown): value is Text =>
-  typeof value === "object" && value !== null && "text" in value;
-
-function deferred<T>() {
-  let resolve: (value: T) => void = () => {};
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<T>((res, rej) => {
-    resolve = res;
-    reject = rej;
-  });
-  return { promise, resolve, reject };
 }
 
 async function start(
@@ -244,23 +126,7 @@ async function start(
     controllers: [Orders],
   })
   class App {}
-  const { promise: port, resolve, reject } = deferred<number>();
-  const options: GrpcOptions = {
-    transport: Transport.GRPC,
-    options: {
-      package: "shop",
-      packageDefinition: definition,
-      url: "127.0.0.1:0",
-      channelOptions: { interceptors },
-      // Nest does not tell which port it got.
-      onLoadPackageDefinition: (_package, server) =>
-        server.bindAsync(
-          "127.0.0.1:0",
-          ServerCredentials.createInsecure(),
-          (error: Error | null, bound: number) => (error === null ? resolve(bound) : reject(error)),
-        ),
-    },
-  };
+  const { options, port } = shopOptions(interceptors);
   const app = await NestFactory.createMicroservice(App, { ...options, logger: false });
   if (how !== "module") app.useGlobalInterceptors(new TracingInterceptor());
   await app.listen();
@@ -282,7 +148,7 @@ test("a call runs in its sender's trace from its guards on", async () => {
   await using shop = await start();
   const from = sender();
 
-  expect(await shop.call("two shirts", from)).toEqual({ text: "two shirts" });
+  expect(await shop.call("two shirts", from)).toBe("two shirts");
 
   const span = await ended(spans);
   expect(span).toMatchObject({
@@ -346,13 +212,13 @@ test("a stream of answers is one span, failed when the stream fails", async () =
   using spans = record();
   await using shop = await start();
 
-  expect(await shop.watch("orders")).toBe(2);
+  expect(await shop.client.watch("orders")).toBe(2);
   expect(await ended(spans)).toMatchObject({
     name: "shop.Orders/Watch",
     attributes: { "rpc.status_code": "OK" },
   });
 
-  await expect(shop.watch("breaks")).rejects.toMatchObject({ code: status.UNKNOWN });
+  await expect(shop.client.watch("breaks")).rejects.toMatchObject({ code: status.UNKNOWN });
   const failed = await ended(spans, 2);
   expect(failed.attributes["rpc.status_code"]).toBe("UNKNOWN");
   expect(failed.status.code).toBe("ERROR");
@@ -371,7 +237,7 @@ test.each([
   await using shop = await start("module", [...interceptors]);
   const from = sender();
 
-  await shop.collect(from);
+  await shop.client.collect(["1", "2"], metadataOf(from.headers));
 
   const span = await ended(spans);
   expect(span).toMatchObject({ name: "shop.Orders/Collect", parentSpanId: from.spanId });
@@ -497,6 +363,6 @@ test("an interceptor of @traceferry/grpc and the module make one span, also wher
 
 test("without an SDK calls are answered as ever", async () => {
   await using shop = await start();
-  expect(await shop.call("two shirts", sender())).toEqual({ text: "two shirts" });
+  expect(await shop.call("two shirts", sender())).toBe("two shirts");
   await expect(shop.call("intruder")).rejects.toMatchObject({ code: status.UNKNOWN });
 });

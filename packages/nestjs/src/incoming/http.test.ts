@@ -151,7 +151,6 @@ class Orders {
 
 @Controller("scoped")
 class Scoped {
-  // biome-ignore lint/complexity/noUselessConstructor: asks Nest for one.
   constructor(@Inject(PerRequest) _perRequest: PerRequest) {}
   @Get()
   get(): unknown {

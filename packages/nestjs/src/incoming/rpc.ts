@@ -103,7 +103,7 @@ function isEvent({ transport, destination }: RpcMessage, server: RpcServer): boo
   const { getHandlerByPattern } = server;
   if (typeof getHandlerByPattern !== "function") return false;
   const handler: unknown = Reflect.apply(getHandlerByPattern, server, [destination]);
-  return property(handler, "isEventHandler") === true;
+  return typeof handler === "function" && Reflect.get(handler, "isEventHandler") === true;
 }
 
 function finishMessage(entry: Entry): void {

@@ -1,6 +1,7 @@
 import { byStart, type Trace } from "../assemble.js";
 import type { TestSpan } from "../span.js";
 import { type Address, meets, ownKeyOf, read, sendsOn } from "./address.js";
+import { type End, Place } from "./place.js";
 import type { World } from "./world.js";
 
 /** What went out in one trace and, as far as one can tell, came in as another. */
@@ -16,14 +17,6 @@ export interface PairingOptions {
   readonly toleranceMs: number;
 }
 
-/** One end of a hop and what it can be joined by. */
-interface End {
-  readonly span: TestSpan;
-  readonly address: Address;
-  readonly key: string | undefined;
-  readonly joins: ReadonlyMap<string, string>;
-}
-
 /** How long a message may lie in a queue when nothing but the time joins its two spans. */
 const messageWindowNs = 5_000_000_000n;
 
@@ -36,9 +29,8 @@ export class Pairing {
   readonly #joinBy: readonly string[];
   readonly #toleranceNs: bigint;
   readonly #byKey = new Map<string, End[]>();
-  readonly #byJoin = new Map<string, End[]>();
-  readonly #byPlace = new Map<string, End[]>();
-  readonly #used = new Map<TestSpan, Set<string>>();
+  readonly #byJoin = new Map<string, Place>();
+  readonly #byPlace = new Map<string, Place>();
 
   constructor(world: World, options: PairingOptions) {
     this.#world = world;
@@ -54,8 +46,10 @@ export class Pairing {
       }
     }
     for (const end of exits.sort((a, b) => byStart(a.span, b.span))) {
-      if (end.key !== undefined) put(this.#byKey, end.key, end);
-      for (const [name, value] of end.joins) put(this.#byJoin, JSON.stringify([name, value]), end);
+      if (end.key !== undefined) {
+        this.#byKey.set(end.key, [...(this.#byKey.get(end.key) ?? []), end]);
+      }
+      for (const join of end.joins) put(this.#byJoin, JSON.stringify(join), end);
       for (const place of placesOf(end.address)) put(this.#byPlace, place, end);
     }
   }
@@ -66,9 +60,7 @@ export class Pairing {
     const exact = this.#byOwnKey(end) ?? this.#byAttribute(end);
     const exit = exact ?? this.#byTime(end);
     if (exit === undefined) return undefined;
-    const used = this.#used.get(exit.span);
-    if (used === undefined) this.#used.set(exit.span, new Set([entry.service]));
-    else used.add(entry.service);
+    exit.taken.add(entry.service);
     return { exit: exit.span, entry, exact: exact !== undefined };
   }
 
@@ -80,9 +72,9 @@ export class Pairing {
   }
 
   #byAttribute(entry: End): End | undefined {
-    for (const [name, value] of entry.joins) {
-      const ends = this.#byJoin.get(JSON.stringify([name, value])) ?? [];
-      const found = this.#choose(ends, entry, 0n, (end) => this.#isOpen(end));
+    for (const join of entry.joins) {
+      const place = this.#byJoin.get(JSON.stringify(join));
+      const found = place && this.#choose(place, entry, 0n, (end) => this.#isOpen(end));
       if (found !== undefined) return found;
     }
     return undefined;
@@ -90,14 +82,22 @@ export class Pairing {
 
   #byTime(entry: End): End | undefined {
     const earliest = entry.span.startNs - messageWindowNs;
-    const fits = (end: End): boolean =>
-      end.span.service !== entry.span.service && !differ(end.joins, entry.joins);
     // One topic, several groups: what others took up may still be lost on the way to this one.
     const alsoLost = (end: End): boolean => end.address.messaging && !this.#world.reads(entry.span);
     for (const isCandidate of [(end: End) => this.#isOpen(end), alsoLost]) {
-      for (const place of placesOf(entry.address)) {
-        const ends = this.#byPlace.get(place) ?? [];
-        const found = this.#choose(ends, entry, earliest, (end) => isCandidate(end) && fits(end));
+      for (const name of placesOf(entry.address)) {
+        const place = this.#byPlace.get(name);
+        const found =
+          place &&
+          this.#choose(
+            place,
+            entry,
+            earliest,
+            (end) =>
+              isCandidate(end) &&
+              end.span.service !== entry.span.service &&
+              !differ(end.joins, entry.joins),
+          );
         if (found !== undefined) return found;
       }
     }
@@ -106,29 +106,24 @@ export class Pairing {
 
   // Messages: first in, first out. Calls: the one that began last and still runs.
   #choose(
-    ends: readonly End[],
+    place: Place,
     entry: End,
     earliestNs: bigint,
     isCandidate: (end: End) => boolean,
   ): End | undefined {
+    const { service, startNs } = entry.span;
+    const { messaging } = entry.address;
     const fits = (end: End): boolean =>
+      end.address.messaging === messaging &&
       isCandidate(end) &&
       !clash(end.key, entry.key) &&
-      meets(end.address, entry.address) &&
-      this.#used.get(end.span)?.has(entry.span.service) !== true;
-    const behind = firstAfter(ends, this.#latest(entry));
-    for (let index = firstAfter(ends, earliestNs - 1n); index < behind; index += 1) {
-      const end = ends[index];
-      if (end?.address.messaging && fits(end)) return end;
-    }
-    const isCall = (end: End): boolean =>
-      !end.address.messaging && end.span.endNs >= entry.span.startNs - this.#toleranceNs;
-    const middle = firstAfter(ends, entry.span.startNs);
-    for (let index = middle - 1; index >= 0; index -= 1) {
-      const end = ends[index];
-      if (end !== undefined && isCall(end) && fits(end)) return end;
-    }
-    return ends.slice(middle, behind).find((end) => isCall(end) && fits(end));
+      meets(end.address, entry.address);
+    const latestNs = this.#latest(entry);
+    if (messaging) return first(place.startedWithin(earliestNs, latestNs, service), fits);
+    return (
+      first(place.runningAt(startNs, startNs - this.#toleranceNs, service), fits) ??
+      first(place.startedWithin(startNs, latestNs, service), fits)
+    );
   }
 
   #latest(entry: End): bigint {
@@ -143,7 +138,7 @@ export class Pairing {
     const address = this.#world.addressOf(span);
     const joins = new Map<string, string>();
     if (this.#joinBy.length > 0) this.#collect(joins, span, around());
-    return { span, address, key: ownKeyOf(span, address), joins };
+    return { span, address, key: ownKeyOf(span, address), joins, taken: new Set() };
   }
 
   // The adapters' own spans seldom carry what an application knows; the spans around them do.
@@ -188,21 +183,16 @@ function differ(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>):
   return [...a].some(([name, value]) => b.has(name) && b.get(name) !== value);
 }
 
-function put(map: Map<string, End[]>, key: string, end: End): void {
-  const ends = map.get(key);
-  if (ends === undefined) map.set(key, [end]);
-  else ends.push(end);
+function put(places: Map<string, Place>, name: string, end: End): void {
+  let place = places.get(name);
+  if (place === undefined) {
+    place = new Place();
+    places.set(name, place);
+  }
+  place.add(end);
 }
 
-/** The index of the first that starts after the time. */
-function firstAfter(ends: readonly End[], timeNs: bigint): number {
-  let low = 0;
-  let high = ends.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const end = ends[middle];
-    if (end !== undefined && end.span.startNs <= timeNs) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function first(ends: Iterable<End>, fits: (end: End) => boolean): End | undefined {
+  for (const end of ends) if (fits(end)) return end;
+  return undefined;
 }

@@ -4,8 +4,8 @@ import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ, withDetachedContext } from "bullmq";
 import { describe, expect, test } from "vitest";
-import { addJob, processJob, settle } from "../bullmq.test.driver.js";
-import { bullmqTelemetry, type IncomingJob } from "../index.js";
+import { addJob, processJob, settle } from "./bullmq.test.driver.js";
+import { bullmqTelemetry, type IncomingJob } from "./index.js";
 
 function stored(metadata: unknown) {
   return { id: "7", data: "{}", opts: JSON.stringify({ tm: metadata }) };

@@ -1,11 +1,11 @@
 import { type Context, context, ROOT_CONTEXT, SpanKind } from "@opentelemetry/api";
 import { Boundary } from "@traceferry/core";
 import type { ContextManager, Span, Telemetry } from "bullmq";
-import { withMetadata } from "../incoming.js";
-import { type BullMQTelemetryOptions, type IncomingJob, SETTINGS } from "../options.js";
-import { metadataFor } from "../outgoing.js";
-import { JobSpan } from "./job-span.js";
-import { audible, MutedSpan } from "./muted-span.js";
+import { withMetadata } from "./incoming.js";
+import { type BullMQTelemetryOptions, type IncomingJob, SETTINGS } from "./options.js";
+import { metadataFor } from "./outgoing.js";
+import { JobSpan } from "./telemetry/job-span.js";
+import { audible, MutedSpan } from "./telemetry/muted-span.js";
 
 /**
  * What BullMQ's classes take as `telemetry`: `new Queue(name, { connection, telemetry: bullmqTelemetry() })`,

@@ -1,0 +1,275 @@
+import { once } from "node:events";
+import { Agent, createServer, request as httpRequest, type RequestListener } from "node:http";
+import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+import { Controller, Get, Module, Param } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { GrpcMethod } from "@nestjs/microservices";
+import { ExpressAdapter } from "@nestjs/platform-express";
+import { context, SpanKind } from "@opentelemetry/api";
+import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
+import {
+  type Adapter,
+  type AdapterOptions,
+  adapterContract,
+  type Harness,
+  type Headers,
+} from "@traceferry/testkit/contract";
+import { describe, test } from "vitest";
+import { TracingModule } from "./index.js";
+import { boundarySettings } from "./options.js";
+import { type Packet, writePacket } from "./outgoing.js";
+import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test.driver.js";
+
+// What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
+
+type Patch = <Result>(next: () => Result) => Result;
+type Handlers = ReadonlyMap<string, () => unknown>;
+
+/** The receiving side: one message for the handler with this id. */
+interface Incoming extends AsyncDisposable {
+  deliver(id: string, headers: Headers): Promise<void>;
+}
+
+const patches = new WeakMap<Harness, { patch: Patch }>();
+
+type Listen = (
+  handlers: Handlers,
+  options: AdapterOptions,
+  patched: { readonly patch: Patch },
+) => Promise<Incoming>;
+
+async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harness> {
+  const handlers = new Map<string, () => unknown>();
+  const patched: { patch: Patch } = { patch: (next) => next() };
+  const incoming = await listen(handlers, options, patched);
+  const boundary = new Boundary(boundarySettings(false), options);
+  let received = 0;
+
+  async function send(packet: Packet, transport: (packet: Packet) => Promise<Headers>) {
+    const parent = context.active();
+    const open = boundary.open({ name: "orders", kind: SpanKind.CLIENT, parent });
+    return withSpan(open, () => {
+      const injection = boundary.inject(open.context);
+      return transport(injection === undefined ? packet : writePacket(packet, injection));
+    });
+  }
+
+  const harness: Harness = {
+    async receive(headers, handler) {
+      const id = String(received++);
+      handlers.set(id, handler);
+      try {
+        await incoming.deliver(id, headers);
+      } finally {
+        handlers.delete(id);
+      }
+    },
+    message(headers, frozen = false) {
+      const metadata = Object.fromEntries(headers);
+      if (frozen) Object.freeze(metadata);
+      const packet = { pattern: "orders", data: "two shirts", metadata };
+      return frozen ? Object.freeze(packet) : packet;
+    },
+    snapshot: (message) => structuredClone(message),
+    send: (message) => send(packetFrom(message), wire),
+    sendBare: (message) => wire(packetFrom(message)),
+    async sendFailing(message) {
+      await send(packetFrom(message), () => Promise.reject(new Error("connection refused")));
+    },
+    [Symbol.asyncDispose]: () => incoming[Symbol.asyncDispose](),
+  };
+  patches.set(harness, patched);
+  return harness;
+}
+
+function packetFrom(message: unknown): Packet {
+  if (
+    typeof message === "object" &&
+    message !== null &&
+    "pattern" in message &&
+    "data" in message
+  ) {
+    return message;
+  }
+  throw new TypeError("not a message of this harness");
+}
+
+/** The metadata of a packet as they lie in its JSON. */
+async function wire(packet: Packet): Promise<Headers> {
+  const parsed: unknown = JSON.parse(JSON.stringify(packet.metadata ?? {}));
+  return Object.entries(parsed ?? {}).map(([key, value]) => [key, String(value)]);
+}
+
+const listenHttp: Listen = async (handlers, options, patched) => {
+  @Controller("orders")
+  class Orders {
+    @Get(":id")
+    async place(@Param("id") id: string): Promise<string> {
+      await handlers.get(id)?.();
+      return "done";
+    }
+  }
+  @Module({ imports: [TracingModule.forRoot(options)], controllers: [Orders] })
+  class App {}
+  const app = await NestFactory.create(App, new ExpressAdapter(), { logger: false });
+  await app.init();
+  const express: RequestListener = app.getHttpAdapter().getInstance();
+  // A span ends when its response closes, a little after the caller has it.
+  const closed = new Map<string, Promise<unknown>>();
+  const server = createServer((request, response) => {
+    patched.patch(() => express(request, response));
+    closed.set(request.url ?? "", once(response, "close"));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new TypeError("no address");
+  const { port } = address;
+  const agent = new Agent({ keepAlive: true });
+
+  return {
+    async deliver(id, headers) {
+      const path = `/orders/${id}`;
+      const flat = ["Host", `127.0.0.1:${port}`, ...headers.flat()];
+      const sent = httpRequest({ host: "127.0.0.1", port, path, agent, headers: flat }).end();
+      const status = await new Promise<number>((resolve, reject) => {
+        sent.once("error", reject);
+        sent.once("response", (response) => {
+          response.resume().once("end", () => resolve(response.statusCode ?? 0));
+        });
+      });
+      await closed.get(path);
+      closed.delete(path);
+      if (status >= 400) throw new Error(`answered with ${status}`);
+    },
+    async [Symbol.asyncDispose]() {
+      agent.destroy();
+      await app.close();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+};
+
+const listenGrpc: Listen = async (handlers, options, patched) => {
+  @Controller()
+  class Orders {
+    @GrpcMethod("Orders", "Place")
+    async place({ text }: Text): Promise<Text> {
+      await handlers.get(text)?.();
+      return { text: "done" };
+    }
+  }
+  @Module({ imports: [TracingModule.forRoot(options)], controllers: [Orders] })
+  class App {}
+  let open = 0;
+  let idle: (() => void)[] = [];
+  const { options: shop, port } = shopOptions([
+    between(patched, () => {
+      open--;
+      if (open > 0) return;
+      for (const resolve of idle) resolve();
+      idle = [];
+    }),
+  ]);
+  const app = await NestFactory.createMicroservice(App, { ...shop, logger: false });
+  await app.listen();
+  const client = new ShopClient(await port);
+
+  return {
+    async deliver(id, headers) {
+      open++;
+      const over = new Promise<void>((resolve) => idle.push(resolve));
+      try {
+        await client.place(id, metadataOf(headers));
+      } finally {
+        await over;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await app.close();
+    },
+  };
+};
+
+/** Somebody else's patching, nearer to the wire than we are. */
+function between(patched: { readonly patch: Patch }, closed: () => void): ServerInterceptor {
+  return (_definition, wire) =>
+    new (class extends ServerInterceptingCall {
+      override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
+        const { patch } = patched;
+        super.start({
+          onReceiveMetadata: (metadata) => patch(() => listener.onReceiveMetadata(metadata)),
+          onReceiveMessage: (message) => patch(() => listener.onReceiveMessage(message)),
+          onReceiveHalfClose: () => patch(() => listener.onReceiveHalfClose()),
+          onCancel: () => {
+            patch(() => listener.onCancel());
+            setImmediate(closed);
+          },
+        });
+      }
+    })(wire);
+}
+
+const shared = {
+  name: "nestjs",
+  propagator: w3cPropagator,
+  outgoing: { kind: "CLIENT", name: "orders", attributes: {} },
+  messaging: false,
+  maxBytes: 8192,
+  messages: 2000,
+  failure: "wrapped",
+  async receivePatched(harness, headers, handler, patch) {
+    const patched = patches.get(harness);
+    if (patched === undefined) throw new TypeError("not a harness of ours");
+    patched.patch = patch;
+    await harness.receive(headers, handler);
+  },
+} satisfies Partial<Adapter>;
+
+const size = (headers: Headers) =>
+  headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+
+const http: Adapter = {
+  ...shared,
+  incoming: {
+    kind: "SERVER",
+    name: "GET /orders/:id",
+    attributes: {
+      "http.request.method": "GET",
+      "http.route": "/orders/:id",
+      "http.response.status_code": 200,
+      "url.scheme": "http",
+      "server.address": "127.0.0.1",
+    },
+  },
+  // Node's parser ends at 16 KiB, and takes no control character.
+  carries: (headers) =>
+    size(headers) < 14_000 &&
+    headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
+  open: (options) => open(listenHttp, options),
+};
+
+const grpc: Adapter = {
+  ...shared,
+  incoming: {
+    kind: "SERVER",
+    name: "shop.Orders/Place",
+    attributes: {
+      "rpc.system.name": "grpc",
+      "rpc.method": "shop.Orders/Place",
+      "rpc.status_code": "OK",
+    },
+  },
+  carries: (headers) =>
+    size(headers) < 60_000 &&
+    headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
+  open: (options) => open(listenGrpc, options),
+};
+
+describe("Nest over HTTP keeps the contract of adapters", () => {
+  for (const promise of adapterContract(http)) test(promise.title, promise.run, 20_000);
+});
+
+describe("Nest over gRPC keeps the contract of adapters", () => {
+  for (const promise of adapterContract(grpc)) test(promise.title, promise.run, 20_000);
+});

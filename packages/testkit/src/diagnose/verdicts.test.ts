@@ -1,0 +1,361 @@
+import { describe, expect, test } from "vitest";
+import { bullmq, Fleet, grpc, http, kafka, type Via } from "../fleet.test.helper.js";
+import type { TestSpan } from "../span.js";
+import { type Diagnosis, diagnose } from "./diagnose.js";
+
+const place = grpc("shop.v1.Orders/Place");
+
+describe("what the flags tell", () => {
+  test("an entry root below an open exit: the context was not taken over", () => {
+    const { fleet, gateway } = story();
+    fleet.lostHop(gateway, "orders", place);
+
+    expect(breaksOf(diagnose(fleet.spans))).toEqual([
+      "NOT_INJECTED gateway → orders, grpc shop.v1.Orders/Place",
+    ]);
+  });
+
+  test("a missing parent that was remote: extracted, but never exported", () => {
+    const { fleet, gateway } = story();
+    const [exit] = fleet.hop(gateway, "orders", place);
+
+    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit));
+
+    expect(breaksOf(diagnosis)).toEqual([
+      "PARENT_NOT_EXPORTED ? → orders, grpc shop.v1.Orders/Place",
+    ]);
+  });
+
+  test("the caller of an orphan is named when nobody else is seen to call this way", () => {
+    const { fleet, gateway } = story();
+    fleet.hop(gateway, "orders", place);
+    const [exit] = fleet.hop(gateway, "orders", place);
+
+    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit));
+
+    expect(breaksOf(diagnosis)).toEqual([
+      "PARENT_NOT_EXPORTED gateway → orders, grpc shop.v1.Orders/Place",
+    ]);
+  });
+
+  test("a missing parent that was local: lost in its own process", () => {
+    const { fleet, gateway } = story();
+    const middle = fleet.child(gateway, { name: "middle" });
+    fleet.child(middle, { name: "leaf" });
+
+    const diagnosis = diagnose(fleet.spans.filter((span) => span !== middle));
+
+    expect(breaksOf(diagnosis)).toEqual(["IN_PROCESS_LOSS gateway → gateway, leaf"]);
+  });
+
+  test.each(["CLIENT", "INTERNAL", "PRODUCER"] as const)(
+    "a %s root while its service serves somebody: lost in its own process",
+    (kind) => {
+      const { fleet, gateway } = story();
+      fleet.root({ service: "gateway", kind, name: "forgot", at: 5 });
+
+      const diagnosis = diagnose(fleet.spans);
+
+      expect(breaksOf(diagnosis)).toEqual(["IN_PROCESS_LOSS gateway → gateway, forgot"]);
+      expect(diagnosis.breaks[0]?.exit).toBe(gateway);
+    },
+  );
+
+  test("the same root while two are served names the process, but no request", () => {
+    const { fleet } = story();
+    fleet.root({ service: "gateway", kind: "SERVER", name: "other", ms: 100 });
+    fleet.root({ service: "gateway", kind: "INTERNAL", name: "forgot", at: 5 });
+
+    const { breaks } = diagnose(fleet.spans);
+
+    expect(breaks).toMatchObject([{ verdict: { code: "IN_PROCESS_LOSS" }, exit: undefined }]);
+  });
+
+  test("a callee below the caller's own work, not below its call: injected from the wrong context", () => {
+    const { fleet, gateway } = story();
+    fleet.child(gateway, place.exit);
+    fleet.child(gateway, { service: "orders", ...place.entry, at: 3 });
+
+    expect(breaksOf(diagnose(fleet.spans))).toEqual([
+      "WRONG_PARENT gateway → orders, grpc shop.v1.Orders/Place",
+    ]);
+  });
+
+  test("a callee below work that made no call span is no fault", () => {
+    const { fleet, gateway } = story();
+    fleet.child(gateway, { service: "orders", ...place.entry });
+
+    expect(diagnose(fleet.spans)).toMatchObject({ breaks: [], hops: [{ ok: true, count: 1 }] });
+  });
+
+  test("a root that links into the caller's trace: link mode, and no break", () => {
+    const { fleet, gateway } = story();
+    const exit = fleet.child(gateway, kafka("orders").exit);
+    fleet.root({ service: "billing", ...kafka("orders").entry, links: [linkTo(exit)], at: 2 });
+
+    const diagnosis = diagnose(fleet.spans);
+
+    expect(diagnosis.breaks).toEqual([]);
+    expect(diagnosis.links).toMatchObject([{ verdict: { code: "LINK_NOT_PARENT" }, exit }]);
+    expect(diagnosis.hops).toMatchObject([{ ok: true, verdict: { code: "LINK_NOT_PARENT" } }]);
+  });
+
+  test("without flags, the kind decides between the two sorts of orphans", () => {
+    const { fleet, gateway } = story();
+    const [exit] = fleet.hop(gateway, "orders", place, { flags: undefined });
+    const middle = fleet.child(gateway, {});
+    fleet.child(middle, { name: "leaf", flags: undefined, at: 9 });
+
+    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit && span !== middle));
+
+    expect(breaksOf(diagnosis)).toEqual([
+      "PARENT_NOT_EXPORTED ? → orders, grpc shop.v1.Orders/Place",
+      "IN_PROCESS_LOSS gateway → gateway, leaf",
+    ]);
+  });
+});
+
+describe("what the adapters write on the entry span", () => {
+  test.each([
+    ["missing", undefined, "NOT_INJECTED", "sent no traceparent"],
+    ["invalid", "repeated", "REJECTED_FORMAT", "it came more than once (repeated)"],
+    ["invalid", "zero_id", "REJECTED_FORMAT", "an id in it is all zero (zero_id)"],
+    ["invalid", undefined, "REJECTED_FORMAT", "it breaks the grammar"],
+    ["ignored", "untrusted", "RESTARTED_BY_POLICY", "on purpose (untrusted)"],
+    ["linked", "untrusted", "RESTARTED_BY_POLICY", "on purpose (untrusted)"],
+  ])("%s, reason %s, is %s", (extraction, reason, code, sentence) => {
+    const { fleet, gateway } = story();
+    fleet.lostHop(gateway, "orders", told(place, extraction, reason));
+
+    const { breaks } = diagnose(fleet.spans);
+
+    expect(breaks).toMatchObject([
+      { verdict: { code, sentence: expect.stringContaining(sentence) } },
+    ]);
+  });
+
+  test("missing where the caller is seen to inject: dropped on the way", () => {
+    const { fleet, gateway } = story();
+    fleet.hop(gateway, "orders", place);
+    fleet.lostHop(gateway, "orders", told(place, "missing"));
+
+    expect(diagnose(fleet.spans).breaks).toMatchObject([
+      { verdict: { code: "DROPPED_IN_TRANSIT", orElse: [] } },
+    ]);
+  });
+
+  test("a linked call is a break, joined by its link; a linked message is link mode", () => {
+    const { fleet, gateway } = story();
+    const call = fleet.child(gateway, place.exit);
+    fleet.root({ service: "orders", ...told(place, "linked").entry, links: [linkTo(call)] });
+    const sent = fleet.child(gateway, kafka("orders").exit);
+    const batch = { service: "billing", ...told(kafka("orders"), "linked").entry, at: 5 };
+    fleet.root({ ...batch, links: [linkTo(sent)] });
+
+    const { breaks, links } = diagnose(fleet.spans);
+
+    expect(breaks).toMatchObject([{ to: "orders", verdict: { code: "RESTARTED_BY_POLICY" } }]);
+    expect(links).toMatchObject([{ to: "billing", verdict: { code: "RESTARTED_BY_POLICY" } }]);
+  });
+});
+
+describe("a callee that says nothing", () => {
+  test.each([
+    { sends: true, reads: true, code: "DROPPED_IN_TRANSIT" },
+    { sends: true, reads: false, code: "NOT_EXTRACTED" },
+    { sends: false, reads: true, code: "NOT_INJECTED" },
+    { sends: false, reads: false, code: "NOT_INJECTED" },
+  ])(
+    "is judged by what both sides do elsewhere: sends $sends, reads $reads",
+    ({ sends, reads, code }) => {
+      const { fleet, gateway } = story();
+      if (sends) fleet.hop(gateway, "stock", grpc("shop.v1.Stock/Get"));
+      if (reads) {
+        const client = fleet.root({ service: "batch", kind: "INTERNAL", name: "nightly" });
+        fleet.hop(client, "orders", place);
+      }
+      fleet.lostHop(gateway, "orders", place);
+
+      expect(diagnose(fleet.spans).breaks).toMatchObject([{ from: "gateway", verdict: { code } }]);
+    },
+  );
+
+  test("is doubted in the sentence, and the hint speaks the language of who has to change", () => {
+    const { fleet, gateway } = story({ "telemetry.sdk.language": "go" });
+    const exit = fleet.child(gateway, {
+      ...place.exit,
+      resource: { "telemetry.sdk.language": "go" },
+    });
+    fleet.root({ service: "orders", ...place.entry, at: 3 });
+
+    const [found] = diagnose(fleet.spans).breaks;
+
+    expect(found?.exit).toBe(exit);
+    expect(found?.verdict.orElse).toEqual(["NOT_EXTRACTED", "DROPPED_IN_TRANSIT"]);
+    expect(found?.verdict.sentence).toContain("would also allow NOT_EXTRACTED");
+    expect(found?.verdict.hint).toContain("otel.SetTextMapPropagator");
+  });
+});
+
+describe("what was on the wire", () => {
+  const flags = (value: string) => (sent: string) => `${sent.slice(0, 53)}${value}`;
+  test.each<[string, string, (sent: string) => Record<string, unknown>]>([
+    ["nothing arrived", "DROPPED_IN_TRANSIT", () => ({})],
+    ["arrived well", "NOT_EXTRACTED", (sent) => ({ traceparent: sent })],
+    ["upper-case name", "WRONG_KEY_CASE", (sent) => ({ Traceparent: sent })],
+    ["bytes", "BINARY_VALUE", (sent) => ({ traceparent: Buffer.from(sent) })],
+    ["flags 03", "REJECTED_FLAGS", (sent) => ({ traceparent: flags("03")(sent) })],
+    ["twice", "REJECTED_FORMAT", (sent) => ({ traceparent: [sent, sent] })],
+    ["in two spellings", "REJECTED_FORMAT", (sent) => ({ traceparent: sent, Traceparent: sent })],
+    ["truncated", "REJECTED_FORMAT", (sent) => ({ traceparent: sent.slice(0, 40) })],
+    [
+      "truncated bytes",
+      "REJECTED_FORMAT",
+      (sent) => ({ traceparent: Buffer.from(sent.slice(0, 40)) }),
+    ],
+    ["version ff", "REJECTED_FORMAT", (sent) => ({ traceparent: `ff${sent.slice(2)}` })],
+    [
+      "too long",
+      "REJECTED_FORMAT",
+      (sent) => ({ traceparent: `01${sent.slice(2)}-${"x".repeat(600)}` }),
+    ],
+  ])("%s: %s", (_, code, arrived) => {
+    const { fleet, gateway } = story();
+    const [exit] = fleet.lostHop(gateway, "orders", place);
+    const sent = traceparentOf(exit);
+
+    const { breaks } = diagnose(fleet.spans, {
+      wire: [{ sent: { traceparent: sent }, arrived: arrived(sent) }],
+    });
+
+    expect(breaks).toMatchObject([{ verdict: { code, orElse: [] } }]);
+  });
+
+  test("nothing left the caller: not injected, for sure", () => {
+    const { fleet, gateway } = story();
+    fleet.lostHop(gateway, "orders", place);
+
+    const wire = [{ sent: { baggage: "a=1" }, from: "gateway", to: "orders" }];
+
+    expect(diagnose(fleet.spans, { wire }).breaks).toMatchObject([
+      { verdict: { code: "NOT_INJECTED", orElse: [] } },
+    ]);
+  });
+
+  test("arrived unsampled: the callee recorded nothing, and its hop is named all the same", () => {
+    const { fleet, gateway } = story();
+    const exit = fleet.child(gateway, place.exit);
+    const arrived = { traceparent: `${traceparentOf(exit).slice(0, 53)}00` };
+
+    const wire = [{ sent: { traceparent: traceparentOf(exit) }, arrived, to: "orders" }];
+
+    expect(breaksOf(diagnose(fleet.spans, { wire }))).toEqual([
+      "NOT_SAMPLED gateway → orders, grpc shop.v1.Orders/Place",
+    ]);
+  });
+});
+
+describe("what is no break", () => {
+  const cases: Readonly<Record<string, (fleet: Fleet, gateway: TestSpan) => void>> = {
+    "an exit to a database": (fleet, gateway) => {
+      fleet.child(gateway, { kind: "CLIENT", attributes: { "db.system.name": "redis" } });
+    },
+    "an exit to somebody who is not traced": (fleet, gateway) => {
+      fleet.child(gateway, http("POST", "/v1/chat/completions").exit);
+    },
+    "an entry root that nobody here called": (fleet) => {
+      fleet.root({ service: "orders", ...place.entry });
+    },
+    "a poll between messages": (fleet) => {
+      const attributes = { "messaging.system": "kafka", "messaging.operation.type": "receive" };
+      fleet.root({ service: "gateway", kind: "CLIENT", name: "poll orders", attributes, at: 4 });
+    },
+    "a call inside a call": (fleet, gateway) => {
+      const outer = fleet.child(gateway, place.exit);
+      const [, entry] = fleet.hop(outer, "orders", http("POST", "/shop.v1.Orders/Place"));
+      fleet.child(entry, {});
+      fleet.root({ service: "other", ...place.entry, at: 4 });
+    },
+  };
+
+  test.each(Object.keys(cases))("%s", (name) => {
+    const { fleet, gateway } = story();
+    cases[name]?.(fleet, gateway);
+
+    expect(diagnose(fleet.spans).breaks).toEqual([]);
+  });
+});
+
+describe("hops", () => {
+  test("are named by old and new conventions alike, and counted", () => {
+    const { fleet, gateway } = story();
+    const old = { "rpc.system": "grpc", "rpc.service": "shop.v1.Orders", "rpc.method": "Place" };
+    fleet.hop(gateway, "orders", place);
+    fleet.hop(gateway, "orders", { exit: place.exit, entry: { kind: "SERVER", attributes: old } });
+    fleet.hop(gateway, "mails", bullmq("mails"));
+    const stock = { "bullmq.queue.name": "mails" };
+    fleet.hop(gateway, "mails", {
+      exit: bullmq("mails").exit,
+      entry: { kind: "CONSUMER", attributes: stock },
+    });
+    fleet.hop(gateway, "billing", kafka("orders"));
+    fleet.hop(gateway, "web", http("GET", "/cart"));
+    fleet.hop(gateway, "plain", {
+      exit: { kind: "CLIENT" },
+      entry: { name: "whatever", kind: "SERVER" },
+    });
+
+    const hops = diagnose(fleet.spans).hops.map((hop) => `${hop.to}: ${hop.via} ×${hop.count}`);
+
+    expect(hops.sort()).toEqual([
+      "billing: kafka orders ×1",
+      "mails: bullmq mails ×2",
+      "orders: grpc shop.v1.Orders/Place ×2",
+      "plain: whatever ×1",
+      "web: http GET /cart ×1",
+    ]);
+  });
+
+  test("two instances of one service are two ends of a hop", () => {
+    const { fleet, gateway } = story();
+    fleet.hop(gateway, "gateway", place, { instance: "gateway-2" });
+
+    expect(diagnose(fleet.spans).hops).toMatchObject([
+      { from: "gateway", to: "gateway", ok: true },
+    ]);
+  });
+});
+
+/** A gateway that serves one request for 100 ms. */
+function story(resource: Readonly<Record<string, unknown>> = {}) {
+  const fleet = new Fleet();
+  const gateway = fleet.root({
+    service: "gateway",
+    kind: "SERVER",
+    name: "POST /",
+    ms: 100,
+    resource,
+  });
+  return { fleet, gateway };
+}
+
+function told(via: Via, extraction: string, reason?: string): Via {
+  const attributes = {
+    ...via.entry.attributes,
+    "traceferry.extraction": extraction,
+    ...(reason && { "traceferry.extraction.reason": reason }),
+  };
+  return { exit: via.exit, entry: { ...via.entry, attributes } };
+}
+
+function linkTo({ traceId, spanId }: TestSpan): TestSpan["links"][number] {
+  return { traceId, spanId, traceState: "", attributes: {}, flags: 0x301 };
+}
+
+function traceparentOf({ traceId, spanId }: TestSpan): string {
+  return `00-${traceId}-${spanId}-01`;
+}
+
+function breaksOf({ breaks }: Diagnosis): string[] {
+  return breaks.map(({ verdict, from, to, via }) => `${verdict.code} ${from} → ${to}, ${via}`);
+}

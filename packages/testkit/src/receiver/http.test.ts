@@ -1,0 +1,184 @@
+import { request as httpRequest } from "node:http";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { bytes, ids, jsonRequest, message, request, text } from "../otlp/request.test.helper.js";
+import { startReceiver } from "./receiver.js";
+
+const protobuf = "application/x-protobuf";
+const json = "application/json";
+const oneSpan = request(message(...ids(), text(5, "name")));
+
+describe("OTLP over HTTP", () => {
+  test("the media type is compared without its parameters, and the reply has the same", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    const reply = await post(receiver.httpUrl, jsonRequest({}), {
+      "content-type": "Application/JSON; charset=utf-8",
+    });
+
+    expect(reply).toEqual({ status: 200, type: json, body: "{}" });
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  test("a protobuf request is answered with an empty protobuf message", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    const reply = await post(receiver.httpUrl, oneSpan, { "content-type": protobuf });
+
+    expect(reply).toEqual({ status: 200, type: protobuf, body: "" });
+    expect(receiver.spans).toMatchObject([{ name: "name" }]);
+  });
+
+  test("two requests at the same time both arrive", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    const replies = await Promise.all([
+      post(receiver.httpUrl, oneSpan, { "content-type": protobuf }),
+      post(receiver.httpUrl, jsonRequest({}), { "content-type": json }),
+    ]);
+
+    expect(replies).toMatchObject([{ status: 200 }, { status: 200 }]);
+    expect(receiver.spans).toHaveLength(2);
+  });
+
+  test("a span that cannot be used is reported as a partial success, in both encodings", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    const inJson = await post(receiver.httpUrl, jsonRequest({}, { traceId: "x" }), {
+      "content-type": json,
+    });
+    const inProtobuf = await post(receiver.httpUrl, request(message(...ids("0af7"))), {
+      "content-type": protobuf,
+    });
+
+    expect(JSON.parse(inJson.body)).toEqual({
+      partialSuccess: {
+        rejectedSpans: "1",
+        errorMessage: expect.stringContaining('trace id "x"'),
+      },
+    });
+    expect(inProtobuf).toMatchObject({ status: 200, type: protobuf });
+    expect(inProtobuf.body).toContain('trace id "0af7"');
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  test.each([
+    { what: "truncated protobuf", body: oneSpan.subarray(0, 20), type: protobuf, status: 400 },
+    { what: "broken JSON", body: Buffer.from("{"), type: json, status: 400 },
+    { what: "another media type", body: oneSpan, type: "text/plain", status: 415 },
+    { what: "no media type", body: oneSpan, type: "", status: 415 },
+    { what: "broken gzip", body: oneSpan, type: protobuf, encoding: "gzip", status: 400 },
+    { what: "an unknown encoding", body: oneSpan, type: protobuf, encoding: "br", status: 415 },
+  ])("$what is refused with $status", async ({ body, type, encoding, status }) => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    const reply = await post(receiver.httpUrl, body, {
+      ...(type !== "" && { "content-type": type }),
+      ...(encoding && { "content-encoding": encoding }),
+    });
+
+    expect(reply).toMatchObject({ status, type: type === protobuf ? protobuf : json });
+    expect(reply.body).not.toBe("");
+    expect(receiver.spans).toEqual([]);
+  });
+
+  test("other paths and methods are refused", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    const headers = { "content-type": json };
+
+    const lost = await post(`${receiver.httpUrl}/v2`, jsonRequest({}), headers);
+    const got = await fetch(`${receiver.httpUrl}/v1/traces`);
+
+    expect(lost).toMatchObject({ status: 404, type: json });
+    expect([got.status, got.headers.get("allow")]).toEqual([405, "POST"]);
+  });
+
+  test("metrics and logs are thanked for and ignored", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    for (const signal of ["metrics", "logs"]) {
+      const reply = await fetch(`${receiver.httpUrl}/v1/${signal}`, {
+        method: "POST",
+        headers: { "content-type": protobuf },
+        body: Buffer.from(oneSpan),
+      });
+      expect(reply.status).toBe(200);
+    }
+    expect(receiver.spans).toEqual([]);
+  });
+
+  test("a body above the limit gets 413, plain, chunked or gzipped, and the receiver lives on", async () => {
+    await using receiver = await startReceiver({ grpc: false, maxBodyBytes: 1000 });
+    const large = request(message(...ids(), bytes(99, new Uint8Array(3000))));
+    const headers = { "content-type": protobuf };
+
+    const plain = await post(receiver.httpUrl, large, headers);
+    const endless = await chunked(`${receiver.httpUrl}/v1/traces`, new Uint8Array(3000), 100);
+    const bomb = await post(receiver.httpUrl, gzipSync(large), {
+      ...headers,
+      "content-encoding": "gzip",
+    });
+    const small = await post(receiver.httpUrl, oneSpan, headers);
+
+    expect(plain).toMatchObject({ status: 413, type: protobuf });
+    expect([413, "cut off"]).toContain(endless);
+    expect(bomb).toMatchObject({ status: 413, type: protobuf });
+    expect(small.status).toBe(200);
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  test("a gzip bomb is not inflated beyond the limit", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    // One after the other, gzipped pieces are a gzip of the whole: half a gigabyte in half a megabyte.
+    const piece = gzipSync(Buffer.alloc(1024 * 1024));
+    const bomb = Buffer.concat(Array.from({ length: 512 }, () => piece));
+    const before = process.memoryUsage.rss();
+
+    const reply = await post(receiver.httpUrl, bomb, {
+      "content-type": protobuf,
+      "content-encoding": "gzip",
+    });
+
+    expect(reply.status).toBe(413);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+  });
+
+  test("a client that goes away in the middle of its body does no harm", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+
+    await new Promise<void>((resolve) => {
+      const request = httpRequest(`${receiver.httpUrl}/v1/traces`, {
+        method: "POST",
+        headers: { "content-type": protobuf, "content-length": 500 },
+      });
+      request.on("error", () => resolve());
+      request.on("close", () => resolve());
+      request.write(oneSpan.subarray(0, 10), () => request.destroy());
+    });
+    const reply = await post(receiver.httpUrl, oneSpan, { "content-type": protobuf });
+
+    expect(reply.status).toBe(200);
+    expect(receiver.spans).toHaveLength(1);
+  });
+});
+
+async function post(url: string, body: Uint8Array, headers: Readonly<Record<string, string>>) {
+  const target = url.endsWith("/v2") ? url : `${url}/v1/traces`;
+  const response = await fetch(target, { method: "POST", headers, body: Buffer.from(body) });
+  return {
+    status: response.status,
+    type: response.headers.get("content-type"),
+    body: await response.text(),
+  };
+}
+
+/** Sends a body of unknown length; what comes of it may be the refusal or a closed connection. */
+function chunked(url: string, chunk: Uint8Array, times: number): Promise<number | "cut off"> {
+  return new Promise((resolve) => {
+    const request = httpRequest(url, { method: "POST", headers: { "content-type": protobuf } });
+    request.on("response", (response) => resolve(response.statusCode ?? 0));
+    request.on("error", () => resolve("cut off"));
+    for (let index = 0; index < times; index += 1) request.write(chunk);
+    request.end();
+  });
+}
