@@ -148,3 +148,5 @@ for name in base kafka redis; do
   case " ${wanted[*]} " in *" $name "*) ;; *) [ "$name" = base ] || continue ;; esac
   is_current "$name" || "make_$name"
 done
+# What was made again leaves its former layers without a name.
+docker image prune --force --filter "label=$label" >/dev/null

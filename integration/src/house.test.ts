@@ -82,7 +82,9 @@ test.each(ADAPTERS)("the adapter %s has the rooms that every adapter has", (name
 
 test.each(ADAPTERS)("the adapter %s lists its names for users above those for adapters", (name) => {
   const index = readFileSync(join(repositoryRoot, "packages", name, "src/index.ts"), "utf8");
-  const code = index.replace(/^\s*\/\/.*$/gm, "").replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "");
+  const code = index
+    .replace(/^\s*\/\/.*$/gm, "")
+    .replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "");
   expect(code.trim()).toBe("");
   expect(index).toMatch(/^\/\/ For users\.\n/);
 });

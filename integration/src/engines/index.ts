@@ -1,3 +1,3 @@
-export type { EngineKind, Engines, StartOptions } from "./engines.js";
+export type { EngineKind, Engines } from "./engines.js";
 export { startEngines } from "./start.js";
 export { createTopics } from "./topics.js";

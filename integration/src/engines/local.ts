@@ -5,33 +5,39 @@ import { join } from "node:path";
 import type { Finding } from "./choose.js";
 import type { Need } from "./engines.js";
 import { findJava, type Java } from "./local/java.js";
-import { freePorts, type KafkaPorts, kafkaRelease, startKafka } from "./local/kafka.js";
+import {
+  freeKafkaPorts,
+  type KafkaPorts,
+  kafkaHome,
+  kafkaRelease,
+  startKafka,
+} from "./local/kafka.js";
 import { hasMaven } from "./local/maven.js";
 import { findRedis, type RedisSource, startRedis } from "./local/redis.js";
 import { withProgress } from "./progress.js";
 import type { Run, Start, Started } from "./run.js";
 
 /** Engines as processes of this machine: Apache Kafka from Maven Central under a Java 17+, and a redis-server. */
-export async function lookLocal(need: Need, choosePorts = freePorts): Promise<Finding<Start>> {
+export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promise<Finding<Start>> {
   const missing: string[] = [];
   const because: string[] = [];
-  let toFetch = false;
+  const toFetch: string[] = [];
 
   const java = need.kafka === false ? undefined : await findJava();
   if (typeof java === "string") missing.push(java);
   if (typeof java === "object") {
     const release = kafkaRelease();
     because.push(`java ${java.version}`, `Kafka ${release.version}`);
-    toFetch ||= !release.isCached;
+    if (!release.isCached) toFetch.push(`Kafka ${release.version}`);
   }
   const redis = need.redis === false ? undefined : await findRedis();
   if (typeof redis === "string") missing.push(redis);
   if (typeof redis === "object") {
     because.push(redis.description);
-    toFetch ||= redis.needsMaven;
+    if (redis.missing !== undefined) toFetch.push(redis.missing);
   }
-  if (toFetch && !(await hasMaven())) {
-    missing.push("mvn does not run: install Maven, it is needed once to fetch what is not cached");
+  if (toFetch.length > 0 && !(await hasMaven())) {
+    missing.push(`mvn is not installed: it fetches ${toFetch.join(" and ")} once`);
   }
 
   if (typeof java === "string" || typeof redis === "string" || missing.length > 0) {
@@ -54,12 +60,17 @@ async function startLocal(
   run.guard.removes(scratch);
   run.atEnd(() => rm(scratch, { recursive: true, force: true }));
 
+  // One after the other: two Mavens at a time may spoil each other's repository.
+  const home = java && (await run.step(() => kafkaHome(run, java)));
+  const server = redis && (await run.step(() => redis.file(run)));
+
   const tasks: (() => Promise<Started>)[] = [];
-  if (java !== undefined) {
-    tasks.push(async () => ({ kafkaBrokers: [await startKafka(run, java, scratch, choosePorts)] }));
+  if (java !== undefined && home !== undefined) {
+    const kafka = { java, home, scratch, choosePorts };
+    tasks.push(async () => ({ kafkaBrokers: [await startKafka(run, kafka)] }));
   }
-  if (redis !== undefined) {
-    tasks.push(async () => ({ redisUrl: await startRedis(run, redis, scratch) }));
+  if (server !== undefined) {
+    tasks.push(async () => ({ redisUrl: await startRedis(run, server, scratch) }));
   }
   const started = await withProgress(run.say, "local engines: starting", () => run.together(tasks));
   return Object.assign({}, ...started);

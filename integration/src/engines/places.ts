@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 /** The repository's root, found from here upwards: this file runs from src and from dist alike. */
 export const repositoryRoot = findRoot(import.meta.dirname);
 
 /** Where downloads are kept between runs. Default: .cache at the repository's root; TRACEFERRY_CACHE moves it. */
 export function cacheFolder(): string {
-  return process.env.TRACEFERRY_CACHE || join(repositoryRoot, ".cache");
+  // Absolute, because Maven would take it from where its own file is.
+  return resolve(process.env.TRACEFERRY_CACHE || join(repositoryRoot, ".cache"));
 }
 
 function findRoot(folder: string): string {

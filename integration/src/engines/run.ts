@@ -15,10 +15,10 @@ export class Run {
   readonly lines = new Lines();
   readonly say: (line: string) => void;
   readonly #undo: (() => Promise<void>)[] = [];
+  readonly #steps: Promise<unknown>[] = [];
   readonly #giveUp = new AbortController();
   readonly #signal: AbortSignal;
   #guard: Guard | undefined;
-  #starting: Promise<unknown> = Promise.resolve();
   #ended: Promise<void> | undefined;
 
   constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
@@ -47,21 +47,29 @@ export class Run {
     this.#undo.push(undo);
   }
 
-  /** Starts things side by side. When one fails the others are told to give up, and all have settled before it throws. */
-  async together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
-    const started = tasks.map(async (task) => {
-      try {
-        return await task();
-      } catch (error) {
-        this.#giveUp.abort(error);
-        throw error;
-      }
-    });
-    this.#starting = Promise.allSettled(started);
-    await this.#starting;
+  /** One step of the start. The end waits for it, and when it fails the steps beside it are told to give up. */
+  step<T>(work: () => Promise<T>): Promise<T> {
+    const step = this.#attempt(work);
+    this.#steps.push(step);
+    return step;
+  }
+
+  /** Steps side by side. All have settled before it throws. */
+  async together<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
+    const steps = works.map((work) => this.step(work));
+    await Promise.allSettled(steps);
     // The first to fail is the cause; the others only gave up because of it.
     this.#signal.throwIfAborted();
-    return Promise.all(started);
+    return Promise.all(steps);
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#giveUp.abort(error);
+      throw error;
+    }
   }
 
   /** Ends everything, once; every caller waits for the same end. */
@@ -72,7 +80,7 @@ export class Run {
 
   async #end(reason: Error | undefined): Promise<void> {
     if (reason !== undefined) this.#giveUp.abort(reason);
-    await this.#starting;
+    await Promise.allSettled(this.#steps);
     const faults: unknown[] = [];
     for (const undo of this.#undo.reverse()) {
       try {

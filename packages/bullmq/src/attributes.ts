@@ -44,7 +44,34 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ["process", PROCESS],
 ]);
 
-/** What a span of an operation begins as. */
+/** What BullMQ says when it begins a span: `process orders`, `add orders.place`. */
+export class Announcement {
+  readonly operation: string;
+  readonly consumer: boolean;
+  readonly #destination: string;
+
+  constructor(name: string, consumer: boolean) {
+    const end = name.indexOf(" ");
+    this.operation = end < 0 ? name : name.slice(0, end);
+    this.consumer = consumer;
+    this.#destination = end < 0 ? "" : name.slice(end + 1);
+  }
+
+  /**
+   * The queue; `""` where there is none or it is not known. For `add` the name holds the queue's and the job's with
+   * a dot in between, and both may have dots: there the attribute tells. Elsewhere it does not: for the nodes
+   * of a flow BullMQ 5.34 sets it to the name of the job.
+   *
+   * @param known - what `translate` gave before the span began
+   */
+  queue(known: Attributes): string {
+    if (this.operation !== "add") return this.#destination;
+    const queue = known[DESTINATION];
+    return typeof queue === "string" ? queue : "";
+  }
+}
+
+/** What a span begins as. */
 export interface Beginning {
   /** `add orders`: never the name of a job, of which there may be any number. */
   readonly name: string;
@@ -53,9 +80,10 @@ export interface Beginning {
 }
 
 /** @param known - what `translate` gave before the span began. */
-export function beginning(operation: string, consumer: boolean, known: Attributes): Beginning {
+export function beginning(announced: Announcement, known: Attributes): Beginning {
+  const { operation, consumer } = announced;
   const { type, kind } = OPERATIONS.get(operation) ?? (consumer ? PROCESS : ADD);
-  const queue = queueOf(known);
+  const queue = announced.queue(known);
   return {
     name: queue === "" ? operation : `${operation} ${queue}`,
     kind,
@@ -64,14 +92,9 @@ export function beginning(operation: string, consumer: boolean, known: Attribute
       [SYSTEM]: "bullmq",
       [OPERATION_NAME]: operation,
       ...(type !== undefined && { [OPERATION_TYPE]: type }),
+      ...(queue !== "" && { [DESTINATION]: queue }),
     },
   };
-}
-
-/** The queue among translated attributes; `""` where it is not known. */
-export function queueOf(known: Attributes): string {
-  const queue = known[DESTINATION];
-  return typeof queue === "string" ? queue : "";
 }
 
 /** BullMQ's attributes under our names; `undefined` when nothing is left of them. */

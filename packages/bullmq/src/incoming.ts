@@ -1,6 +1,6 @@
 import { type Attributes, type Context, createContextKey, ROOT_CONTEXT } from "@opentelemetry/api";
 import { Boundary, type OpenSpan } from "@traceferry/core";
-import { beginning, queueOf } from "./attributes.js";
+import { type Announcement, beginning } from "./attributes.js";
 import {
   decodeJobOptions,
   decodeMetadata,
@@ -43,14 +43,14 @@ export function withMetadata(metadata: unknown): Context {
 /** Begins the span of a job that is processed. @param received - what `withMetadata` gave; none without metadata. */
 export function openProcess(
   to: Boundary<IncomingJob>,
-  operation: string,
+  announced: Announcement,
   known: Attributes,
   received: Context | undefined,
 ): OpenSpan {
   const carrier = carrierIn(received);
-  const job: IncomingJob = { queue: queueOf(known), carrier };
+  const job: IncomingJob = { queue: announced.queue(known), carrier };
   const arrival = to.receive(carrier, GETTER, job, ROOT_CONTEXT);
-  const { name, kind, attributes } = beginning(operation, true, known);
+  const { name, kind, attributes } = beginning(announced, known);
   const { parent, links } = arrival;
   return to.open({ name, kind, attributes, parent, links }, arrival);
 }

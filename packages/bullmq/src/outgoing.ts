@@ -1,7 +1,7 @@
 import { type Attributes, type Context, context } from "@opentelemetry/api";
 import { Boundary, type OpenSpan } from "@traceferry/core";
 import type { JobsOptions } from "bullmq";
-import { beginning } from "./attributes.js";
+import { type Announcement, beginning } from "./attributes.js";
 import { encodeMetadata } from "./carrier.js";
 import { type IncomingJob, SETTINGS } from "./options.js";
 
@@ -36,10 +36,10 @@ export function metadataFor(to: Boundary<IncomingJob>, from: Context): string {
 /** Begins the span of an operation that adds jobs. */
 export function openAdd(
   to: Boundary<IncomingJob>,
-  operation: string,
+  announced: Announcement,
   known: Attributes,
   parent: Context,
 ): OpenSpan {
-  const { name, kind, attributes } = beginning(operation, false, known);
+  const { name, kind, attributes } = beginning(announced, known);
   return to.open({ name, kind, attributes, parent });
 }

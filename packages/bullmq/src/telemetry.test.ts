@@ -40,6 +40,12 @@ describe("spans", () => {
     });
   });
 
+  test("of a flow's nodes are named after the queue, though BullMQ 5.34 tells the job as queue", async () => {
+    using spans = recordSpans();
+    await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "pack", "addNode", "orders", () => 1);
+    expect(spans.named("addNode orders").attributes["messaging.destination.name"]).toBe("orders");
+  });
+
   test("of a flow of many queues name no queue", async () => {
     using spans = recordSpans();
     await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "", "addBulkFlows", "", () => 1);

@@ -1,6 +1,7 @@
 import { type Context, context, ROOT_CONTEXT, SpanKind } from "@opentelemetry/api";
 import { Boundary } from "@traceferry/core";
 import type { ContextManager, Span, Telemetry } from "bullmq";
+import { Announcement } from "./attributes.js";
 import { withMetadata } from "./incoming.js";
 import { type BullMQTelemetryOptions, type IncomingJob, SETTINGS } from "./options.js";
 import { metadataFor } from "./outgoing.js";
@@ -29,17 +30,12 @@ export function bullmqTelemetry(options: BullMQTelemetryOptions = {}): Telemetry
       ): Span<Context> {
         const kind = start?.kind;
         if (kind !== SpanKind.PRODUCER && kind !== SpanKind.CONSUMER) return muted;
-        return new JobSpan(boundary, firstWord(name), kind === SpanKind.CONSUMER, received);
+        const announced = new Announcement(name, kind === SpanKind.CONSUMER);
+        return new JobSpan(boundary, announced, received);
       },
     },
     contextManager: contexts(boundary),
   };
-}
-
-// `process orders`. For `add` the rest of the name is the queue's and the job's name with a dot in between.
-function firstWord(name: string): string {
-  const end = name.indexOf(" ");
-  return end < 0 ? name : name.slice(0, end);
 }
 
 function contexts(boundary: Boundary<IncomingJob>): ContextManager<Context> {

@@ -46,7 +46,7 @@ const SENDABLE_SETTER: TextMapSetter<Map<string, string>> = {
     // Names come from applications with some propagators: `ot-baggage-user id`.
     if (typeof value !== "string" || !isMadeOf(NAME, key)) return;
     const text = sendable(value);
-    if (text !== "") fields.set(key.toLowerCase(), text);
+    if (text !== "" && key !== "") fields.set(key.toLowerCase(), text);
   },
 };
 const NAME = characterSet(/[0-9A-Za-z_.-]/);

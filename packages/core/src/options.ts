@@ -32,6 +32,9 @@ export interface TracingOptions<Message = unknown> {
 
 /** Checks the options every adapter takes. @throws TypeError that names the option and its value. */
 export function checkOptions(options: TracingOptions<never>): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`options must be an object, but is ${String(options)}`);
+  }
   const { tracerProvider, meterProvider, propagator, relation, baggage, maxBytes } = options;
   if (tracerProvider !== undefined && typeof tracerProvider?.getTracer !== "function") {
     throw wrongOption("tracerProvider", "a TracerProvider", tracerProvider);
@@ -39,7 +42,7 @@ export function checkOptions(options: TracingOptions<never>): void {
   if (meterProvider !== undefined && typeof meterProvider?.getMeter !== "function") {
     throw wrongOption("meterProvider", "a MeterProvider", meterProvider);
   }
-  if (propagator !== undefined && typeof propagator?.inject !== "function") {
+  if (propagator !== undefined && !isPropagator(propagator)) {
     throw wrongOption("propagator", "a TextMapPropagator", propagator);
   }
   if (relation !== undefined && typeof relation !== "function" && !isRelation(relation)) {
@@ -51,6 +54,14 @@ export function checkOptions(options: TracingOptions<never>): void {
   if (maxBytes !== undefined && !(typeof maxBytes === "number" && maxBytes > 0)) {
     throw wrongOption("maxBytes", "a number above 0, or Infinity", maxBytes);
   }
+}
+
+function isPropagator(value: Partial<TextMapPropagator> | null): boolean {
+  return (
+    typeof value?.inject === "function" &&
+    typeof value.extract === "function" &&
+    typeof value.fields === "function"
+  );
 }
 
 function isNames(value: unknown): boolean {

@@ -7,7 +7,7 @@ import { type Context, context } from "@opentelemetry/api";
  * promise, an iterator, or a Node stream. Each step of an iterator runs in the given context.
  *
  * A promise comes back as one that settles alike, after `done` or `fail` was called; an iterator comes back
- * wrapped; a stream comes back as it is.
+ * wrapped; a stream comes back as it is. What is finished may be told so again: a stream ends, then closes.
  */
 export function watchResult<T>(
   result: T,

@@ -34,8 +34,7 @@ export function writeMetadata<M extends MetadataLike>(
   for (const name of injection.stale) copy.remove(name);
   for (const [name, value] of injection.fields) {
     try {
-      // A tab may stand where a blank may, in HTTP; grpc-js throws at one.
-      copy.set(name, value.includes("\t") ? value.replaceAll("\t", " ") : value);
+      copy.set(name, value);
     } catch (error) {
       reporter.fault("inject", error);
     }

@@ -148,6 +148,10 @@ describe("a client with tracing", () => {
   test.each<[string, () => ClientOptions]>([
     ["its options wrapped twice", () => withClientTracing(withClientTracing())],
     [
+      "its options wrapped twice, with providers",
+      () => withClientTracing(withClientTracing({ interceptor_providers: [() => named("", [])] })),
+    ],
+    [
       "our interceptor in its list",
       () => withClientTracing({ interceptors: [clientInterceptor()] }),
     ],

@@ -183,7 +183,8 @@ describe("headers that leave", () => {
         [bytes("traceparent"), bytes(traceparent)],
       ]),
     },
-    "are nothing where there is something that is no headers": { before: null, after: undefined },
+    "are nothing where there is null": { before: null, after: undefined },
+    "are nothing where there are bytes": { before: bytes("a"), after: undefined },
   };
   for (const [what, { before, after }] of Object.entries(forms)) {
     test(what, () => {

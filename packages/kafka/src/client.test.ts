@@ -93,11 +93,13 @@ test("a producer's methods are the same at each look, and follow when the client
 
 test("what is traced already is not traced twice", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  const kafka = traceKafka(traceKafka(new FakeKafka(new FakeBroker({ orders: 1 }))));
+  const kafka = traceKafka(new FakeKafka(new FakeBroker({ orders: 1 })));
+  const consumer = kafka.consumer({ groupId: "billing" });
+  expect(traceKafka(kafka)).toBe(kafka);
+  expect(traceConsumer(consumer)).toBe(consumer);
 
   const producer = traceProducer(kafka.producer());
   await producer.send({ topic: "orders", messages: [{ value: "a" }] });
-  const consumer = traceConsumer(kafka.consumer({ groupId: "billing" }));
   await consumer.run({ eachMessage: async () => {} });
   await consumer.deliver("orders", 0, 0);
 

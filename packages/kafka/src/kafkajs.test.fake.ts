@@ -54,11 +54,19 @@ class NonRetriable extends Error {
 export class FakeKafka {
   readonly broker: FakeBroker;
   readonly #name = "private";
-  /** What the next `produce` waits for. */
-  gate: Promise<unknown> = Promise.resolve();
+  #gate: Promise<unknown> = Promise.resolve();
 
   constructor(broker: FakeBroker) {
     this.broker = broker;
+  }
+
+  /** What each `produce` waits for. */
+  get gate(): Promise<unknown> {
+    return this.#gate;
+  }
+
+  set gate(gate: Promise<unknown>) {
+    this.#gate = gate;
   }
 
   /** Needs the private state of the class. */

@@ -1,4 +1,11 @@
-import { context, ROOT_CONTEXT, type Span, SpanKind, trace } from "@opentelemetry/api";
+import {
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  type TextMapPropagator,
+  trace,
+} from "@opentelemetry/api";
 import { suppressTracing, w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit/contract";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
@@ -237,7 +244,10 @@ describe("what the client refuses is refused as without us", () => {
       expect(await outcome(traceProducer(bare).send)).toBe(without);
       expect(without).not.toBe("sent");
       expect(spans.open).toEqual([]);
-      for (const { status } of sends(spans)) expect(status.code).toBe("ERROR");
+      for (const { name, status } of sends(spans)) {
+        expect(name).toMatch(/^send \S/);
+        expect(status.code).toBe("ERROR");
+      }
       expect(spans.warnings).toEqual([]);
     });
   }
@@ -286,27 +296,52 @@ test("a client that throws at once throws through us, and its spans end", () => 
   expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
 });
 
-test("a message that throws when it is read is sent as the client would, and no span stays open", async () => {
-  using spans = record();
-  const poison = {
-    get partition(): number {
-      throw new Error("poison");
-    },
-    value: "a",
+describe("a message that throws when it is read", () => {
+  const poison = (times: number) => {
+    let left = times;
+    return {
+      value: "a",
+      get partition(): number {
+        left -= 1;
+        if (left >= 0) throw new Error("poison");
+        return 0;
+      },
+    };
   };
+  const told = [expect.stringContaining("traceferry kafka: send: Error: poison")];
 
-  const sending = traceProducer(bare).send({ topic: "orders", messages: [{ value: "x" }, poison] });
+  test("fails in the client, and all spans of the call with it", async () => {
+    using spans = record();
+    const messages = [{ value: "x" }, poison(2)];
 
-  await expect(sending).rejects.toThrow("poison");
-  expect(spans.open).toEqual([]);
-  expect(spans.warnings).toEqual([
-    expect.stringContaining("traceferry kafka: send: Error: poison"),
-  ]);
+    await expect(traceProducer(bare).send({ topic: "orders", messages })).rejects.toThrow("poison");
+
+    expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+    expect(spans.open).toEqual([]);
+    expect(spans.warnings).toEqual(told);
+  });
+
+  test("is sent as it is where the client can read it, and no place is guessed", async () => {
+    using spans = record();
+    const messages = [{ value: "x" }, poison(1)];
+
+    await traceProducer(bare).send({ topic: "orders", messages });
+
+    expect(broker.partition("orders", 0).map(({ value }) => String(value))).toEqual(["x", "a"]);
+    expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([undefined]);
+    expect(spans.open).toEqual([]);
+    expect(spans.warnings).toEqual(told);
+  });
 });
 
 test("what is sent while tracing is suppressed leaves as it is", async () => {
   using spans = record();
-  const producer = traceProducer(bare);
+  const heedless: TextMapPropagator = {
+    inject: (_, carrier, setter) => setter.set(carrier, "a", "1"),
+    extract: (from) => from,
+    fields: () => ["a"],
+  };
+  const producer = traceProducer(bare, { propagator: heedless });
 
   await context.with(suppressTracing(ROOT_CONTEXT), () =>
     producer.send({ topic: "orders", messages: [{ value: "a" }] }),
@@ -370,15 +405,27 @@ describe("a transaction", () => {
     );
   });
 
-  test("of thousands of messages links no more of them than an SDK keeps", async () => {
-    using spans = record();
-    const transaction = await begin();
+  test("remembers no more of its messages than an SDK links", async () => {
+    using _ = record();
+    const linked: (number | undefined)[] = [];
+    const producer = traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" }), {
+      tracerProvider: {
+        getTracer: () => ({
+          ...trace.getTracer("test"),
+          startSpan: (name, options) => {
+            if (name === "commit transaction") linked.push(options?.links?.length);
+            return trace.getTracer("test").startSpan(name, options);
+          },
+        }),
+      },
+    });
+    const transaction = await producer.transaction();
     const messages = Array.from({ length: 300 }, () => ({ value: "a" }));
 
     await transaction.send({ topic: "orders", messages });
     await transaction.commit();
 
-    expect(spans.named("commit transaction").links.length).toBe(128);
+    expect(linked).toEqual([128]);
   });
 });
 

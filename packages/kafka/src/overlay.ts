@@ -38,7 +38,7 @@ export function overlay<Original extends object>(
       made.set(key, { bare, given });
       return given;
     },
-    set: (target, key, value) => Reflect.set(target, key, value, target),
+    set: (target, key, value) => Reflect.set(target, key, value),
   });
   overlays.add(stand);
   return stand;

@@ -3,7 +3,7 @@ import { type Attributes, SpanKind } from "@opentelemetry/api";
 import { property, type RpcMessage } from "./carrier.js";
 
 /** The name of a span with what is known at its start. */
-export interface SpanStart {
+interface SpanStart {
   readonly name: string;
   readonly kind: SpanKind;
   readonly attributes: Attributes;

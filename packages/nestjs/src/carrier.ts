@@ -6,7 +6,7 @@ import { kafkaGetter } from "@traceferry/kafka";
 import { boundarySettings } from "./options.js";
 
 /** The transports of Nest whose messages say where they come from. */
-export type Transport = "grpc" | "kafka" | "rabbitmq" | "nats" | "mqtt" | "redis" | "tcp";
+type Transport = "grpc" | "kafka" | "rabbitmq" | "nats" | "mqtt" | "redis" | "tcp";
 
 /** One message of a transport, as far as its context in Nest tells. */
 export interface RpcMessage {

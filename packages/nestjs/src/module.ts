@@ -9,6 +9,7 @@ import {
   type OnModuleDestroy,
 } from "@nestjs/common";
 import { APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from "@nestjs/core";
+import { wrongOption } from "@traceferry/core";
 import type { Subscription } from "rxjs";
 import { ProcessingHooks } from "./incoming/hooks.js";
 import { HttpIncoming } from "./incoming/http.js";
@@ -32,7 +33,7 @@ interface Fastify {
 
 /** Puts us where requests and messages come in: into the HTTP adapter, and into each server of messages. */
 @Injectable()
-export class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
+class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #http: HttpIncoming;
   readonly #hooks: ProcessingHooks;
   readonly #host: HttpAdapterHost;
@@ -91,6 +92,18 @@ export class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy
   }
 }
 
+/** What is decided with the module itself, before any provider of options is asked. */
+export interface TracingModuleExtras {
+  /** Whether other modules see the options without importing this one. Default: `true`. */
+  readonly isGlobal?: boolean;
+  /**
+   * Whether a span tells what its handler threw, by a `TracingInterceptor` for all handlers. Without it a
+   * request still ends as an error by its status, a call of gRPC by its status code, and an event of Kafka
+   * because it fails; a request over any other transport looks well. Default: `true`.
+   */
+  readonly exceptions?: boolean;
+}
+
 const { ConfigurableModuleClass, OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<TracingModuleOptions>({
     moduleName: "Tracing",
@@ -98,19 +111,24 @@ const { ConfigurableModuleClass, OPTIONS_TYPE } =
   })
     .setClassMethodName("forRoot")
     .setFactoryMethodName("createTracingOptions")
-    .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({
-      ...definition,
-      exports: [TRACING_OPTIONS],
-      global: isGlobal,
-    }))
+    .setExtras<TracingModuleExtras>(
+      { isGlobal: true, exceptions: true },
+      (definition, { isGlobal = true, exceptions = true }) => ({
+        ...definition,
+        providers: [...(definition.providers ?? []), ...(exceptions ? [forAllHandlers] : [])],
+        exports: [TRACING_OPTIONS],
+        global: isGlobal,
+      }),
+    )
     .build();
 
+const forAllHandlers = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
 const inject = [{ token: TRACING_OPTIONS, optional: true }];
 
 /**
  * Traces a Nest application: HTTP requests from before its middleware on, and messages of its microservices.
  * Import it once, in the root module: `TracingModule.forRoot()`, or `TracingModule.forRootAsync(...)` where the
- * options come from other providers. It is global unless `isGlobal` is false.
+ * options come from other providers.
  */
 @Module({
   providers: [
@@ -125,8 +143,6 @@ const inject = [{ token: TRACING_OPTIONS, optional: true }];
       inject,
     },
     TracingInstaller,
-    TracingInterceptor,
-    { provide: APP_INTERCEPTOR, useExisting: TracingInterceptor },
   ],
   exports: [HttpIncoming, RpcIncoming],
 })
@@ -135,6 +151,12 @@ export class TracingModule extends ConfigurableModuleClass {
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     // Only to check them: here the stack says who gave them.
     new HttpIncoming(options);
+    for (const name of ["isGlobal", "exceptions"] as const) {
+      const value: unknown = options[name];
+      if (value !== undefined && typeof value !== "boolean") {
+        throw wrongOption(name, "true or false", value);
+      }
+    }
     return { ...ConfigurableModuleClass.forRoot(options), module: TracingModule };
   }
 }

@@ -27,6 +27,7 @@ const definition = fromJSON({
             Place: method({}),
             Watch: method({ responseStream: true }),
             Collect: method({ requestStream: true }),
+            Tally: method({ requestStream: true }),
           },
         },
       },
@@ -88,8 +89,12 @@ export class ShopClient extends Client {
     return messages;
   }
 
-  collect(texts: readonly string[], metadata: Metadata): Promise<unknown> {
-    const { path, requestSerialize, responseDeserialize } = methodOf("Collect");
+  collect(
+    texts: readonly string[],
+    metadata: Metadata,
+    name: "Collect" | "Tally" = "Collect",
+  ): Promise<unknown> {
+    const { path, requestSerialize, responseDeserialize } = methodOf(name);
     return new Promise((resolve, reject) => {
       const call = this.makeClientStreamRequest(
         path,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { assembleTraces, tracesOf } from "./assemble.js";
-import { Fleet, grpc } from "./fleet.test.helper.js";
+import { cpuMs, Fleet, grpc } from "./fleet.test.helper.js";
 
 describe("assembling", () => {
   test("a trace has its root, its services in order of first start, and its children in order", () => {
@@ -85,18 +85,18 @@ describe("assembling", () => {
     expect(tracesOf([])).toEqual([]);
   });
 
-  test("a hundred thousand spans take less than two seconds", () => {
+  test("a hundred thousand spans take less than two seconds of CPU", () => {
     const fleet = new Fleet();
     const root = fleet.root({ service: "a" });
     for (let index = 0, parent = root; index < 50_000; index += 1) {
       parent = fleet.child(parent, { service: index % 2 === 0 ? "b" : "a" });
       fleet.child(root, {});
     }
-    const begin = performance.now();
+    const begin = cpuMs();
 
     const [trace] = assembleTraces(fleet.spans);
 
     expect(trace?.spans).toHaveLength(100_001);
-    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(cpuMs() - begin).toBeLessThan(2000);
   });
 });

@@ -7,7 +7,8 @@ export interface ChildOptions {
   readonly name: string;
   readonly file: string;
   readonly arguments: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  /** A line after which it will never be ready. It is killed then, because some take long to give up. */
+  readonly hopeless?: RegExp;
 }
 
 const startSeconds = 60;
@@ -29,15 +30,16 @@ export class Child {
     this.name = options.name;
     this.#run = run;
     this.#process = execa(options.file, options.arguments, {
-      env: { ...options.environment },
       stdin: "ignore",
       all: true,
       buffer: false,
       reject: false,
+      // Our own patience is in `kill`.
+      forceKillAfterDelay: false,
     });
     const { pid } = this.#process;
     if (pid !== undefined) run.guard.kills(pid);
-    this.#exited = this.#listen();
+    this.#exited = this.#listen(options.hopeless);
     run.atEnd(() => this.kill("SIGKILL"));
   }
 
@@ -74,26 +76,29 @@ export class Child {
     return this.#how !== "";
   }
 
-  /** Sends the signal, and waits for the process to be gone. A process that does not mind is killed after 15 seconds. */
+  /** Sends the signal, and waits for the process to be gone. A process that does not mind is killed after 20 seconds. */
   async kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     this.#ending = true;
     this.#process.kill(signal);
-    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 15_000);
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 20_000);
     await this.#exited;
     clearTimeout(timer);
   }
 
-  async #listen(): Promise<void> {
+  async #listen(hopeless: RegExp | undefined): Promise<void> {
+    let isHopeless = false;
     for await (const line of this.#process.iterable({ from: "all" })) {
       this.#run.lines.add(this.name, line);
       for (const watcher of this.#watchers) watcher(line);
+      if (!hopeless?.test(line)) continue;
+      isHopeless = true;
+      this.#process.kill("SIGKILL");
     }
     const result = await this.#process;
-    this.#how = result.signal
-      ? `by ${result.signal}`
-      : result.exitCode === undefined
-        ? `(${result.originalMessage})`
-        : `with exit code ${result.exitCode}`;
+    if (isHopeless) this.#how = "in vain";
+    else if (result.signal) this.#how = `by ${result.signal}`;
+    else if (result.exitCode !== undefined) this.#how = `with exit code ${result.exitCode}`;
+    else this.#how = `(${result.originalMessage})`;
     if (!this.#ending) this.#run.lines.add(this.name, `(ended ${this.#how})`);
   }
 

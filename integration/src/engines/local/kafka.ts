@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { cp, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import getPort from "get-port";
 import { repositoryRoot } from "../places.js";
 import type { Run } from "../run.js";
 import { isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import type { Java } from "./java.js";
 import { maven } from "./maven.js";
+import { freePort, onFreePorts, portInUse } from "./ports.js";
 
 // One list of jars for the process here and for the image that is made beside it.
 const pom = join(repositoryRoot, "integration/images/kafka/pom.xml");
@@ -32,40 +32,32 @@ export function kafkaRelease(): { version: string; name: string; isCached: boole
   return { version, name, isCached: isCached(name) };
 }
 
-/** Two ports of this host that nobody uses now. */
-export async function freePorts(): Promise<KafkaPorts> {
-  return {
-    broker: await getPort({ host: "127.0.0.1" }),
-    controller: await getPort({ host: "127.0.0.1" }),
-  };
+/** Two ports that nobody uses now. */
+export async function freeKafkaPorts(): Promise<KafkaPorts> {
+  return { broker: await freePort(), controller: await freePort() };
+}
+
+export interface KafkaOptions {
+  readonly java: Java;
+  /** What `kafkaHome` returned. */
+  readonly home: string;
+  /** A folder of this run. */
+  readonly scratch: string;
+  readonly choosePorts: () => Promise<KafkaPorts>;
 }
 
 /** Starts one broker on ports of this host only, and returns its address. */
-export async function startKafka(
-  run: Run,
-  java: Java,
-  scratch: string,
-  choosePorts: () => Promise<KafkaPorts>,
-): Promise<string> {
-  const home = await kafkaHome(run, java);
-  for (let attempt = 1; ; attempt++) {
-    const ports = await choosePorts();
-    try {
-      await startBroker(run, java, home, join(scratch, `kafka-${attempt}`), ports);
-      return `127.0.0.1:${ports.broker}`;
-    } catch (error) {
-      // Between the search for a free port and its use somebody else may take it.
-      const isTaken = error instanceof Error && error.message.includes("Address already in use");
-      if (!isTaken || attempt === 3) throw error;
-      run.say("Kafka: somebody else took its port, once more with another");
-    }
-  }
+export function startKafka(run: Run, options: KafkaOptions): Promise<string> {
+  return onFreePorts(run, "Kafka", options.choosePorts, async (ports) => {
+    const folder = await mkdtemp(join(options.scratch, "kafka-"));
+    await startBroker(run, options, folder, ports);
+    return `127.0.0.1:${ports.broker}`;
+  });
 }
 
 async function startBroker(
   run: Run,
-  java: Java,
-  home: string,
+  { java, home }: KafkaOptions,
   folder: string,
   ports: KafkaPorts,
 ): Promise<void> {
@@ -79,6 +71,7 @@ async function startBroker(
   const child = new Child(run, {
     name: "kafka",
     file: java.file,
+    hopeless: portInUse,
     arguments: [
       ...heap,
       ...quick,
@@ -108,7 +101,7 @@ async function keepClasses(run: Run, child: Child, fresh: string, archive: strin
 }
 
 /** The folder with `libs` (the jars) and `formatted` (empty storage; formatting takes longer than copying). */
-async function kafkaHome(run: Run, java: Java): Promise<string> {
+export async function kafkaHome(run: Run, java: Java): Promise<string> {
   const { name, version } = kafkaRelease();
   return keep(run, name, async (part) => {
     const libs = join(part, "libs");

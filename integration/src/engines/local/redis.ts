@@ -2,19 +2,19 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { unzipSync } from "fflate";
-import getPort from "get-port";
-import pRetry from "p-retry";
 import { pingRedis } from "../answers.js";
 import type { Run } from "../run.js";
 import { cached, isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import { maven } from "./maven.js";
+import { freePort, onFreePorts, portInUse } from "./ports.js";
 
 /** A Redis that can be started, at a path or still to be fetched. */
 export interface RedisSource {
   /** For people: "redis-server 7.0.15". */
   readonly description: string;
-  readonly needsMaven: boolean;
+  /** What Maven has to fetch first, for people; undefined when it is here. */
+  readonly missing: string | undefined;
   /** The executable, fetched first where it has to be. */
   file(run: Run): Promise<string>;
 }
@@ -37,50 +37,42 @@ export async function findRedis(): Promise<RedisSource | string> {
     if (version === undefined) continue;
     const description = `${name} ${version}`;
     if (isNewEnough(version)) {
-      return { description, needsMaven: false, file: async () => name };
+      return { description, missing: undefined, file: async () => name };
     }
     tooOld.push(description);
   }
+  const found =
+    tooOld.length > 0 ? `${tooOld.join(" and ")} is too old` : "redis-server is not installed";
   const platform = `${process.platform}-${process.arch}`;
   const entry = bundled[platform];
   if (entry !== undefined) {
     return {
       description: `the redis-server in ${jar}`,
-      needsMaven: !isCached(folder),
+      missing: isCached(folder) ? undefined : `a redis-server (${found})`,
       file: (run) => fetchBundled(run, entry),
     };
   }
-  const found =
-    tooOld.length > 0 ? `${tooOld.join(" and ")} is too old` : "redis-server is not installed";
   return `${found}: install redis-server or valkey-server 6.2 or newer (none is bundled for ${platform})`;
 }
 
 /** Starts a Redis on a free port of this host only, that keeps nothing. Ready when it answers. */
-export async function startRedis(run: Run, source: RedisSource, scratch: string): Promise<string> {
-  const file = await source.file(run);
-  const port = await getPort({ host: "127.0.0.1" });
-  const child = new Child(run, {
-    name: "redis",
-    file,
-    arguments: [
-      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", scratch],
-      ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
-    ],
+export function startRedis(run: Run, file: string, scratch: string): Promise<string> {
+  return onFreePorts(run, "Redis", freePort, async (port) => {
+    const child = new Child(run, {
+      name: "redis",
+      file,
+      hopeless: portInUse,
+      arguments: [
+        ...["--port", String(port), "--bind", "127.0.0.1", "--dir", scratch],
+        ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
+      ],
+    });
+    const url = `redis://127.0.0.1:${port}`;
+    // Its own word first: whoever took the port in between may answer a PING as well.
+    await child.until(child.prints(/Ready to accept connections/));
+    await child.until(pingRedis(url));
+    return url;
   });
-  const url = `redis://127.0.0.1:${port}`;
-  const polling = new AbortController();
-  const answers = pRetry(() => pingRedis(url, 1_000), {
-    retries: Number.POSITIVE_INFINITY,
-    factor: 1,
-    minTimeout: 50,
-    signal: polling.signal,
-  });
-  try {
-    await child.until(answers);
-  } finally {
-    polling.abort();
-  }
-  return url;
 }
 
 async function fetchBundled(run: Run, entry: RegExp): Promise<string> {

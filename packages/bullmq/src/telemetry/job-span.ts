@@ -1,7 +1,7 @@
 import { type Attributes, type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Boundary, OpenSpan } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { failureOf, translate } from "../attributes.js";
+import { type Announcement, failureOf, translate } from "../attributes.js";
 import { openProcess } from "../incoming.js";
 import type { IncomingJob } from "../options.js";
 import { openAdd } from "../outgoing.js";
@@ -16,8 +16,7 @@ type Given = Readonly<Record<string, unknown>>;
  */
 export class JobSpan implements Span<Context> {
   readonly #boundary: Boundary<IncomingJob>;
-  readonly #operation: string;
-  readonly #consumer: boolean;
+  readonly #announced: Announcement;
   readonly #received: Context | undefined;
   // What is known before the span begins.
   readonly #known: Attributes = {};
@@ -29,13 +28,11 @@ export class JobSpan implements Span<Context> {
   /** @param received - what was read from the job's metadata, for a job that is processed. */
   constructor(
     boundary: Boundary<IncomingJob>,
-    operation: string,
-    consumer: boolean,
+    announced: Announcement,
     received: Context | undefined,
   ) {
     this.#boundary = boundary;
-    this.#operation = operation;
-    this.#consumer = consumer;
+    this.#announced = announced;
     this.#received = received;
   }
 
@@ -44,7 +41,7 @@ export class JobSpan implements Span<Context> {
       return this.#begun(ctx).context;
     } catch (error) {
       this.#boundary.reporter.fault("set span", error);
-      return this.#consumer ? ROOT_CONTEXT : ctx;
+      return this.#announced.consumer ? ROOT_CONTEXT : ctx;
     }
   }
 
@@ -97,9 +94,9 @@ export class JobSpan implements Span<Context> {
   }
 
   #begun(ctx: Context): OpenSpan {
-    this.#open ??= this.#consumer
-      ? openProcess(this.#boundary, this.#operation, this.#known, this.#received)
-      : openAdd(this.#boundary, this.#operation, this.#known, audible(ctx));
+    this.#open ??= this.#announced.consumer
+      ? openProcess(this.#boundary, this.#announced, this.#known, this.#received)
+      : openAdd(this.#boundary, this.#announced, this.#known, audible(ctx));
     return this.#open;
   }
 }

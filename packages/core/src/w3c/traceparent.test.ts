@@ -116,17 +116,32 @@ describe("a traceparent is written", () => {
   });
 
   test("so that it is read as the same again, for any ids and flags", () => {
-    const hex = (length: number) => fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
+    const hex = (length: number) =>
+      fc.string({
+        unit: fc.constantFrom(..."0123456789abcdef"),
+        minLength: length,
+        maxLength: length,
+      });
     fc.assert(
-      fc.property(hex(32), hex(16), fc.nat(255), fc.nat(255), (traceId, spanId, traceFlags, random) => {
-        const text = formatTraceparent({ traceId, spanId, traceFlags }, random);
-        if (text === undefined) {
-          expect([traceId, spanId]).toContainEqual(expect.stringMatching(/^0+$/));
-          return;
-        }
-        expectValidFields({ traceparent: text });
-        expect(parseTraceparent(text)).toEqual({ traceId, spanId, flags: (traceFlags & 1) | (random & 2) });
-      }),
+      fc.property(
+        hex(32),
+        hex(16),
+        fc.nat(255),
+        fc.nat(255),
+        (traceId, spanId, traceFlags, random) => {
+          const text = formatTraceparent({ traceId, spanId, traceFlags }, random);
+          if (text === undefined) {
+            expect([traceId, spanId]).toContainEqual(expect.stringMatching(/^0+$/));
+            return;
+          }
+          expectValidFields({ traceparent: text });
+          expect(parseTraceparent(text)).toEqual({
+            traceId,
+            spanId,
+            flags: (traceFlags & 1) | (random & 2),
+          });
+        },
+      ),
     );
   });
 });
@@ -135,7 +150,9 @@ test("one wrong character anywhere makes a traceparent unreadable", () => {
   const right = `00-${IDS}-01`;
   const place = fc.nat(right.length - 1);
   // A digit for another digit is another traceparent; anything else is none.
-  const other = fc.string({ unit: "binary", minLength: 1, maxLength: 1 }).filter((char) => !/[0-9a-f]/.test(char));
+  const other = fc
+    .string({ unit: "binary", minLength: 1, maxLength: 1 })
+    .filter((char) => !/[0-9a-f]/.test(char));
   fc.assert(
     fc.property(place, other, (at, char) => {
       fc.pre(right[at] !== char && !(/[ \t]/.test(char) && (at === 0 || at === 54)));

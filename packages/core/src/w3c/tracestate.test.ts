@@ -23,7 +23,11 @@ const VALUE_256 = "v".repeat(256);
 
 describe("a tracestate is read", () => {
   test.each([
-    ["and sent on as it came", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"],
+    [
+      "and sent on as it came",
+      "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+      "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+    ],
     ["without the blanks and tabs around its members", " a=1 \t, \tb=2\t", "a=1,b=2"],
     ["without its empty members", ",a=1,,b=2, ,\t,", "a=1,b=2"],
     ["with a key that begins with a digit", "1a=1", "1a=1"],
@@ -38,7 +42,11 @@ describe("a tracestate is read", () => {
     ["with a value of 256 characters", `a=${VALUE_256}`, `a=${VALUE_256}`],
     ["with blanks within a value", "a=x  y", "a=x  y"],
     ["with blanks before a value, which belong to it", "a=  1", "a=  1"],
-    ["with all characters that a value may have", "a=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~", "a=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"],
+    [
+      "with all characters that a value may have",
+      "a=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~",
+      "a=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~",
+    ],
     ["with 32 members, in their order", members(32).join(","), members(32).join(",")],
     ["with only the left-most of a repeated key", "a=1,b=2,a=3", "a=1,b=2"],
     ["with a repeated key of the same value once", "a=1,a=1", "a=1"],
@@ -87,8 +95,12 @@ describe("a tracestate is discarded, all of it,", () => {
   test("for any character that neither a key nor a value may have", () => {
     for (let code = 0; code < 256; code++) {
       const char = String.fromCharCode(code);
-      expect(sent(`k${char}k=v`) === "invalid", `key with code ${code}`).toBe(!/[a-z0-9_\-*/@,=]/.test(char) || char === "," || char === "=");
-      expect(sent(`k=v${char}v`) === "invalid", `value with code ${code}`).toBe(!/[\x20-\x7e]/.test(char) || char === "," || char === "=");
+      expect(sent(`k${char}k=v`) === "invalid", `key with code ${code}`).toBe(
+        !/[a-z0-9_\-*/@,=]/.test(char) || char === "," || char === "=",
+      );
+      expect(sent(`k=v${char}v`) === "invalid", `value with code ${code}`).toBe(
+        !/[\x20-\x7e]/.test(char) || char === "," || char === "=",
+      );
     }
   });
 });
@@ -111,7 +123,7 @@ describe("a tracestate that is too long is shortened", () => {
 
   test("by long members from the right, and no more of them than needed", () => {
     const [a, b, c, d] = [short("a", 200), short("b", 200), short("c", 129), short("d", 128)];
-    expect(sent([a, b, c, d].join(","))).toBe(undefined === d ? "" : `${a},${d}`.length > 512 ? "" : [a, ...([b, d].join(",").length + 201 <= 512 ? [] : []), ...[]].concat(`${a},${b},${d}`.length <= 512 ? [b, d] : [d]).join(","));
+    expect(sent([a, b, c, d].join(","))).toBe([a, d].join(","));
   });
 
   test("from its right end when no member is long", () => {
@@ -121,17 +133,24 @@ describe("a tracestate that is too long is shortened", () => {
 
   test("by whole members only", () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 5, max: 258 }), { minLength: 1, maxLength: 32 }), (lengths) => {
-        const all = lengths.map((length, i) => short(`k${i}`, length));
-        const out = sent(all.join(",")) ?? "";
-        expect(out.length).toBeLessThanOrEqual(512);
-        const kept = out === "" ? [] : out.split(",");
-        expect(all.filter((member) => kept.includes(member))).toEqual(kept);
-        if (all.join(",").length <= 512) expect(kept).toEqual(all);
-        // Room for one more would be waste, unless a long one was let go for the sake of the short ones.
-        const lost = all.filter((member) => !kept.includes(member) && member.length <= 128);
-        if (lost.length > 0) expect(kept.every((member) => member.length <= 128), out).toBe(true);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 5, max: 258 }), { minLength: 1, maxLength: 32 }),
+        (lengths) => {
+          const all = lengths.map((length, i) => short(`k${i}`, length));
+          const out = sent(all.join(",")) ?? "";
+          expect(out.length).toBeLessThanOrEqual(512);
+          const kept = out === "" ? [] : out.split(",");
+          expect(all.filter((member) => kept.includes(member))).toEqual(kept);
+          if (all.join(",").length <= 512) expect(kept).toEqual(all);
+          // Room for one more would be waste, unless a long one was let go for the sake of the short ones.
+          const lost = all.filter((member) => !kept.includes(member) && member.length <= 128);
+          if (lost.length > 0)
+            expect(
+              kept.every((member) => member.length <= 128),
+              out,
+            ).toBe(true);
+        },
+      ),
     );
   });
 });
@@ -201,12 +220,22 @@ describe("a tracestate is changed", () => {
 
 test("a member is found by its key, with the blanks that belong to its value", () => {
   const state = stateOf("a=1 ,b=  2,tenant@system=3");
-  expect(["a", "b", "tenant@system", "c"].map((key) => state.get(key))).toEqual(["1", "  2", "3", undefined]);
+  expect(["a", "b", "tenant@system", "c"].map((key) => state.get(key))).toEqual([
+    "1",
+    "  2",
+    "3",
+    undefined,
+  ]);
 });
 
 describe("a TraceState of somebody else is sent", () => {
   const foreign = (serialize: () => string): TraceState => {
-    const state: TraceState = { get: () => undefined, set: () => state, unset: () => state, serialize };
+    const state: TraceState = {
+      get: () => undefined,
+      set: () => state,
+      unset: () => state,
+      serialize,
+    };
     return state;
   };
 

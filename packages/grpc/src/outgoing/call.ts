@@ -71,8 +71,6 @@ export class TracedCall extends InterceptingCall {
 /**
  * Hands what comes back to the caller, in the caller's context. Otherwise concurrent calls hear of theirs in the
  * context of the call that happened to open the connection.
- *
- * grpc-js tells listeners of this kind by the one parameter of `onReceiveMetadata`.
  */
 class CallersListener implements InterceptingListener {
   readonly #call: TracedCall;
@@ -111,7 +109,7 @@ class CallersListener implements InterceptingListener {
 
   onReceiveStatus(received: StatusObject): void {
     if (this.#span !== undefined) this.#finish(this.#span, received);
-    this.#callers.onReceiveStatus?.(received);
+    this.#run(this.#callers.onReceiveStatus, received);
   }
 
   #run<Arg>(event: ((arg: Arg) => void) | undefined, arg: Arg): void {

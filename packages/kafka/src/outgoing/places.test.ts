@@ -38,6 +38,7 @@ test("nothing is known of messages that a partitioner spread", () => {
 test("nothing is known where a partitioner did not do what messages asked for", () => {
   const two = [answer(0, "1"), answer(1, "1")];
 
+  expect(placed(two, asking(0, 0))).toEqual([]);
   expect(placed(two, asking(0, 2))).toEqual([]);
   expect(placed(two, asking(0, 1, 2))).toEqual([]);
   expect(placed(two, asking("0", "1"))).toEqual([]);

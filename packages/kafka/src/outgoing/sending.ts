@@ -1,5 +1,5 @@
 import { type Context, context, type Link, SpanKind } from "@opentelemetry/api";
-import { type Boundary, isTracingSuppressed, type OpenSpan } from "@traceferry/core";
+import type { Boundary, OpenSpan } from "@traceferry/core";
 import { placeAttributes, sendAttributes } from "../attributes.js";
 import { withFields } from "../carrier.js";
 import type { IncomingRecord } from "../incoming.js";
@@ -33,6 +33,8 @@ export class Sending {
   readonly #parent: Context = context.active();
   // In the order of sending, which is the order of offsets: kafkajs, too, puts repeated topics together.
   readonly #sent = new Map<string, Sent[]>();
+  // Whether each message has its span: only then can they be counted.
+  #complete = false;
 
   constructor(boundary: Boundary<IncomingRecord>, clientId: string | undefined, route: Route) {
     this.#boundary = boundary;
@@ -44,13 +46,12 @@ export class Sending {
   begin(form: "send" | "sendBatch", args: readonly unknown[]): readonly unknown[] {
     try {
       const [record, ...rest] = args;
-      if (!isObject(record) || isTracingSuppressed(this.#parent)) return args;
+      if (!isObject(record)) return args;
       const traced = form === "send" ? this.#topic(record) : this.#topics(record);
+      this.#complete = true;
       return traced === record ? args : [traced, ...rest];
     } catch (error) {
       this.#boundary.reporter.fault("send", error);
-      this.end();
-      this.#sent.clear();
       return args;
     }
   }
@@ -109,7 +110,7 @@ export class Sending {
   /** The broker has it all. Nothing happens here but notes on spans: clients call this between requests. */
   acknowledge(metadata: unknown): void {
     try {
-      const topics = topicsOf(metadata);
+      const topics = topicsOf(this.#complete ? metadata : undefined);
       for (const [topic, sent] of this.#sent) {
         const places = placesOf(topics.get(topic), sent);
         for (const [index, place] of places.entries()) {
@@ -119,16 +120,16 @@ export class Sending {
     } catch (error) {
       this.#boundary.reporter.fault("acknowledge", error);
     }
-    this.end();
+    this.#end();
   }
 
   /** The call failed, and with it every message. */
   fail(error: unknown): void {
     for (const sent of this.#sent.values()) for (const { open } of sent) open.fail(error);
-    this.end();
+    this.#end();
   }
 
-  end(): void {
+  #end(): void {
     for (const sent of this.#sent.values()) for (const { open } of sent) open.end();
   }
 }

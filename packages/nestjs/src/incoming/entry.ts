@@ -1,7 +1,15 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
-import type { OpenSpan } from "@traceferry/core";
+import type { OpenSpan, Reporter } from "@traceferry/core";
 
 const ENTRY = createContextKey("traceferry nestjs entry");
+
+/** How the span of a message ends. */
+export interface Ending {
+  readonly open: OpenSpan;
+  readonly reporter: Reporter;
+  /** Notes on the span what is known in the end; it is ended then. */
+  tell(entry: Entry, open: OpenSpan): void;
+}
 
 /**
  * One message on its way through Nest. Hooks and interceptors of one process meet it in the context, so that
@@ -10,21 +18,18 @@ const ENTRY = createContextKey("traceferry nestjs entry");
 export class Entry {
   /** The request, RPC context or metadata that this is about. */
   readonly message: object;
-  /** None where the message is ignored, or has somebody else's span. */
-  readonly open: OpenSpan | undefined;
   /** What the handler failed with, when `failed` is true. */
   error: unknown;
   failed = false;
   /** On which object the framework notes the route of a request. */
   routed: unknown;
-  readonly #finish: ((entry: Entry) => void) | undefined;
+  #ending: Ending | undefined;
   #holds = 0;
 
-  /** @param finish - sets what is known in the end, and ends the span; called when the last hold is gone */
-  constructor(message: object, open?: OpenSpan, finish?: (entry: Entry) => void) {
+  /** @param ending - none where the message is ignored, or has somebody else's span */
+  constructor(message: object, ending?: Ending) {
     this.message = message;
-    this.open = open;
-    this.#finish = finish;
+    this.#ending = ending;
   }
 
   /** Notes what the handler failed with. The first counts: later ones are what filters made of it. */
@@ -44,9 +49,17 @@ export class Entry {
     if (this.#holds === 0) this.finish();
   }
 
-  /** Ends the span, whoever still holds it. */
+  /** Ends the span, whoever still holds it. Never throws: it is called from events and from hooks. */
   finish(): void {
-    this.#finish?.(this);
+    const ending = this.#ending;
+    if (ending === undefined) return;
+    this.#ending = undefined;
+    try {
+      ending.tell(this, ending.open);
+    } catch (error) {
+      ending.reporter.fault("finish", error);
+    }
+    ending.open.end();
   }
 
   /** The context in which others find this. */

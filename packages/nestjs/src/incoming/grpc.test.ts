@@ -1,5 +1,5 @@
 import { setTimeout as timeout } from "node:timers/promises";
-import { type ServerInterceptor, status } from "@grpc/grpc-js";
+import { type ServerInterceptor, type ServerReadableStream, status } from "@grpc/grpc-js";
 import {
   type CanActivate,
   Catch,
@@ -12,7 +12,7 @@ import {
   UseGuards,
 } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import { GrpcMethod, GrpcStreamMethod, RpcException } from "@nestjs/microservices";
+import { GrpcMethod, GrpcStreamCall, GrpcStreamMethod, RpcException } from "@nestjs/microservices";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { serverInterceptor } from "@traceferry/grpc";
@@ -78,6 +78,13 @@ class Orders {
       );
     }
     return from([{ text: "1" }, { text: "2" }]).pipe(concatMap((part) => of(part).pipe(delay(5))));
+  }
+
+  @GrpcStreamCall("Orders", "Tally")
+  tally(call: ServerReadableStream<Text, Text>, answer: (error: null, text: Text) => void): void {
+    let messages = 0;
+    call.on("data", () => messages++);
+    call.on("end", () => answer(null, { text: `${messages}` }));
   }
 
   @GrpcStreamMethod("Orders", "Collect")
@@ -247,6 +254,21 @@ test.each([
     ["request message", inside ? span.spanId : undefined],
     ["request message", inside ? span.spanId : undefined],
   ]);
+});
+
+test("a handler that works on the call itself keeps its span until it answers", async () => {
+  using spans = record();
+  await using shop = await start();
+  const from = sender();
+
+  const answer = await shop.client.collect(["1", "2"], metadataOf(from.headers), "Tally");
+
+  expect(answer).toEqual({ text: "2" });
+  expect(await ended(spans)).toMatchObject({
+    name: "shop.Orders/Tally",
+    parentSpanId: from.spanId,
+    attributes: { "rpc.status_code": "OK" },
+  });
 });
 
 test("a caller who goes away ends the span of a handler that never answers", async () => {

@@ -42,6 +42,7 @@ import { from, map, mergeMap, type Observable, tap } from "rxjs";
 import { describe, expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
 import type { TracingModuleOptions } from "../options.js";
+import { TracingInterceptor } from "./interceptor.js";
 
 // What each place of an application saw: the id of the active span.
 const seen = new Map<string, string | undefined>();
@@ -166,16 +167,17 @@ interface Started extends AsyncDisposable {
 async function start(
   adapter: AbstractHttpAdapter,
   options?: TracingModuleOptions,
-  traced = true,
+  by: "module" | "interceptor" | "nobody" | "both" = "module",
 ): Promise<Started> {
   seen.clear();
   @Module({
-    imports: traced ? [TracingModule.forRoot(options)] : [],
+    imports: by === "module" || by === "both" ? [TracingModule.forRoot(options)] : [],
     controllers: [Orders, Scoped],
     providers: [PerRequest],
   })
   class App {}
   const app = await NestFactory.create(App, adapter, { logger: false });
+  if (by === "interceptor" || by === "both") app.useGlobalInterceptors(new TracingInterceptor());
   app.use((_request: unknown, _response: unknown, next: () => void) => {
     look("middleware");
     next();
@@ -405,11 +407,12 @@ describe.each([
     await using app = await start(adapter(), { responseHeader: false });
     const response = await fetch(`${app.url}/orders/7`);
     expect([...response.headers.keys()].filter((name) => name.includes("trace"))).toEqual([]);
+    expect(spans.warnings).toEqual([]);
   });
 
   test("without an SDK a response is what it is without the module", async () => {
-    const answer = async (traced: boolean) => {
-      await using app = await start(adapter(), {}, traced);
+    const answer = async (by: "module" | "nobody") => {
+      await using app = await start(adapter(), {}, by);
       const response = await fetch(`${app.url}/orders/7`, {
         headers: Object.fromEntries(sender().headers),
       });
@@ -417,15 +420,58 @@ describe.each([
       return { status: response.status, headers, body: await response.text() };
     };
 
-    expect(await answer(true)).toEqual(await answer(false));
+    expect(await answer("module")).toEqual(await answer("nobody"));
+  });
+
+  test("the interceptor alone makes the span, behind the guards", async () => {
+    using spans = record();
+    await using app = await start(adapter(), {}, "interceptor");
+    const from = sender();
+    const headers = { traceparent: from.traceparent };
+
+    const response = await fetch(`${app.url}/orders/7`, { headers });
+    await response.json();
+    const span = await ended(spans);
+    await (await fetch(`${app.url}/orders/7/lines`, { headers })).json();
+    const lines = await ended(spans, 2);
+    await (await fetch(`${app.url}/orders/7/broken`, { headers })).json();
+    const broken = await ended(spans, 3);
+
+    expect(span).toMatchObject({
+      name: "GET /orders/:id",
+      kind: "SERVER",
+      parentSpanId: from.spanId,
+      attributes: { "http.route": "/orders/:id", "http.response.status_code": 200 },
+    });
+    expect(response.headers.get("x-trace-id")).toBe(from.traceId);
+    expect(seen.get("guard")).toBeUndefined();
+    expect(seen.get("handler after await")).toBe(span.spanId);
+    expect(seen.get("returned observable")).toBe(lines.spanId);
+    expect(broken.status.code).toBe("ERROR");
+    expect(broken.events.map(({ attributes }) => attributes["exception.type"])).toEqual([
+      "TypeError",
+    ]);
+  });
+
+  test("module and interceptor together make one span, with one exception", async () => {
+    using spans = record();
+    await using app = await start(adapter(), {}, "both");
+
+    await (await fetch(`${app.url}/orders/7/broken`)).json();
+
+    expect((await ended(spans)).events).toHaveLength(1);
   });
 
   test("what somebody suppressed stays untraced", async () => {
     using spans = record();
     await using app = await context.with(suppressTracing(ROOT_CONTEXT), () => start(adapter()));
 
-    await (await fetch(`${app.url}/orders/7`)).json();
+    const { traceparent } = sender();
+    const response = await fetch(`${app.url}/orders/7`, { headers: { traceparent } });
 
+    expect(await response.json()).toEqual({ id: "7" });
+    expect(seen.get("handler")).toBeUndefined();
+    expect(response.headers.get("x-trace-id")).toBeNull();
     expect(spans.ended).toEqual([]);
   });
 
@@ -469,4 +515,15 @@ describe.each([
     expect(traces).toEqual(senders.map(({ traceId }) => traceId));
     await ended(spans, 20);
   });
+});
+
+test("a request that fastify is handed by inject() has a span like any other", async () => {
+  using spans = record();
+  const adapter = new FastifyAdapter();
+  await using _ = await start(adapter);
+
+  const response = await adapter.inject({ url: "/orders/7" });
+
+  expect(response.statusCode).toBe(200);
+  expect((await ended(spans)).name).toBe("GET /orders/:id");
 });

@@ -74,7 +74,8 @@ export class HttpIncoming {
     const arrival = this.#boundary.receive(request.headers, httpGetter, request, active);
     const { existing, parent } = arrival;
     if (existing !== undefined) return this.#untraced(exchange, existing).in(active);
-    if (this.#isIgnored(request)) {
+    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
+    if (response.destroyed || this.#isIgnored(request)) {
       return this.#untraced(exchange, trace.getSpan(parent)).in(parent);
     }
     return this.#open(exchange, arrival);
@@ -94,22 +95,23 @@ export class HttpIncoming {
       { ...httpStart(request), links: arrival.links, parent: arrival.parent },
       arrival,
     );
-    const entry = new Entry(request, open);
+    const { reporter } = this.#boundary;
+    const entry = new Entry(request, {
+      open,
+      reporter,
+      tell: () => this.#tellEnd(exchange, open, entry),
+    });
     entry.routed = exchange.routed;
     // The one event that comes always: a caller who goes away causes no other.
-    response.once("close", () => this.#finish(exchange, open, entry));
+    entry.hold();
+    response.once("close", () => entry.finish());
     this.#tell(response, open.span);
     return entry.in(open.context);
   }
 
-  #finish({ request, response }: HttpExchange, open: OpenSpan, entry: Entry): void {
+  #tellEnd({ request, response }: HttpExchange, open: OpenSpan, entry: Entry): void {
     const route = routeOf(entry.routed);
     const { headersSent, statusCode, writableFinished } = response;
-    try {
-      if (route !== undefined) open.span.updateName(httpName(request, route));
-    } catch (error) {
-      this.#boundary.reporter.fault("name span", error);
-    }
     open.set(httpEnd(route, headersSent ? statusCode : undefined));
     if (headersSent && statusCode >= 500) {
       // The conventions want no description where the status code says it all.
@@ -117,7 +119,7 @@ export class HttpIncoming {
     } else if (headersSent && !writableFinished && entry.failed) {
       open.fail(entry.error);
     }
-    open.end();
+    if (route !== undefined) open.span.updateName(httpName(request, route));
   }
 
   #tell(response: ServerResponse, span: Span | undefined): void {

@@ -14,7 +14,7 @@ import { Entry, entryOf } from "./entry.js";
 import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
 
 /** A message for which a context is there, and what to note about it. */
-export interface BegunMessage {
+interface BegunMessage {
   readonly context: Context;
   readonly entry: Entry;
 }
@@ -61,10 +61,14 @@ export class RpcIncoming {
       return { entry, context: entry.in(active) };
     }
     const open = boundary.open({ ...start, links: arrival.links, parent: arrival.parent }, arrival);
-    const entry =
-      message.transport === "grpc"
-        ? grpcEntry(message, open, wireOf(rpc))
-        : new Entry(message.identity, open, finishMessage);
+    const wire = message.transport === "grpc" ? wireOf(rpc) : undefined;
+    const { reporter } = boundary;
+    const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
+    const entry = new Entry(message.identity, { open, reporter, tell });
+    if (wire !== undefined) {
+      entry.hold();
+      wire.once("close", () => entry.finish());
+    }
     return { entry, context: entry.in(open.context) };
   }
 
@@ -90,7 +94,7 @@ export class RpcIncoming {
       },
       (error: unknown) => {
         entry.note(error);
-        entry.finish();
+        entry.release();
         throw error;
       },
     );
@@ -106,28 +110,20 @@ function isEvent({ transport, destination }: RpcMessage, server: RpcServer): boo
   return typeof handler === "function" && Reflect.get(handler, "isEventHandler") === true;
 }
 
-function finishMessage(entry: Entry): void {
-  if (entry.failed) entry.open?.fail(entry.error);
-  entry.open?.end();
-}
-
-function grpcEntry(message: RpcMessage, open: OpenSpan, wire: GrpcWire | undefined): Entry {
-  if (wire === undefined) return new Entry(message.identity, open, (entry) => finishCall(entry));
-  const entry = new Entry(message.identity, open);
-  wire.once("close", () => finishCall(entry, wire));
-  return entry;
+function tellMessage(entry: Entry, open: OpenSpan): void {
+  if (entry.failed) open.fail(entry.error);
 }
 
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
-function finishCall(entry: Entry, wire?: GrpcWire): void {
-  const { open } = entry;
-  if (open === undefined) return;
-  const code = grpcCode(wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED));
-  open.set(grpcEnd(code));
-  if (isServerError(code)) open.fail(entry.failed ? entry.error : code, code);
-  open.end();
+function tellCall(wire: GrpcWire | undefined): (entry: Entry, open: OpenSpan) => void {
+  return (entry, open) => {
+    const code = wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED);
+    const name = grpcCode(code);
+    open.set(grpcEnd(name));
+    if (isServerError(name)) open.fail(entry.failed ? entry.error : name, name);
+  };
 }
 
 /** What Nest makes of an error, without what filters of the user's do. */

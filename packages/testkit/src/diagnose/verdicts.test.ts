@@ -48,6 +48,20 @@ describe("what the flags tell", () => {
     expect(breaksOf(diagnosis)).toEqual(["IN_PROCESS_LOSS gateway → gateway, leaf"]);
   });
 
+  test("the flags are believed, whatever the kind of the span", () => {
+    const { fleet, gateway } = story();
+    const [exit] = fleet.hop(gateway, "orders", place, { flags: 0x101 });
+    const other = fleet.child(gateway, place.exit);
+    fleet.child(other, { service: "script", name: "run", at: 9 });
+
+    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit && span !== other));
+
+    expect(breaksOf(diagnosis)).toEqual([
+      "IN_PROCESS_LOSS orders → orders, grpc shop.v1.Orders/Place",
+      "PARENT_NOT_EXPORTED ? → script, run",
+    ]);
+  });
+
   test.each(["CLIENT", "INTERNAL", "PRODUCER"] as const)(
     "a %s root while its service serves somebody: lost in its own process",
     (kind) => {

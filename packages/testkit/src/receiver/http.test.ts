@@ -93,6 +93,16 @@ describe("OTLP over HTTP", () => {
     expect([got.status, got.headers.get("allow")]).toEqual([405, "POST"]);
   });
 
+  test("a large body to the wrong path sees the refusal, not a broken connection", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    const large = new Uint8Array(8 * 1024 * 1024);
+
+    const lost = await post(`${receiver.httpUrl}/v2`, large, { "content-type": json });
+    const wrong = await post(receiver.httpUrl, large, { "content-type": "text/plain" });
+
+    expect([lost.status, wrong.status]).toEqual([404, 415]);
+  });
+
   test("metrics and logs are thanked for and ignored", async () => {
     await using receiver = await startReceiver({ grpc: false });
 

@@ -70,8 +70,6 @@ function refuse(response: ServerResponse, encoding: Encoding | undefined, error:
   const status = statusOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (status === 405) response.setHeader("allow", "POST");
-  // Whatever of the request is still on its way is not worth waiting for.
-  if (!response.req.complete) response.setHeader("connection", "close");
   const body = encodeStatus(codes[status] ?? invalidArgument, message, encoding ?? "json");
   reply(response, status, encoding, body);
 }

@@ -185,6 +185,25 @@ describe("waiting for quiet", () => {
     expect(enough).toHaveBeenCalledOnce();
   });
 
+  test("asks again when other traces bring what it did not wait for", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    await send(receiver, traceA, "1");
+    let asked = (): void => undefined;
+    const first = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const enough = (spans: readonly TestSpan[]): boolean => {
+      asked();
+      return spans.length === 2;
+    };
+    const waiting = receiver.waitForTrace(traceA, { services: ["never"], quietMs: 10, enough });
+    await first;
+
+    await send(receiver, traceB, "2");
+
+    expect(await waiting).toHaveLength(1);
+  });
+
   test("a question that throws fails the wait", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const enough = () => {

@@ -51,6 +51,7 @@ export function waitForQuiet(
   wanted.see(store.spans);
   return new Promise((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
+    let isListening = false;
     const stop = (): void => {
       clearTimeout(quiet);
       clearTimeout(timeout);
@@ -64,6 +65,7 @@ export function waitForQuiet(
       reject(new WaitTimeoutError(summary, spans, pictureOf(spans, store.spans)));
     };
     const onQuiet = (): void => {
+      isListening = false;
       try {
         if (wanted.missing().length > 0 && options.enough?.(store.spans) !== true) return;
         stop();
@@ -78,12 +80,14 @@ export function waitForQuiet(
       else onQuiet();
     };
     const listen = (): void => {
+      isListening = true;
       clearTimeout(quiet);
       quiet = setTimeout(onQuiet, quietMs);
     };
     const timeout = setTimeout(() => fail(`gave up after ${timeoutMs} ms`), timeoutMs);
     const unsubscribe = store.onSpans((spans) => {
-      if (wanted.see(spans)) listen();
+      // What is of no interest here may still be what `enough` is waiting for, once this trace is quiet.
+      if (wanted.see(spans) || (options.enough !== undefined && !isListening)) listen();
     });
     closed.addEventListener("abort", onClosed);
     if (closed.aborted) onClosed();

@@ -1,10 +1,9 @@
 import picocolors from "picocolors";
-import stringWidth from "string-width";
 import type { Break } from "../diagnose/finding.js";
 import { isHop } from "../diagnose/world.js";
-import { Bar } from "./bar.js";
 import { foldNote, markNote, type Note, orphanNote } from "./note.js";
-import { duration, exactly, printable, truncate, wrap } from "./text.js";
+import { Row } from "./row.js";
+import { duration, exactly, printable, wrap } from "./text.js";
 import { below, type Group, type Node } from "./tree.js";
 
 /** What takes a place in the tree: a note, a span, or a span below a note. */
@@ -17,6 +16,10 @@ interface Item {
 
 type Paint = (text: string) => string;
 
+/** The lines of the tree, and narrower ones for deep trees. */
+const wide = { next: "├─ ", last: "└─ ", line: "│  ", gap: "   " };
+const tight = { next: "├─", last: "└─", line: "│ ", gap: "  " };
+
 /** How early a child in another process may begin before it is called skewed: what clocks resolve. */
 const skewNs = 1_000_000n;
 
@@ -28,6 +31,7 @@ export class Canvas {
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   readonly #paints = new Map<string, Paint>();
   readonly #lines: string[] = [];
+  #strokes = wide;
   #hiddenTraces = 0;
   #hiddenSpans = 0;
   #maxSkewNs = 0n;
@@ -64,7 +68,10 @@ export class Canvas {
       `trace ${printable(trace.traceId)}: ${sizes}, ${duration(endNs - startNs)}`,
       this.#colors.bold,
     );
-    this.#tree(tops, new Row(this.#width, startNs, endNs));
+    const row = new Row(this.#width, startNs, endNs);
+    const isDeep = 3 * depthOf(tops) > row.columns.lead;
+    this.#strokes = isDeep ? tight : wide;
+    this.#tree(tops, row);
   }
 
   finish(): string {
@@ -87,8 +94,10 @@ export class Canvas {
       const { note, node, rest } = item;
       if (note !== undefined) this.#note(item, note);
       if (node === undefined) continue;
-      const lead = note === undefined ? item.lead : `${rest}└─ `;
-      const inner = note === undefined ? rest : `${rest}   `;
+      const { last, gap } = this.#strokes;
+      const lead = note === undefined ? item.lead : `${rest}${last}`;
+      // No longer than a line, or a long chain would build a long prefix for every span.
+      const inner = shorten(note === undefined ? rest : `${rest}${gap}`, this.#width);
       this.#row(lead, node, row);
       const lost = node.lost.map((mark) => this.#markNote(mark, node));
       for (const next of this.#items(lost, node.children, inner, false).reverse()) open.push(next);
@@ -104,13 +113,14 @@ export class Canvas {
         .map((node) => ({ note: this.#noteAbove(node), node })),
       ...(folded.length > 0 ? [{ note: foldNote(folded), node: undefined }] : []),
     ];
+    const { next, last, line, gap } = this.#strokes;
     return parts.map((part, index) => {
       if (isTop) return { ...part, lead: "", rest: "" };
       const isLast = index === parts.length - 1;
       return {
         ...part,
-        lead: `${prefix}${isLast ? "└─ " : "├─ "}`,
-        rest: `${prefix}${isLast ? "   " : "│  "}`,
+        lead: `${prefix}${isLast ? last : next}`,
+        rest: `${prefix}${isLast ? gap : line}`,
       };
     });
   }
@@ -140,7 +150,7 @@ export class Canvas {
       wrap(line, room).forEach((part, row) => {
         const start = index === 0 && row === 0 ? first : others;
         // What continues a line stands two columns further in.
-        this.#lines.push(this.#colors.dim(start) + paint(row === 0 ? part : `  ${part}`));
+        this.#lines.push(this.#dim(start) + paint(row === 0 ? part : `  ${part}`));
       });
     });
   }
@@ -148,16 +158,18 @@ export class Canvas {
   #row(lead: string, node: Node, row: Row): void {
     const { span } = node;
     const paint = this.#paintOf(span.service);
-    const short = shorten(lead, row.columns.label / 2);
+    const short = shorten(lead, row.columns.lead);
+    // Named where it changes: the names below belong to the same service.
+    const isSame = node.parent?.span.service === span.service && node.mark === undefined;
+    const service = isSame ? "" : `${printable(span.service)}: `;
     const failed = span.status.code === "ERROR" ? "! " : "";
-    const service = printable(span.service);
-    const text = `${service}: ${failed}${printable(span.name)}`;
+    const text = `${service}${failed}${printable(span.name)}`;
     const label = exactly(text, row.columns.label - short.length);
-    const named = label.startsWith(service)
-      ? paint(service) + label.slice(service.length)
-      : paint(label);
+    const named = isSame
+      ? paint(label)
+      : paint(label.slice(0, service.length)) + label.slice(service.length);
     const { kind, offset, length, gap, bar } = row.of(node, this.#skewOf(node) > 0n);
-    const cells = [this.#colors.dim(short) + named, this.#colors.dim(kind), offset, length];
+    const cells = [this.#dim(short) + named, this.#dim(kind), offset, length];
     if (bar !== "") cells.push(gap + paint(bar));
     this.#lines.push(cells.join(" "));
   }
@@ -181,48 +193,32 @@ export class Canvas {
     return paint;
   }
 
+  #dim(text: string): string {
+    return text === "" ? "" : this.#colors.dim(text);
+  }
+
   #write(text: string, paint: Paint): void {
     for (const line of wrap(text, this.#width)) this.#lines.push(paint(line));
   }
 }
 
-/** The cells behind a label. Wide lines get longer bars; narrow ones none, and kinds of three letters. */
-class Row {
-  readonly columns: { readonly label: number; readonly kind: number };
-  readonly #bar: Bar;
-  readonly #originNs: bigint;
-
-  constructor(width: number, originNs: bigint, endNs: bigint) {
-    const kind = width < 60 ? 3 : 8;
-    const bar = width < 72 ? 0 : Math.min(50, Math.floor((width - 40) / 4));
-    const taken = 1 + kind + 2 * (1 + timeColumns) + (bar === 0 ? 0 : 1 + bar);
-    this.columns = { label: width - taken, kind };
-    this.#originNs = originNs;
-    this.#bar = new Bar(bar, originNs, endNs);
+function depthOf(tops: readonly Node[]): number {
+  const depths = new Map<Node, number>();
+  let deepest = 0;
+  for (const node of below(tops)) {
+    const above = node.parent === undefined ? -1 : (depths.get(node.parent) ?? 0);
+    // A note takes a place of its own above its span.
+    const depth = above + (node.mark === undefined ? 1 : 2);
+    depths.set(node, depth);
+    if (depth > deepest) deepest = depth;
   }
-
-  of({ span }: Node, isSkewed: boolean) {
-    const { startNs } = span;
-    // Hostile or broken data may end before it begins.
-    const lengthNs = span.endNs > startNs ? span.endNs - startNs : 0n;
-    const offset = `${isSkewed ? "~" : ""}+${duration(startNs - this.#originNs)}`;
-    const { gap, body } = this.#bar.of(startNs, lengthNs);
-    return {
-      kind: span.kind.slice(0, this.columns.kind).padEnd(this.columns.kind),
-      offset: truncate(offset, timeColumns).padStart(timeColumns),
-      length: truncate(duration(lengthNs), timeColumns).padStart(timeColumns),
-      gap,
-      bar: body,
-    };
-  }
+  return deepest;
 }
-
-const timeColumns = 8;
 
 // Deep down the lines of the tree would leave no room for words: the nearest ones are kept.
 function shorten(lead: string, columns: number): string {
   const room = Math.max(4, Math.floor(columns));
-  return stringWidth(lead) <= room ? lead : `…${lead.slice(1 - room)}`;
+  return lead.length <= room ? lead : `…${lead.slice(1 - room)}`;
 }
 
 function count(amount: number, noun: string): string {

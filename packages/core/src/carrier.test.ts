@@ -1,0 +1,122 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { HygienicGetter, sendable } from "./carrier.js";
+import { hygienic, TRACEPARENT } from "./kit.test.helper.js";
+import { anyHeaders } from "./w3c/values.test.helper.js";
+
+const get = (key: string, value: unknown) => hygienic.get({ [key.toLowerCase()]: value }, key);
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+
+describe("any propagator gets a traceparent", () => {
+  test.each<[string, unknown]>([
+    ["that is text", TRACEPARENT],
+    ["that is a Buffer", Buffer.from(TRACEPARENT)],
+    ["that is a Uint8Array", new Uint8Array(Buffer.from(TRACEPARENT))],
+    ["that is a list of one", [Buffer.from(TRACEPARENT)]],
+  ])("%s", (_, value) => {
+    expect(get("traceparent", value)).toBe(TRACEPARENT);
+  });
+
+  test.each<[string, unknown]>([
+    ["that was sent twice", [TRACEPARENT, TRACEPARENT]],
+    ["with a newline, which the stock propagator would let pass", `${TRACEPARENT}\n`],
+    ["with a letter beyond ASCII", `${TRACEPARENT}é`],
+    ["with a byte beyond ASCII", latin1(`${TRACEPARENT}\u00e9`)],
+    ["that is as long as a book", "0".repeat(20_000)],
+    ["that is a number", 42],
+    ["that is not there", undefined],
+    ["that is an empty list", []],
+  ])("not one %s", (_, value) => {
+    expect(get("traceparent", value)).toBeUndefined();
+  });
+});
+
+describe("any propagator gets a tracestate", () => {
+  test.each<[string, unknown, string | undefined]>([
+    ["as it is", "a=1, b=2", "a=1, b=2"],
+    ["of several fields as one", ["a=1", Buffer.from("b=2")], "a=1,b=2"],
+    ["not with a newline in it", "a=1\r\nx: y", undefined],
+    ["not with a letter beyond ASCII in it", "a=é", undefined],
+    ["not as long as a book", "a=1,".repeat(5000), undefined],
+  ])("%s", (_, value, expected) => {
+    expect(get("tracestate", value)).toBe(expected);
+  });
+});
+
+describe("any propagator gets a baggage, or another format's field,", () => {
+  test.each<[string, unknown, string | undefined]>([
+    ["as it is", "a=1;p, b=2", "a=1;p, b=2"],
+    ["of several fields as one", ["a=1", Buffer.from("b=2")], "a=1,b=2"],
+    ["with tabs around its parts", "a=1\t,\tb=2", "a=1\t,\tb=2"],
+    ["with a newline encoded", "a=1;x\r\ny", "a=1;x%0D%0Ay"],
+    ["with letters beyond ASCII encoded", "a=café 🚀", "a=caf%C3%A9 %F0%9F%9A%80"],
+    ["with UTF-8 bytes encoded", Buffer.from("a=café"), "a=caf%C3%A9"],
+    ["with bytes that are no UTF-8 replaced", latin1("a=caf\u00e9"), "a=caf%EF%BF%BD"],
+    ["with half an emoji replaced", "a=\ud83d", "a=%EF%BF%BD"],
+    ["with a delete character encoded", "a=\u007f", "a=%7F"],
+    ["in whole members up to 16 KiB", "a=1,".repeat(5000), "a=1,".repeat(4096).slice(0, -1)],
+    ["not when one member alone is larger than that", `a=${"x".repeat(20_000)}`, ""],
+    ["not when it is no text", 42, undefined],
+    ["not when it is not there", undefined, undefined],
+  ])("%s", (_, value, expected) => {
+    expect(get("baggage", value)).toBe(expected);
+    expect(get("uber-trace-id", value)).toBe(expected);
+  });
+});
+
+test("a name is asked for in lower case, however the propagator spells it", () => {
+  expect(hygienic.get({ "x-b3-traceid": "1" }, "X-B3-TraceId")).toBe("1");
+});
+
+test("the keys are the carrier's", () => {
+  expect(hygienic.keys({ a: 1, B: 2 })).toEqual(["a", "B"]);
+});
+
+test("the value as it was written can be looked at", () => {
+  const twice = [TRACEPARENT, TRACEPARENT];
+  expect(hygienic.raw({ traceparent: twice }, "traceparent")).toBe(twice);
+});
+
+test.each<[string, unknown, boolean]>([
+  ["there is one", "a=1", true],
+  ["there is a broken one", "a=1\n", true],
+  ["there is one as long as a book", "a=1,".repeat(5000), true],
+  ["there is none", undefined, false],
+  ["it is empty", "", false],
+  ["it has only blanks and commas", " , ,\t", false],
+])("whether there was a tracestate is known when %s", (_, tracestate, expected) => {
+  const getter = new HygienicGetter<unknown>({ read: () => tracestate, keys: () => [] });
+  getter.get({}, "tracestate");
+  expect(getter.sawTracestate).toBe(expected);
+});
+
+test("megabytes of bytes are not decoded to be refused", () => {
+  const huge = Buffer.alloc(64 * 1024 * 1024, "a=1,");
+  const begun = performance.now();
+  for (let i = 0; i < 20; i++) get("baggage", huge);
+  expect(performance.now() - begun).toBeLessThan(1000);
+});
+
+test("what a carrier holds, of any type and with any content, comes out as printable ASCII or not at all", () => {
+  fc.assert(
+    fc.property(anyHeaders, (headers) => {
+      for (const key of Object.keys(headers)) {
+        const value: unknown = hygienic.get(headers, key);
+        expect(value ?? "").toMatch(/^[\t\x20-\x7e]{0,65536}$/);
+      }
+    }),
+  );
+});
+
+describe("what is written into a carrier", () => {
+  test.each([
+    ["stays as it is", "a=1;p=2,b=3", "a=1;p=2,b=3"],
+    ["has no blanks around it", " \ta=1 \t", "a=1"],
+    ["has a blank for a tab, which grpc-node refuses", "a=1;x\ty", "a=1;x y"],
+    ["has no newline", "a=1;x\r\ny", "a=1;x%0D%0Ay"],
+    ["has nothing beyond ASCII", "a=1;p=€", "a=1;p=%E2%82%AC"],
+    ["is nothing when it is blank", " \t ", ""],
+  ])("%s", (_, value, expected) => {
+    expect(sendable(value)).toBe(expected);
+  });
+});

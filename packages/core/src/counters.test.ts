@@ -1,0 +1,83 @@
+import { metrics } from "@opentelemetry/api";
+import { describe, expect, test } from "vitest";
+import { BoundaryCounters } from "./counters.js";
+import { CountingMeterProvider } from "./kit.test.helper.js";
+import { VERSION } from "./version.js";
+
+describe("counted at a boundary is", () => {
+  test.each<[string, (counters: BoundaryCounters) => void, string, object]>([
+    [
+      "an extraction",
+      (c) => c.extraction("continued", undefined),
+      "extractions",
+      { outcome: "continued" },
+    ],
+    [
+      "an extraction with its reason",
+      (c) => c.extraction("invalid", "repeated"),
+      "extractions",
+      { outcome: "invalid", reason: "repeated" },
+    ],
+    ["an injection", (c) => c.injection("trimmed"), "injections", { outcome: "trimmed" }],
+    ["a fault", (c) => c.fault("inject"), "faults", { place: "inject" }],
+  ])("%s", (_, count, name, attributes) => {
+    const provider = new CountingMeterProvider();
+    count(new BoundaryCounters("kafka", provider));
+    expect(provider.counted).toEqual([
+      { name: `traceferry.${name}`, value: 1, attributes: { boundary: "kafka", ...attributes } },
+    ]);
+  });
+});
+
+test("the instruments have units, are made once, and say who counts", () => {
+  const provider = new CountingMeterProvider();
+  const counters = new BoundaryCounters("kafka", provider);
+  for (let i = 0; i < 3; i++) {
+    counters.extraction("missing", undefined);
+    counters.injection("empty");
+    counters.fault("extract");
+  }
+  expect(provider.instruments).toEqual([
+    "traceferry.extractions {message}",
+    "traceferry.injections {message}",
+    "traceferry.faults {fault}",
+  ]);
+  expect(new Set(provider.meters)).toEqual(new Set([`@traceferry/core ${VERSION}`]));
+  expect(provider.counted).toHaveLength(9);
+});
+
+test("without a provider nothing is counted, and nothing happens", () => {
+  expect(() => new BoundaryCounters("kafka").extraction("continued", undefined)).not.toThrow();
+});
+
+test("a global provider that comes later, or goes, is found", () => {
+  const counters = new BoundaryCounters("kafka");
+  const provider = new CountingMeterProvider();
+  counters.injection("empty");
+  {
+    using _registered = provider.registered();
+    counters.injection("injected");
+  }
+  counters.injection("empty");
+  expect(provider.of("injections")).toEqual([{ boundary: "kafka", outcome: "injected" }]);
+  expect(metrics.getMeterProvider()).not.toBe(provider);
+});
+
+test("a provider that is given counts instead of the global one", () => {
+  const [given, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
+  using _registered = global.registered();
+  new BoundaryCounters("kafka", given).fault("extract");
+  expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
+});
+
+test("a provider that throws is not noticed", () => {
+  const boom = (): never => {
+    throw new Error("on purpose");
+  };
+  const counters = new BoundaryCounters("kafka", { getMeter: boom });
+  expect(() => {
+    counters.extraction("continued", undefined);
+    counters.injection("empty");
+    counters.fault("extract");
+  }).not.toThrow();
+});

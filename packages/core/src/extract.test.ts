@@ -1,0 +1,164 @@
+import {
+  INVALID_SPAN_CONTEXT,
+  propagation,
+  ROOT_CONTEXT,
+  type TextMapPropagator,
+  trace,
+} from "@opentelemetry/api";
+import { describe, expect, test } from "vitest";
+import { extract, withoutSpan } from "./extract.js";
+import {
+  type Headers,
+  hygienic,
+  REMOTE,
+  stockPropagator,
+  TRACE_ID,
+  TRACEPARENT,
+} from "./kit.test.helper.js";
+import { suppressTracing } from "./suppress.js";
+import { w3cPropagator } from "./w3c/propagator.js";
+
+const from = (headers: Headers, propagator: TextMapPropagator = w3cPropagator()) =>
+  extract(propagator, headers, hygienic, ROOT_CONTEXT);
+
+describe("an extraction says", () => {
+  test.each<[string, Headers, string, string | undefined]>([
+    ["valid for a sender", { traceparent: TRACEPARENT }, "valid", undefined],
+    [
+      "valid for a sender with a tracestate",
+      { traceparent: TRACEPARENT, tracestate: "a=1" },
+      "valid",
+      undefined,
+    ],
+    [
+      "valid for a sender with an empty tracestate",
+      { traceparent: TRACEPARENT, tracestate: " ,," },
+      "valid",
+      undefined,
+    ],
+    [
+      "that the tracestate of a valid sender is malformed",
+      { traceparent: TRACEPARENT, tracestate: "a=1,b" },
+      "valid",
+      "tracestate_invalid",
+    ],
+    [
+      "that the tracestate of a valid sender cannot be printed",
+      { traceparent: TRACEPARENT, tracestate: "a=1\r\n" },
+      "valid",
+      "tracestate_invalid",
+    ],
+    ["missing for no headers", {}, "missing", undefined],
+    ["missing for an empty traceparent", { traceparent: "" }, "missing", undefined],
+    ["missing for a traceparent that is an empty list", { traceparent: [] }, "missing", undefined],
+    [
+      "missing for a tracestate and a baggage alone",
+      { tracestate: "a=1", baggage: "b=2" },
+      "missing",
+      undefined,
+    ],
+    [
+      "invalid for two traceparents",
+      { traceparent: [TRACEPARENT, TRACEPARENT] },
+      "invalid",
+      "repeated",
+    ],
+    ["invalid for a malformed traceparent", { traceparent: "x" }, "invalid", "format"],
+    [
+      "invalid for a traceparent with a newline",
+      { traceparent: `${TRACEPARENT}\n` },
+      "invalid",
+      "format",
+    ],
+    [
+      "invalid for a traceparent of bytes beyond ASCII",
+      { traceparent: Buffer.from("é") },
+      "invalid",
+      "format",
+    ],
+    [
+      "invalid for version ff",
+      { traceparent: TRACEPARENT.replace("00", "ff") },
+      "invalid",
+      "version",
+    ],
+    [
+      "invalid for zeros",
+      { traceparent: TRACEPARENT.replace(TRACE_ID, "0".repeat(32)) },
+      "invalid",
+      "zero_id",
+    ],
+    [
+      "invalid for a traceparent as long as a book",
+      { traceparent: "0".repeat(20_000) },
+      "invalid",
+      "too_long",
+    ],
+  ])("%s", (_, headers, found, reason) => {
+    const result = from(headers);
+    expect({ found: result.found, reason: result.reason }).toEqual({ found, reason });
+    expect(result.sender).toEqual(found === "valid" ? expect.objectContaining(REMOTE) : undefined);
+  });
+
+  test("invalid for what the stock propagator refuses and ours would not", () => {
+    expect(from({ traceparent: `  ${TRACEPARENT}` }, stockPropagator())).toMatchObject({
+      found: "invalid",
+      reason: "format",
+    });
+  });
+
+  test("one thing about each message, not about the one before", () => {
+    from({ traceparent: TRACEPARENT, tracestate: "a=1,b" });
+    expect(from({ traceparent: TRACEPARENT }).reason).toBeUndefined();
+  });
+});
+
+describe("with a propagator of another format", () => {
+  const foreign: TextMapPropagator = {
+    inject: () => {},
+    extract: (context, carrier, getter) =>
+      getter.get(carrier, "b3") === "right" ? trace.setSpanContext(context, REMOTE) : context,
+    fields: () => ["b3", "baggage"],
+  };
+
+  test.each<[string, Headers, string]>([
+    ["a sender is valid", { b3: "right" }, "valid"],
+    ["a field without a sender is invalid", { b3: "wrong" }, "invalid"],
+    ["no field is a missing sender", { baggage: "a=1", traceparent: "x" }, "missing"],
+    ["an empty field is a missing sender", { b3: "" }, "missing"],
+  ])("%s", (_, headers, found) => {
+    expect(from(headers, foreign).found).toBe(found);
+  });
+
+  test("zeros in the place of a sender are none", () => {
+    const zeros: TextMapPropagator = {
+      ...foreign,
+      extract: (context) => trace.setSpanContext(context, INVALID_SPAN_CONTEXT),
+    };
+    expect(from({}, zeros)).toMatchObject({ found: "missing", sender: undefined });
+  });
+});
+
+test("with no propagator at all a sender is missing, not invalid", () => {
+  expect(from({ traceparent: TRACEPARENT }, propagation).found).toBe("missing");
+});
+
+describe("a context without its span", () => {
+  const baggage = propagation.createBaggage({ a: { value: "1" } });
+
+  test("has no baggage either, and keeps all else", () => {
+    const key = Symbol("mine");
+    const active = propagation.setBaggage(
+      trace.setSpanContext(suppressTracing(ROOT_CONTEXT), REMOTE).setValue(key, 1),
+      baggage,
+    );
+    const base = withoutSpan(active);
+    expect(trace.getSpan(base)).toBeUndefined();
+    expect(propagation.getBaggage(base)).toBeUndefined();
+    expect(base.getValue(key)).toBe(1);
+  });
+
+  test("is the same object when it has neither", () => {
+    expect(withoutSpan(ROOT_CONTEXT)).toBe(ROOT_CONTEXT);
+  });
+});

@@ -1,0 +1,121 @@
+import { diag } from "@opentelemetry/api";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { BoundaryCounters } from "./counters.js";
+import { CountingMeterProvider, collectWarnings } from "./kit.test.helper.js";
+import { Reporter } from "./report.js";
+
+const warnings: string[] = [];
+let release = () => {};
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  warnings.length = 0;
+  release = collectWarnings(warnings);
+});
+afterEach(() => {
+  release();
+  vi.useRealTimers();
+});
+
+describe("a fault", () => {
+  test("is said with who met it, where, and what it was", () => {
+    new Reporter("kafka").fault("extract", new RangeError("on purpose"));
+    expect(warnings).toEqual(["traceferry kafka: extract: RangeError: on purpose"]);
+  });
+
+  test("is said at most once a minute, and again after that", () => {
+    const reporter = new Reporter("kafka");
+    for (let i = 0; i < 1000; i++) reporter.fault("extract", "broken");
+    vi.advanceTimersByTime(59_999);
+    reporter.fault("extract", "broken");
+    expect(warnings).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    reporter.fault("extract", "broken");
+    expect(warnings).toHaveLength(2);
+  });
+
+  test("at another place is said beside it", () => {
+    const reporter = new Reporter("kafka");
+    reporter.fault("extract", "broken");
+    reporter.fault("inject", "broken");
+    expect(warnings).toEqual([
+      "traceferry kafka: extract: broken",
+      "traceferry kafka: inject: broken",
+    ]);
+  });
+
+  test("is counted each time", () => {
+    const provider = new CountingMeterProvider();
+    const reporter = new Reporter("kafka", new BoundaryCounters("kafka", provider));
+    for (let i = 0; i < 3; i++) reporter.fault("extract", "broken");
+    expect(provider.of("faults")).toEqual(Array(3).fill({ boundary: "kafka", place: "extract" }));
+  });
+
+  test.each<[string, unknown, string]>([
+    ["a text", "broken", "broken"],
+    ["nothing", undefined, "undefined"],
+    ["a symbol", Symbol("x"), "Symbol(x)"],
+    ["an object that cannot be shown", Object.create(null), "something that cannot be shown"],
+    [
+      "a quoted header of several lines",
+      "bad header: a\r\nGET / \u001b[31m\u2028x",
+      "bad header: a  GET /  [31m x",
+    ],
+    ["a quoted header of a megabyte", "x".repeat(1 << 20), "x".repeat(300)],
+  ])("may be %s", (_, problem, said) => {
+    new Reporter("kafka").fault("extract", problem);
+    expect(warnings).toEqual([`traceferry kafka: extract: ${said}`]);
+  });
+
+  test("at ever new places takes no more memory than a hundred", () => {
+    const reporter = new Reporter("kafka");
+    for (let i = 0; i < 100; i++) reporter.fault(`place ${i}`, "broken");
+    reporter.fault("place 0", "broken");
+    expect(warnings).toHaveLength(100);
+    reporter.fault("place 100", "broken");
+    reporter.fault("place 0", "broken");
+    expect(warnings).toHaveLength(102);
+  });
+
+  test("is not thrown by a logger that throws", () => {
+    const boom = (): never => {
+      throw new Error("on purpose");
+    };
+    diag.setLogger(
+      { error: boom, warn: boom, info: boom, debug: boom, verbose: boom },
+      { suppressOverrideMessage: true },
+    );
+    expect(() => new Reporter("kafka").fault("extract", "broken")).not.toThrow();
+  });
+});
+
+describe("what the user should know", () => {
+  test("is said once, however much time passes, and is no fault", () => {
+    const provider = new CountingMeterProvider();
+    const reporter = new Reporter("kafka", new BoundaryCounters("kafka", provider));
+    for (let i = 0; i < 3; i++) {
+      reporter.once("inject", "no propagator");
+      vi.advanceTimersByTime(24 * 60 * 60_000);
+    }
+    expect(warnings).toEqual(["traceferry kafka: inject: no propagator"]);
+    expect(provider.counted).toEqual([]);
+  });
+
+  test("is said beside a fault at the same place, before it or after", () => {
+    const reporter = new Reporter("kafka");
+    reporter.fault("inject", "broken");
+    reporter.once("inject", "no propagator");
+    reporter.once("extract", "no propagator");
+    reporter.fault("extract", "broken");
+    expect(warnings.map((line) => line.replace("traceferry kafka: ", ""))).toEqual([
+      "inject: broken",
+      "inject: no propagator",
+      "extract: no propagator",
+      "extract: broken",
+    ]);
+  });
+
+  test("is said by each adapter for itself", () => {
+    for (const name of ["kafka", "grpc"]) new Reporter(name).once("inject", "no propagator");
+    expect(warnings).toHaveLength(2);
+  });
+});

@@ -1,0 +1,360 @@
+import { PassThrough, Readable } from "node:stream";
+import {
+  type Attributes,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
+import { describe, expect, test } from "vitest";
+import { REMOTE, recordSpans, SPAN_ID, TRACE_ID } from "./kit.test.helper.js";
+import { Reporter } from "./report.js";
+import { errorType, OpenSpan, type SpanPlan, withSpan } from "./span.js";
+
+const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
+const boom = new RangeError("on purpose");
+const toThrow = (): never => {
+  throw boom;
+};
+
+function open(plan: Partial<SpanPlan> = {}, tracer: () => Tracer = () => trace.getTracer("test")) {
+  return new OpenSpan(
+    tracer,
+    { name: "process orders", kind: SpanKind.CONSUMER, parent: PARENT, ...plan },
+    new Reporter("test"),
+  );
+}
+
+const activeSpanId = () => trace.getSpan(context.active())?.spanContext().spanId;
+
+describe("a span begins", () => {
+  test("as a child of its sender, with what is known of it", () => {
+    using spans = recordSpans();
+    const link = { context: { ...REMOTE, spanId: "00f067aa0ba902b7" } };
+    open({ attributes: { a: 1 }, links: [link] }).end();
+    expect(spans.ended).toHaveLength(1);
+    expect(spans.ended[0]).toMatchObject({
+      name: "process orders",
+      kind: SpanKind.CONSUMER,
+      attributes: { a: 1 },
+      parentSpanContext: REMOTE,
+    });
+    expect(spans.ended[0]?.links.map((one) => one.context.spanId)).toEqual([link.context.spanId]);
+    expect(spans.ended[0]?.spanContext().traceId).toBe(TRACE_ID);
+  });
+
+  test("as a root where there is no sender, whatever is active", () => {
+    using spans = recordSpans();
+    spans.tracer.startActiveSpan("ambient", (ambient) => {
+      open({ parent: ROOT_CONTEXT }).end();
+      ambient.end();
+    });
+    expect(spans.ended[0]?.parentSpanContext).toBeUndefined();
+  });
+
+  test("and is in its context, where its parent was", () => {
+    using spans = recordSpans();
+    const key = Symbol("mine");
+    const one = open({ parent: PARENT.setValue(key, "kept") });
+    expect(trace.getSpan(one.context)).toBe(one.span);
+    expect(one.context.getValue(key)).toBe("kept");
+    expect(spans.open).toEqual(["process orders"]);
+    one.end();
+  });
+});
+
+describe("a function in a span", () => {
+  test("returns its own value, with its span active and given to it", () => {
+    using spans = recordSpans();
+    const value = {};
+    const one = open();
+    const result = withSpan(one, (span) => {
+      expect(span).toBe(one.span);
+      expect(trace.getSpan(context.active())).toBe(one.span);
+      return value;
+    });
+    expect(result).toBe(value);
+    expect(activeSpanId()).toBeUndefined();
+    expect(spans.ended.map((span) => span.status)).toEqual([{ code: SpanStatusCode.UNSET }]);
+  });
+
+  test("throws its own error, which is noted on the span", () => {
+    using spans = recordSpans();
+    expect(() => withSpan(open(), toThrow)).toThrow(boom);
+    expect(spans.ended[0]).toMatchObject({
+      status: { code: SpanStatusCode.ERROR, message: "on purpose" },
+      attributes: { "error.type": "RangeError" },
+      events: [
+        {
+          name: "exception",
+          attributes: { "exception.type": "RangeError", "exception.message": "on purpose" },
+        },
+      ],
+    });
+  });
+
+  test("that is async keeps its span open and active until its promise is fulfilled", async () => {
+    using spans = recordSpans();
+    const one = open();
+    const result = withSpan(one, async (span) => {
+      await Promise.resolve();
+      expect(activeSpanId()).toBe(span.spanContext().spanId);
+      return 42;
+    });
+    expect(spans.open).toEqual(["process orders"]);
+    expect(await result).toBe(42);
+    expect([spans.open, spans.ended.length]).toEqual([[], 1]);
+  });
+
+  test("that is async rejects with its own error, which is noted on the span", async () => {
+    using spans = recordSpans();
+    await expect(withSpan(open(), () => Promise.reject(boom))).rejects.toBe(boom);
+    expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
+  });
+
+  test("that is a generator has its span active in each step, and open until the last", () => {
+    using spans = recordSpans();
+    const one = open();
+    const steps = withSpan(one, function* () {
+      yield activeSpanId();
+      yield activeSpanId();
+    });
+    expect(spans.open).toHaveLength(1);
+    const id = one.span.spanContext().spanId;
+    expect([...steps]).toEqual([id, id]);
+    expect(spans.ended).toHaveLength(1);
+  });
+
+  test("that is an async generator ends its span when its reader breaks off", async () => {
+    using spans = recordSpans();
+    const one = open();
+    const steps = withSpan(one, async function* () {
+      yield activeSpanId();
+      yield "never";
+    });
+    for await (const id of steps) {
+      expect(id).toBe(one.span.spanContext().spanId);
+      expect(spans.open).toHaveLength(1);
+      break;
+    }
+    expect([spans.open, spans.ended.length]).toEqual([[], 1]);
+  });
+
+  test("that returns a stream ends its span once, when the stream is read", async () => {
+    using spans = recordSpans();
+    const stream = withSpan(open(), () => Readable.from(["a"]));
+    expect(spans.open).toHaveLength(1);
+    await stream.toArray();
+    await new Promise((resolve) =>
+      stream.closed ? resolve(undefined) : stream.once("close", resolve),
+    );
+    expect([spans.open, spans.ended.length, spans.warnings]).toEqual([[], 1, []]);
+  });
+
+  test("that returns a stream notes its error", async () => {
+    using spans = recordSpans();
+    const stream = withSpan(open(), () => new PassThrough());
+    const seen = new Promise((resolve) => stream.once("error", resolve));
+    stream.destroy(boom);
+    expect(await seen).toBe(boom);
+    expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
+  });
+
+  test("may throw what is no failure", () => {
+    using spans = recordSpans();
+    expect(() => withSpan(open(), toThrow, (thrown) => !(thrown instanceof RangeError))).toThrow(
+      boom,
+    );
+    expect(spans.ended[0]).toMatchObject({
+      status: { code: SpanStatusCode.UNSET },
+      attributes: {},
+    });
+  });
+
+  test("throws its own error also when nobody can say whether that is a failure", () => {
+    using spans = recordSpans();
+    const unsure = () => {
+      throw new Error("which one?");
+    };
+    expect(() => withSpan(open(), toThrow, unsure)).toThrow(boom);
+    expect(spans.ended[0]?.status.code).toBe(SpanStatusCode.ERROR);
+    expect(spans.warnings.join()).toContain("which one?");
+  });
+});
+
+describe("a span", () => {
+  test("ends once, and nothing changes it afterwards", () => {
+    using spans = recordSpans();
+    const one = open();
+    one.end();
+    one.end();
+    one.set({ late: true });
+    one.fail(boom);
+    one.endWith(boom, () => true);
+    expect(spans.ended).toHaveLength(1);
+    expect(spans.ended[0]).toMatchObject({
+      attributes: {},
+      status: { code: SpanStatusCode.UNSET },
+    });
+    expect(spans.warnings).toEqual([]);
+  });
+
+  test("takes what becomes known later", () => {
+    using spans = recordSpans();
+    const one = open();
+    one.set({ "messaging.message.id": "1" });
+    one.end();
+    expect(spans.ended[0]?.attributes).toEqual({ "messaging.message.id": "1" });
+  });
+
+  test("lets what is run in it throw, unrecorded", () => {
+    using spans = recordSpans();
+    const one = open();
+    expect(() => one.run(toThrow)).toThrow(boom);
+    expect(spans.open).toHaveLength(1);
+    one.end();
+    expect(spans.ended[0]?.status.code).toBe(SpanStatusCode.UNSET);
+  });
+
+  test.each<[string, unknown, string, string]>([
+    ["an Error", new Error("x"), "Error", "x"],
+    ["a text", "out of stock", "_OTHER", "out of stock"],
+    ["a number", 42, "_OTHER", "number"],
+    ["nothing", undefined, "_OTHER", "undefined"],
+    ["a long message", new Error("x".repeat(10_000)), "Error", "x".repeat(500)],
+    ["an error without a name", Object.assign(new Error("x"), { name: "" }), "Error", "x"],
+    ["an error whose name is no text", Object.assign(new Error("x"), { name: 5 }), "Error", "x"],
+  ])("fails with %s", (_, error, type, message) => {
+    using spans = recordSpans();
+    const one = open();
+    one.fail(error);
+    one.end();
+    expect(spans.ended[0]).toMatchObject({
+      attributes: { "error.type": type },
+      status: { code: SpanStatusCode.ERROR, message },
+    });
+    expect(spans.ended[0]?.events).toHaveLength(error instanceof Error ? 1 : 0);
+  });
+
+  test("fails with the type that is given", () => {
+    using spans = recordSpans();
+    const one = open();
+    one.fail(boom, "14");
+    one.end();
+    expect(spans.ended[0]?.attributes).toEqual({ "error.type": "14" });
+  });
+});
+
+describe("what is thrown reaches the caller, the same, also when it is", () => {
+  const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: toThrow });
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+
+  test.each<[string, unknown]>([
+    ["an error whose name throws", boobyTrapped],
+    ["an object that cannot be looked at", revoked.proxy],
+  ])("%s", (_, thrown) => {
+    using spans = recordSpans();
+    let caught: unknown;
+    try {
+      withSpan(open(), () => {
+        throw thrown;
+      });
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught === thrown).toBe(true);
+    expect(spans.open).toEqual([]);
+    expect(errorType(thrown)).toBe("_OTHER");
+  });
+});
+
+describe("a broken tracer costs nothing but its span:", () => {
+  const throwing: Span = {
+    spanContext: toThrow,
+    setAttribute: toThrow,
+    setAttributes: toThrow,
+    addEvent: toThrow,
+    addLink: toThrow,
+    addLinks: toThrow,
+    setStatus: toThrow,
+    updateName: toThrow,
+    end: toThrow,
+    isRecording: toThrow,
+    recordException: toThrow,
+  };
+  const tracerOf = (startSpan: () => Span): Tracer => ({ startSpan, startActiveSpan: toThrow });
+
+  test.each<[string, () => Tracer, string]>([
+    ["no tracer", toThrow, "start span"],
+    ["a tracer that throws", () => tracerOf(toThrow), "start span"],
+    ["a tracer that makes nothing", () => tracerOf(() => Object(undefined).nothing), ""],
+    ["a span that throws", () => tracerOf(() => throwing), "end span"],
+  ])("%s", async (_, tracer, place) => {
+    using spans = recordSpans();
+    for (const parent of [PARENT, ROOT_CONTEXT]) {
+      const one = open({ parent }, tracer);
+      one.set({ a: 1 });
+      expect(withSpan(one, () => 42)).toBe(42);
+      expect(() => withSpan(open({ parent }, tracer), toThrow)).toThrow(boom);
+      expect(await withSpan(open({ parent }, tracer), async () => 42)).toBe(42);
+    }
+    if (place !== "") expect(spans.warnings.join("\n")).toContain(`test: ${place}`);
+  });
+
+  test("the sender goes on, so that the trace does", () => {
+    using _spans = recordSpans();
+    const one = open({}, toThrow);
+    withSpan(one, (span) => {
+      expect(span.spanContext()).toEqual(REMOTE);
+      expect(activeSpanId()).toBe(SPAN_ID);
+    });
+  });
+
+  test("also when the parent is somebody's span that throws", () => {
+    using _spans = recordSpans();
+    const one = open({ parent: trace.setSpan(ROOT_CONTEXT, throwing) });
+    expect(withSpan(one, () => 42)).toBe(42);
+  });
+});
+
+test("without an SDK the sender goes on", () => {
+  const one = open();
+  expect(withSpan(one, (span) => span.spanContext())).toEqual(REMOTE);
+});
+
+test("what a sampler sees is all that is known at the start", () => {
+  const seen: (Attributes | undefined)[] = [];
+  using spans = recordSpans({
+    sampler: {
+      shouldSample(_context, _traceId, _name, _kind, attributes) {
+        seen.push({ ...attributes });
+        return { decision: 2 };
+      },
+      toString: () => "watching",
+    },
+  });
+  open({ attributes: { "messaging.system": "kafka" } }).end();
+  expect(seen).toEqual([{ "messaging.system": "kafka" }]);
+  expect(spans.ended).toHaveLength(1);
+});
+
+test("ten thousand spans leave nothing open, nothing active and no listener", async () => {
+  using spans = recordSpans();
+  const listeners = () => process.eventNames().map((name) => process.listenerCount(name));
+  const before = listeners();
+  for (let i = 0; i < 10_000; i += 5) {
+    withSpan(open(), () => i);
+    expect(() => withSpan(open(), toThrow)).toThrow(boom);
+    await withSpan(open(), async () => i);
+    await withSpan(open(), () => Promise.reject(boom)).catch(() => {});
+    for (const _ of withSpan(open(), () => [i].values())) break;
+  }
+  expect(spans.ended).toHaveLength(10_000);
+  expect(spans.open).toEqual([]);
+  expect(context.active()).toBe(ROOT_CONTEXT);
+  expect(listeners()).toEqual(before);
+});

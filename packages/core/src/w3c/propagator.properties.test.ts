@@ -1,0 +1,133 @@
+import {
+  baggageEntryMetadataFromString,
+  propagation,
+  ROOT_CONTEXT,
+  trace,
+} from "@opentelemetry/api";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { injected, plain, relayed, SPAN_ID, TRACE_ID, TRACEPARENT } from "../kit.test.helper.js";
+import { expectValidFields } from "./grammar.test.helper.js";
+import { w3cPropagator } from "./propagator.js";
+import { anyHeaders, token, tracestateMember } from "./values.test.helper.js";
+
+const propagator = w3cPropagator();
+
+test("whatever comes in, what goes out keeps the grammars, and nothing is thrown", () => {
+  fc.assert(
+    fc.property(anyHeaders, (headers) => {
+      const sent = relayed(propagator, headers);
+      expectValidFields(sent);
+      // What went out once goes through every further service unchanged.
+      expect(relayed(propagator, sent)).toEqual(sent);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("whatever an application holds for its span, its state and its baggage, what goes out keeps the grammars", () => {
+  const anything = fc.oneof(fc.anything(), fc.string({ unit: "binary" }));
+  const id = (right: string) => fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, anything);
+  const entry = fc.tuple(
+    fc.oneof(token, anything),
+    anything,
+    fc.oneof(fc.string({ unit: "binary" }), anything),
+  );
+  fc.assert(
+    fc.property(
+      id(TRACE_ID),
+      id(SPAN_ID),
+      anything,
+      anything,
+      fc.array(entry),
+      (traceId, spanId, flags, state, entries) => {
+        // Somebody's JavaScript: no type holds it to anything. (Object() gives what it is given, as `any`.)
+        const span = Object({
+          traceId,
+          spanId,
+          traceFlags: flags,
+          traceState: Object({ serialize: () => state }),
+        });
+        const baggage = Object({
+          getAllEntries: () =>
+            entries.map(([key, value, text]) => [
+              key,
+              { value, metadata: { toString: () => text } },
+            ]),
+        });
+        const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, span), baggage);
+        expectValidFields(injected(propagator, context));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("every member of a tracestate within the limits goes on, in its order, through any number of fields", () => {
+  const members = fc.uniqueArray(tracestateMember, {
+    selector: (one) => one.split("=")[0],
+    maxLength: 32,
+  });
+  const cut = fc.nat(32);
+  fc.assert(
+    fc.property(members, cut, fc.constantFrom("", " ", "\t", ",", " , "), (all, at, between) => {
+      fc.pre(all.join(",").length <= 512);
+      const join = (some: string[]) => some.join(`,${between}`);
+      const tracestate = [join(all.slice(0, at)), join(all.slice(at))];
+      const sent = relayed(propagator, { traceparent: TRACEPARENT, tracestate }).tracestate;
+      expect(sent ?? "").toBe(all.join(","));
+    }),
+  );
+});
+
+test("every entry of a baggage within the limits goes on, by its meaning", () => {
+  const text = fc.string({ unit: "grapheme", maxLength: 20 });
+  const entries = fc.uniqueArray(fc.tuple(token, text), {
+    selector: ([key]) => key,
+    maxLength: 64,
+  });
+  // Another hand's encoding: everything, or only what encodeURIComponent does.
+  const all = (value: string) =>
+    [...Buffer.from(value)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+  fc.assert(
+    fc.property(entries, fc.constantFrom(all, encodeURIComponent), (pairs, encode) => {
+      const baggage = pairs.map(([key, value]) => `${key}=${encode(value)}`).join(" , ");
+      const sent = relayed(propagator, { baggage }).baggage ?? "";
+      fc.pre(baggage.length <= 8192);
+      const meant =
+        sent === ""
+          ? []
+          : sent.split(",").map((member) => {
+              const [, key, value = ""] = /^([^=]*)=(.*)$/.exec(member) ?? [];
+              return [key, decodeURIComponent(value)];
+            });
+      expect(meant).toEqual(pairs);
+    }),
+  );
+});
+
+test("an application's baggage and a relayed one mean the same", () => {
+  const entries = fc.uniqueArray(fc.tuple(token, fc.string({ unit: "binary", maxLength: 20 })), {
+    selector: ([key]) => key,
+    maxLength: 20,
+  });
+  fc.assert(
+    fc.property(entries, (pairs) => {
+      let baggage = propagation.createBaggage();
+      for (const [key, value] of pairs) {
+        baggage = baggage.setEntry(key, { value, metadata: baggageEntryMetadataFromString("p=1") });
+      }
+      const sent = injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage));
+      const context = propagator.extract(ROOT_CONTEXT, sent, plain);
+      const arrived = propagation.getBaggage(context)?.getAllEntries() ?? [];
+      expect(arrived.map(([key, entry]) => [key, entry.value, entry.metadata?.toString()])).toEqual(
+        pairs.map(([key, value]) => [key, wellFormed(value), "p=1"]),
+      );
+    }),
+  );
+});
+
+/** With U+FFFD for each lone surrogate: what UTF-8 makes of it. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
+}

@@ -1,0 +1,396 @@
+import {
+  type Baggage,
+  baggageEntryMetadataFromString,
+  type Context,
+  createContextKey,
+  INVALID_SPAN_CONTEXT,
+  propagation,
+  ROOT_CONTEXT,
+  type SpanContext,
+  type TraceState,
+  trace,
+} from "@opentelemetry/api";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  collectWarnings,
+  injected,
+  plain,
+  REMOTE,
+  relayed,
+  SPAN_ID,
+  seen,
+  TRACE_ID,
+  TRACEPARENT,
+} from "../kit.test.helper.js";
+import { suppressTracing } from "../suppress.js";
+import { w3cPropagator } from "./propagator.js";
+
+const propagator = w3cPropagator();
+const IDS = `${TRACE_ID}-${SPAN_ID}`;
+const OTHER = TRACEPARENT.replace("0af", "1af");
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+const bytes = (text: string) => new Uint8Array(Buffer.from(text));
+
+const warnings: string[] = [];
+let release = () => {};
+beforeEach(() => {
+  warnings.length = 0;
+  release = collectWarnings(warnings);
+});
+afterEach(() => release());
+
+describe("a sender is found in a traceparent that is", () => {
+  test.each<[string, unknown]>([
+    ["text", TRACEPARENT],
+    ["a Buffer", latin1(TRACEPARENT)],
+    ["a Uint8Array", bytes(TRACEPARENT)],
+    ["a part of a larger Uint8Array", bytes(`xx${TRACEPARENT}xx`).subarray(2, 57)],
+    ["a list of one text", [TRACEPARENT]],
+    ["a list of one Buffer", [latin1(TRACEPARENT)]],
+    ["a list of one Uint8Array", [bytes(TRACEPARENT)]],
+    ["text with blanks and tabs around it", ` \t${TRACEPARENT}\t `],
+  ])("%s", (_, traceparent) => {
+    const context = propagator.extract(ROOT_CONTEXT, { traceparent }, plain);
+    expect(trace.getSpanContext(context)).toEqual(REMOTE);
+    expect(relayed(propagator, { traceparent })).toEqual({ traceparent: TRACEPARENT });
+  });
+});
+
+describe("no sender and no tracestate is taken from a traceparent that is", () => {
+  test.each<[string, unknown]>([
+    ["absent", undefined],
+    ["null", null],
+    ["an empty list", []],
+    ["empty", ""],
+    ["an empty Buffer", Buffer.alloc(0)],
+    ["sent twice", [TRACEPARENT, OTHER]],
+    ["sent twice, even alike", [TRACEPARENT, TRACEPARENT]],
+    ["sent twice, once as bytes", [TRACEPARENT, bytes(TRACEPARENT)]],
+    ["sent twice, once empty", [TRACEPARENT, ""]],
+    ["sent twice, once as nothing", [TRACEPARENT, undefined]],
+    ["sent twice and joined with a blank", `${TRACEPARENT}, ${OTHER}`],
+    ["sent twice and joined without a blank", `${TRACEPARENT},${TRACEPARENT}`],
+    ["a list in a list", [[TRACEPARENT]]],
+    ["a number", 42],
+    ["an object", { traceparent: TRACEPARENT }],
+    ["a String object", Object(TRACEPARENT)],
+    ["a function", () => TRACEPARENT],
+    ["bytes of which one is beyond ASCII", latin1(TRACEPARENT.replace("-01", "-0\u00e9"))],
+    ["bytes with a byte order mark", Buffer.from(`\ufeff${TRACEPARENT}`)],
+    ["bytes with a zero at their end", bytes(`${TRACEPARENT}\0`)],
+    ["bytes of UTF-16", Buffer.from(TRACEPARENT, "utf16le")],
+    ["malformed", `00-${TRACE_ID}-${SPAN_ID}-1`],
+    ["a megabyte long", `cc-${IDS}-01-${"x".repeat(1 << 20)}`],
+  ])("%s", (_, traceparent) => {
+    const headers = { traceparent, tracestate: "a=1" };
+    // The context that was given comes back: no new value is stored in it.
+    expect(propagator.extract(ROOT_CONTEXT, headers, plain)).toBe(ROOT_CONTEXT);
+    expect(relayed(propagator, headers)).toEqual({});
+    expect(warnings).toEqual([]);
+  });
+
+  test("under a name with a delimiter in it", () => {
+    const headers = { "trace-parent": TRACEPARENT, trace_parent: TRACEPARENT };
+    expect(relayed(propagator, headers)).toEqual({});
+  });
+});
+
+describe("flags go out as they came in, but for the reserved ones:", () => {
+  const versions = ["00", "cc"];
+  const flags = ["00", "01", "02", "03", "04", "10", "ff"];
+  test.each(versions.flatMap((version) => flags.map((flag) => [version, flag] as const)))(
+    "version %s, flags %s",
+    (version, flag) => {
+      const expected = `00-${IDS}-0${Number.parseInt(flag, 16) & 3}`;
+      expect(relayed(propagator, { traceparent: `${version}-${IDS}-${flag}` })).toEqual({
+        traceparent: expected,
+      });
+    },
+  );
+});
+
+describe("the random flag", () => {
+  const extracted = (flags: string, base = ROOT_CONTEXT) =>
+    propagator.extract(base, { traceparent: `00-${IDS}-${flags}` }, plain);
+  /** A span of the SDK: its flags say nothing but whether it is sampled. */
+  const within = (parent: Context, span: Partial<SpanContext> = {}) =>
+    injected(
+      propagator,
+      trace.setSpanContext(parent, {
+        traceId: TRACE_ID,
+        spanId: "00f067aa0ba902b7",
+        traceFlags: 1,
+        ...span,
+      }),
+    ).traceparent?.slice(-2);
+
+  test.each([
+    ["set stays set", "03", 1, "03"],
+    ["set stays set when the span is not sampled", "03", 0, "02"],
+    ["not set stays so", "01", 1, "01"],
+    ["not set stays so when the parent was not sampled", "00", 1, "01"],
+  ])("%s in a child of the SDK", (_, flags, traceFlags, expected) => {
+    expect(within(extracted(flags), { traceFlags })).toBe(expected);
+  });
+
+  test("of a trace does not go over to another", () => {
+    expect(within(extracted("03"), { traceId: TRACE_ID.replace("0af", "1af") })).toBe("01");
+  });
+
+  test("is that of the message that came last, in the same trace too", () => {
+    expect(within(extracted("01", extracted("03")))).toBe("01");
+    expect(within(extracted("03", extracted("01")))).toBe("03");
+  });
+
+  test("of a tracer that sets it itself is sent", () => {
+    expect(within(ROOT_CONTEXT, { traceFlags: 3 })).toBe("03");
+  });
+
+  test("can be cleared for peers that reject it", () => {
+    const clearing = w3cPropagator({ randomFlag: "clear" });
+    expect(relayed(clearing, { traceparent: `00-${IDS}-03` }).traceparent).toBe(`00-${IDS}-01`);
+    expect(relayed(clearing, { traceparent: `00-${IDS}-02` }).traceparent).toBe(`00-${IDS}-00`);
+  });
+
+  test("is not looked for in what somebody else left under its key", () => {
+    const key = createContextKey("@traceferry/core random flag");
+    for (const foreign of ["03", 3, null, {}, { traceId: TRACE_ID }]) {
+      expect(within(ROOT_CONTEXT.setValue(key, foreign))).toBe("01");
+    }
+  });
+});
+
+test("an option that is wrong is named, with its value", () => {
+  const wrong: Record<string, "keep"> = JSON.parse('{ "randomFlag": "drop" }');
+  expect(() => w3cPropagator(wrong)).toThrow(
+    new TypeError('option "randomFlag" must be "keep" or "clear", but is \'drop\''),
+  );
+});
+
+describe("a tracestate is found", () => {
+  test.each<[string, unknown, string | undefined]>([
+    ["in text", "a=1,b=2", "a=1,b=2"],
+    ["in a Buffer", Buffer.from("a=1"), "a=1"],
+    ["in a list of Buffers", [Buffer.from("a=1"), Buffer.from("b=2")], "a=1,b=2"],
+    ["in several fields, in their order", ["a=1", "b=2,c=3", " d=4 "], "a=1,b=2,c=3,d=4"],
+    ["in several fields of which one is empty", ["a=1", "", "b=2"], "a=1,b=2"],
+    ["in several fields of which one is no text", ["a=1", 5, "b=2"], "a=1,b=2"],
+    ["not in bytes beyond ASCII", latin1("a=caf\u00e9"), undefined],
+    ["not in an empty list", [], undefined],
+    ["not in a number", 5, undefined],
+    ["not in blanks and commas", " ,, ", undefined],
+    ["not where one member is malformed", "a=1,b", undefined],
+  ])("%s", (_, tracestate, expected) => {
+    const context = propagator.extract(
+      ROOT_CONTEXT,
+      { traceparent: TRACEPARENT, tracestate },
+      plain,
+    );
+    // Whatever it is, the traceparent stands; and none is better than an empty one.
+    expect(seen(context)).toEqual({ span: `${IDS}-1`, tracestate: expected, baggage: {} });
+    expect(injected(propagator, context)).toEqual({
+      traceparent: TRACEPARENT,
+      ...(expected !== undefined && { tracestate: expected }),
+    });
+  });
+
+  test("split over any number of fields", () => {
+    const all = Array.from({ length: 32 }, (_, i) => `k${i}=${i}`);
+    for (let at = 1; at < 32; at++) {
+      const tracestate = [all.slice(0, at).join(","), all.slice(at).join(",")];
+      expect(relayed(propagator, { traceparent: TRACEPARENT, tracestate }).tracestate).toBe(
+        all.join(","),
+      );
+    }
+  });
+});
+
+describe("a baggage is found", () => {
+  test.each<[string, unknown, string | undefined]>([
+    ["in text", "a=1,b=2", "a=1,b=2"],
+    ["in bytes", bytes("a=1"), "a=1"],
+    ["in bytes of UTF-8 that nobody encoded", Buffer.from("a=café"), "a=caf%C3%A9"],
+    ["in bytes that are no UTF-8", latin1("a=caf\u00e9"), "a=caf%EF%BF%BD"],
+    ["in several fields", ["a=1", Buffer.from("b=2"), "a=3"], "b=2,a=3"],
+    ["not in a number", 5, undefined],
+    ["not in a list of numbers", [5, 6], undefined],
+  ])("%s", (_, baggage, expected) => {
+    expect(relayed(propagator, { baggage }).baggage).toBe(expected);
+  });
+
+  test("without a traceparent, and beside a broken one", () => {
+    expect(relayed(propagator, { baggage: "a=1" })).toEqual({ baggage: "a=1" });
+    expect(relayed(propagator, { traceparent: "x", baggage: "a=1" })).toEqual({ baggage: "a=1" });
+  });
+
+  test("up to its limits over all fields together", () => {
+    const all = Array.from({ length: 70 }, (_, i) => `k${i}=v`);
+    const baggage = [all.slice(0, 35).join(","), all.slice(35).join(",")];
+    expect(relayed(propagator, { baggage }).baggage).toBe(all.slice(0, 64).join(","));
+  });
+
+  test("no baggage leaves the one that is there", () => {
+    const base = propagation.setBaggage(
+      ROOT_CONTEXT,
+      propagation.createBaggage({ a: { value: "1" } }),
+    );
+    expect(propagator.extract(base, { baggage: ",,;" }, plain)).toBe(base);
+  });
+});
+
+describe("nothing is sent", () => {
+  const withAll = propagator.extract(
+    ROOT_CONTEXT,
+    { traceparent: TRACEPARENT, tracestate: "a=1", baggage: "b=2" },
+    plain,
+  );
+
+  test("for an empty context", () => {
+    expect(injected(propagator, ROOT_CONTEXT)).toEqual({});
+  });
+
+  test("for an invalid span, not even its tracestate", () => {
+    const state = trace.getSpanContext(withAll)?.traceState;
+    const invalid: SpanContext = { ...INVALID_SPAN_CONTEXT, ...(state && { traceState: state }) };
+    expect(injected(propagator, trace.setSpanContext(ROOT_CONTEXT, invalid))).toEqual({});
+  });
+
+  test("where tracing is suppressed", () => {
+    expect(injected(propagator, suppressTracing(withAll))).toEqual({});
+  });
+
+  test("of a baggage without entries", () => {
+    const empty = propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage());
+    expect(injected(propagator, empty)).toEqual({});
+  });
+
+  test("of a baggage entry whose name cannot be sent, and that is said", () => {
+    const baggage = propagation.createBaggage({ "user id": { value: "1" }, b: { value: "2" } });
+    expect(injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage))).toEqual({
+      baggage: "b=2",
+    });
+    expect(warnings.join("\n")).toContain("user id");
+  });
+});
+
+test("the fields are those that may be written, and the list is the caller's own", () => {
+  propagator.fields().push("mine");
+  expect(propagator.fields()).toEqual(["traceparent", "tracestate", "baggage"]);
+});
+
+describe("nothing is thrown, the rest goes on, and it is said, when", () => {
+  // One for each test: a warning about the same thing comes once a minute.
+  const fresh = () => w3cPropagator();
+  const boom = (): never => {
+    throw new Error("on purpose");
+  };
+  const told = () => expect(warnings.join("\n")).toContain("on purpose");
+  const all = { traceparent: TRACEPARENT, tracestate: "a=1", baggage: "b=2" };
+
+  test.each([
+    ["traceparent", { span: undefined, tracestate: undefined, baggage: { b: "2" } }],
+    ["tracestate", { span: `${IDS}-1`, tracestate: undefined, baggage: { b: "2" } }],
+    ["baggage", { span: `${IDS}-1`, tracestate: "a=1", baggage: {} }],
+  ])("a getter throws for the %s", (field, expected) => {
+    const getter = {
+      keys: boom,
+      get: (carrier: unknown, key: string) => (key === field ? boom() : plain.get(carrier, key)),
+    };
+    expect(seen(fresh().extract(ROOT_CONTEXT, all, getter))).toEqual(expected);
+    told();
+  });
+
+  test.each<[string, unknown]>([
+    ["a carrier whose properties throw", new Proxy({}, { get: boom })],
+    ["a list whose items throw", { traceparent: new Proxy([TRACEPARENT], { get: boom }) }],
+    ["a list whose length throws", { baggage: new Proxy([], { get: boom }) }],
+  ])("there is %s", (_, carrier) => {
+    expect(fresh().extract(ROOT_CONTEXT, carrier, plain)).toBe(ROOT_CONTEXT);
+    told();
+  });
+
+  test.each([
+    ["nothing", undefined],
+    ["null", null],
+    ["a number", 5],
+  ])("the carrier is %s", (_, carrier) => {
+    expect(
+      fresh().extract(ROOT_CONTEXT, carrier, {
+        keys: () => [],
+        get: (from: unknown, key) => Reflect.get(Object(from), key),
+      }),
+    ).toBe(ROOT_CONTEXT);
+  });
+
+  test("the setter throws", () => {
+    const context = propagator.extract(ROOT_CONTEXT, all, plain);
+    fresh().inject(context, {}, { set: boom });
+    told();
+  });
+
+  test("the setter throws for one field only", () => {
+    const context = propagator.extract(ROOT_CONTEXT, all, plain);
+    const written: string[] = [];
+    fresh().inject(
+      context,
+      {},
+      { set: (_, key) => void (key === "tracestate" ? boom() : written.push(key)) },
+    );
+    expect(written).toEqual(["traceparent", "baggage"]);
+    told();
+  });
+
+  test("the span is somebody's who throws", () => {
+    const span = { ...trace.wrapSpanContext(REMOTE), spanContext: boom, isRecording: () => true };
+    const context = trace.setSpan(
+      propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain),
+      span,
+    );
+    expect(injected(fresh(), context)).toEqual({ baggage: "b=2" });
+    told();
+  });
+
+  test("the TraceState is somebody's who throws", () => {
+    const traceState: TraceState = { get: boom, set: boom, unset: boom, serialize: boom };
+    const context = propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain);
+    const sent = injected(fresh(), trace.setSpanContext(context, { ...REMOTE, traceState }));
+    expect(sent).toEqual({ traceparent: TRACEPARENT, baggage: "b=2" });
+    told();
+  });
+
+  test.each<[string, Baggage["getAllEntries"]]>([
+    ["throws", boom],
+    [
+      "gives an entry whose value throws",
+      () => [
+        [
+          "a",
+          {
+            get value() {
+              return boom();
+            },
+          },
+        ],
+      ],
+    ],
+    [
+      "gives metadata that throws",
+      () => [
+        ["a", { value: "1", metadata: { ...baggageEntryMetadataFromString(""), toString: boom } }],
+      ],
+    ],
+  ])("the Baggage is somebody's who %s", (_, getAllEntries) => {
+    const baggage: Baggage = {
+      ...propagation.createBaggage(),
+      getAllEntries,
+      getEntry: boom,
+      setEntry: boom,
+      removeEntry: boom,
+      removeEntries: boom,
+      clear: boom,
+    };
+    const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), baggage);
+    expect(injected(fresh(), context)).toEqual({ traceparent: TRACEPARENT });
+    told();
+  });
+});

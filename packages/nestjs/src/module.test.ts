@@ -1,0 +1,187 @@
+import {
+  Controller,
+  type DynamicModule,
+  Get,
+  Injectable,
+  Module,
+  UseInterceptors,
+} from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { Test } from "@nestjs/testing";
+import { context, trace } from "@opentelemetry/api";
+import { w3cPropagator } from "@traceferry/core";
+import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
+import { expect, test, vi } from "vitest";
+
+// What an application with HTTP alone does not have.
+vi.mock("@nestjs/microservices", () => {
+  throw new Error("this application has no @nestjs/microservices");
+});
+vi.mock("@grpc/grpc-js", () => {
+  throw new Error("this application has no @grpc/grpc-js");
+});
+const { TRACING_OPTIONS, TracingInterceptor, TracingModule } = await import("./index.js");
+
+let handled: string | undefined;
+
+@Controller()
+class Health {
+  @Get("health")
+  health(): unknown {
+    handled = trace.getSpanContext(context.active())?.spanId;
+    return {};
+  }
+}
+
+@Controller("decorated")
+@UseInterceptors(TracingInterceptor)
+class Decorated {
+  @Get()
+  get(): unknown {
+    return {};
+  }
+}
+
+interface Started extends AsyncDisposable {
+  get(path: string): Promise<Response>;
+}
+
+async function start(...imports: (DynamicModule | (new () => unknown))[]): Promise<Started> {
+  @Module({ imports, controllers: [Health, Decorated] })
+  class App {}
+  const app = await NestFactory.create(App, { logger: false });
+  await app.listen(0, "127.0.0.1");
+  const url = await app.getUrl();
+  return {
+    get: (path) => fetch(url + path),
+    [Symbol.asyncDispose]: () => app.close(),
+  };
+}
+
+async function names(spans: RecordedSpans, count: number): Promise<string[]> {
+  await vi.waitFor(() => expect(spans.ended.length).toBeGreaterThanOrEqual(count));
+  expect(spans.open).toEqual([]);
+  return spans.ended.map(({ name }) => name);
+}
+
+const record = () => recordSpans({ propagator: w3cPropagator() });
+
+test("it loads and works where there is nothing but HTTP", async () => {
+  using spans = record();
+  await using app = await start(TracingModule.forRoot());
+
+  const response = await app.get("/health");
+
+  expect(response.headers.get("x-trace-id")).toMatch(/^[0-9a-f]{32}$/);
+  expect(await names(spans, 1)).toEqual(["GET /health"]);
+});
+
+test("options may come from other providers", async () => {
+  using spans = record();
+  @Injectable()
+  class Config {
+    readonly header = "Trace";
+  }
+  @Module({ providers: [Config], exports: [Config] })
+  class ConfigModule {}
+  await using app = await start(
+    TracingModule.forRootAsync({
+      imports: [ConfigModule],
+      inject: [Config],
+      useFactory: async (config: Config) => ({ responseHeader: config.header }),
+    }),
+  );
+
+  const response = await app.get("/health");
+
+  expect(response.headers.get("trace")).toMatch(/^[0-9a-f]{32}$/);
+  expect(await names(spans, 1)).toEqual(["GET /health"]);
+});
+
+test("options may come from a class", async () => {
+  using spans = record();
+  class Options {
+    createTracingOptions() {
+      return { ignore: "/health" };
+    }
+  }
+  await using app = await start(TracingModule.forRootAsync({ useClass: Options }));
+
+  await app.get("/health");
+  await app.get("/decorated");
+
+  expect(await names(spans, 1)).toEqual(["GET /decorated"]);
+});
+
+test("without forRoot the module has its defaults", async () => {
+  using spans = record();
+  await using app = await start(TracingModule);
+  await app.get("/health");
+  expect(await names(spans, 1)).toEqual(["GET /health"]);
+});
+
+test("imported twice it makes one span", async () => {
+  using spans = record();
+  await using app = await start(
+    TracingModule.forRoot(),
+    TracingModule.forRoot({ responseHeader: "Trace" }),
+  );
+
+  await app.get("/health");
+  await app.get("/decorated");
+
+  expect(await names(spans, 2)).toEqual(["GET /health", "GET /decorated"]);
+});
+
+test("the interceptor on a controller makes the span where the module is not imported", async () => {
+  using spans = record();
+  await using app = await start();
+
+  await app.get("/health");
+  await app.get("/decorated");
+
+  expect(await names(spans, 1)).toEqual(["GET /decorated"]);
+});
+
+test("the interceptor on a controller takes the module's options", async () => {
+  using spans = record();
+  const options = { provide: TRACING_OPTIONS, useValue: { responseHeader: "Trace" } };
+  const module = await Test.createTestingModule({
+    controllers: [Decorated],
+    providers: [options],
+  }).compile();
+  const app = module.createNestApplication({ logger: false });
+  await app.listen(0, "127.0.0.1");
+
+  const response = await fetch(`${await app.getUrl()}/decorated`);
+
+  expect(response.headers.get("trace")).toBe((await names(spans, 1)) && spans.ended[0]?.traceId);
+  await app.close();
+});
+
+test("in a TestingModule, which gets its adapter late, requests are traced and options replaced", async () => {
+  using spans = record();
+  const module = await Test.createTestingModule({
+    imports: [TracingModule.forRoot()],
+    controllers: [Health],
+  })
+    .overrideProvider(TRACING_OPTIONS)
+    .useValue({ responseHeader: "Trace" })
+    .compile();
+  const app = module.createNestApplication({ logger: false });
+  await app.listen(0, "127.0.0.1");
+
+  const response = await fetch(`${await app.getUrl()}/health`);
+
+  expect(await names(spans, 1)).toEqual(["GET /health"]);
+  expect(handled).toBe(spans.ended[0]?.spanId);
+  expect(response.headers.get("trace")).toBe(spans.ended[0]?.traceId);
+  await app.close();
+});
+
+test("an application context without a server starts and closes", async () => {
+  @Module({ imports: [TracingModule.forRoot()] })
+  class App {}
+  const app = await NestFactory.createApplicationContext(App, { logger: false });
+  await app.close();
+});

@@ -1,0 +1,16 @@
+// #region by hand
+import { diagnose, renderWaterfall, startReceiver } from "@traceferry/testkit";
+import { expect, test } from "vitest";
+import { startShop } from "./shop.test.helper.js";
+
+test("no hop of an order loses its trace", async () => {
+  await using receiver = await startReceiver();
+  await using shop = await startShop({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
+  await shop.order("one teapot");
+
+  const spans = await receiver.waitForQuiet({ services: ["gateway", "orders", "mailer"] });
+  const diagnosis = diagnose(spans);
+
+  expect(diagnosis.breaks, renderWaterfall(spans, { diagnosis })).toEqual([]);
+});
+// #endregion

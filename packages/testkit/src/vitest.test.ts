@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import "./vitest.js";
+import { exportTo, Fleet, grpc } from "./fleet.test.helper.js";
+import { startReceiver } from "./receiver/receiver.js";
+
+const place = grpc("shop.v1.Orders/Place");
+const path = ["gateway", "orders"];
+
+describe("toHaveUnbrokenTrace", () => {
+  test("judges spans", async () => {
+    const { spans } = whole();
+
+    await expect(spans).toHaveUnbrokenTrace({ path });
+    await expect(spans).not.toHaveUnbrokenTrace({ path: ["gateway", "mails"] });
+  });
+
+  test("fails with the verdict and the waterfall", async () => {
+    const { spans } = broken();
+
+    const failure = expect(spans).toHaveUnbrokenTrace({ path });
+
+    await expect(failure).rejects.toThrow(/gateway → orders \(grpc .*\) is NOT_INJECTED/);
+    await expect(failure).rejects.toThrow(/✗ gateway → orders/);
+  });
+
+  test("fails with what arrived when it should not have been whole", async () => {
+    const failure = expect(whole().spans).not.toHaveUnbrokenTrace({ path });
+
+    await expect(failure).rejects.toThrow(/expected anything but one unbroken trace/);
+  });
+
+  test("waits for the services of the expectation, in whichever order they export", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    const { spans } = whole();
+    const judged = expect(receiver).toHaveUnbrokenTrace({ path, quietMs: 20 });
+
+    for (const span of spans.toReversed()) await exportTo(receiver.httpUrl, span);
+
+    await judged;
+  });
+
+  test("tells a service that never exports by name", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    for (const span of whole().spans) await exportTo(receiver.httpUrl, span);
+
+    const failure = expect(receiver).toHaveUnbrokenTrace({
+      path: [...path, "mails"],
+      quietMs: 5,
+      timeoutMs: 50,
+    });
+
+    await expect(failure).rejects.toThrow(/no span of mails arrived/);
+    await expect(failure).rejects.toThrow(
+      /gave up after 50 ms, missing:\s+- no span of service "mails"/,
+    );
+  });
+
+  test("does not wait for the rest of a trace that is broken for good", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    const { spans } = broken();
+    for (const span of spans) await exportTo(receiver.httpUrl, span);
+    const begin = performance.now();
+
+    const failure = expect(receiver).toHaveUnbrokenTrace({
+      traceId: spans[0]?.traceId ?? "",
+      path,
+      quietMs: 10,
+      timeoutMs: 60_000,
+    });
+
+    await expect(failure).rejects.toThrow(/is NOT_INJECTED/);
+    expect(performance.now() - begin).toBeLessThan(10_000);
+  });
+
+  test("waits for as many traces as are expected", async () => {
+    await using receiver = await startReceiver({ grpc: false });
+    const fleet = new Fleet();
+    for (let index = 0; index < 3; index += 1) {
+      fleet.hop(fleet.root({ service: "gateway", at: index * 30 }), "orders", place);
+    }
+    const judged = expect(receiver).toHaveUnbrokenTrace({ path, traces: 3, quietMs: 20 });
+
+    for (const span of fleet.spans) await exportTo(receiver.httpUrl, span);
+
+    await judged;
+  });
+
+  test("refuses what is neither a receiver nor spans", async () => {
+    await expect(expect("spans").toHaveUnbrokenTrace()).rejects.toThrow(TypeError);
+    await expect(expect([1]).toHaveUnbrokenTrace()).rejects.toThrow(TypeError);
+  });
+});
+
+function whole(): Fleet {
+  const fleet = new Fleet();
+  fleet.hop(fleet.root({ service: "gateway" }), "orders", place);
+  return fleet;
+}
+
+function broken(): Fleet {
+  const fleet = new Fleet();
+  fleet.lostHop(fleet.root({ service: "gateway" }), "orders", place);
+  return fleet;
+}
