@@ -46,6 +46,14 @@ test("the instruments have units, are made once, and say who counts", () => {
   expect(provider.counted).toHaveLength(9);
 });
 
+test("each outcome is counted with its own reason", () => {
+  const provider = new CountingMeterProvider();
+  const counters = new BoundaryCounters("kafka", provider);
+  const reasons = ["repeated", undefined, "format", "repeated"];
+  for (const reason of reasons) counters.extraction("invalid", reason);
+  expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
+});
+
 test("without a provider nothing is counted, and nothing happens", () => {
   expect(() => new BoundaryCounters("kafka").extraction("continued", undefined)).not.toThrow();
 });

@@ -130,6 +130,11 @@ describe("with a propagator of another format", () => {
     expect(from(headers, foreign).found).toBe(found);
   });
 
+  test("a tracestate is none of its business, also where another propagator just read one", () => {
+    from({ traceparent: TRACEPARENT, tracestate: "a=1,b" });
+    expect(from({ b3: "right" }, foreign).reason).toBeUndefined();
+  });
+
   test("zeros in the place of a sender are none", () => {
     const zeros: TextMapPropagator = {
       ...foreign,

@@ -1,14 +1,16 @@
 // For users.
 
+export type { TracingOptions } from "./options.js";
+export type { Relation, RelationOption } from "./relation.js";
+export { type W3CPropagatorOptions, w3cPropagator } from "./w3c/propagator.js";
+
 // For adapters.
+
 export { type Arrival, Boundary, type BoundarySettings } from "./boundary.js";
 export { type CarrierReader, HygienicGetter } from "./carrier.js";
 export { withoutSpan } from "./extract.js";
 export type { Injection } from "./inject.js";
-export type { TracingOptions } from "./options.js";
-export type { Relation, RelationOption } from "./relation.js";
 export { Reporter } from "./report.js";
 export { errorType, OpenSpan, type SpanPlan, withSpan } from "./span.js";
 export { isTracingSuppressed, suppressTracing } from "./suppress.js";
-export { type W3CPropagatorOptions, w3cPropagator } from "./w3c/propagator.js";
 export { wrongOption } from "./wrong-option.js";

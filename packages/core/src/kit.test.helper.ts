@@ -112,7 +112,7 @@ export function recordSpans(
   const ended: ReadableSpan[] = [];
   const open = new Map<string, string>();
   const warnings: string[] = [];
-  // A processor of our own: the constructors of the SDK's differ between 2.12 and 3.
+  // A processor of our own knows what is still open, too.
   const keeper = {
     onStart: (span: ReadableSpan) => void open.set(span.spanContext().spanId, span.name),
     onEnd(span: ReadableSpan) {

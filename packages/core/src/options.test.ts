@@ -59,8 +59,13 @@ test.each<[string, unknown, string]>([
   ["propagator", null, "must be a TextMapPropagator, but is null"],
   [
     "propagator",
-    { inject() {} },
-    "must be a TextMapPropagator, but is { inject: [Function: inject] }",
+    { inject() {}, fields() {} },
+    "must be a TextMapPropagator, but is { inject: [Function: inject], fields: [Function: fields] }",
+  ],
+  [
+    "propagator",
+    { inject() {}, extract() {} },
+    "must be a TextMapPropagator, but is { inject: [Function: inject], extract: [Function: extract] }",
   ],
   ["tracerProvider", "global", "must be a TracerProvider, but is 'global'"],
   ["meterProvider", null, "must be a MeterProvider, but is null"],

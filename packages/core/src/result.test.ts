@@ -79,16 +79,27 @@ describe("a promise", () => {
 
   test("of a library of its own is one too, and is asked once", async () => {
     let asked = 0;
-    const lazy: PromiseLike<number> = {
+    const lazy = {
       // biome-ignore lint/suspicious/noThenProperty: query builders are like this.
-      then(fulfilled) {
+      then(fulfilled: (value: number) => void) {
         asked++;
-        return Promise.resolve(1).then(fulfilled);
+        fulfilled(1);
       },
     };
-    const { result, told } = watch(lazy);
+    const { result, told } = watch<unknown>(lazy);
+    expect(told).toEqual([]);
     expect(await result).toBe(1);
     expect(asked).toBe(1);
+    expect(told).toEqual(["done"]);
+  });
+
+  test("of a class of its own stays one", async () => {
+    class Cancelable extends Promise<number> {
+      cancel() {}
+    }
+    const { result, told } = watch(Cancelable.resolve(1));
+    expect(result).toBeInstanceOf(Cancelable);
+    expect(await result).toBe(1);
     expect(told).toEqual(["done"]);
   });
 
@@ -263,7 +274,9 @@ describe("an iterator of a library's own", () => {
 
   test("that is async and has neither gives promises all the same", async () => {
     const first = watch<AsyncIterator<unknown>>(bareAsync);
-    expect(await first.result.return?.("end")).toEqual(step("end", true));
+    const end = first.result.return?.("end");
+    expect(end).toBeInstanceOf(Promise);
+    expect(await end).toEqual(step("end", true));
     expect(first.told).toEqual(["done"]);
     const second = watch<AsyncIterator<unknown>>(bareAsync);
     await expect(second.result.throw?.(boom)).rejects.toBe(boom);

@@ -41,11 +41,10 @@ export function watchResult(
 // Not `instanceof Promise`: a sandbox, a test runner's for one, has a class of its own, and so have libraries.
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
-    isPromise(value) ||
-    (typeof value === "object" &&
-      value !== null &&
-      "then" in value &&
-      typeof value.then === "function")
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
   );
 }
 
@@ -54,7 +53,7 @@ function watchPromise(
   done: (value: unknown) => void,
   fail: (error: unknown) => void,
 ): PromiseLike<unknown> {
-  // What is no real promise may run anew with each `then`: it is asked once.
+  // What is no real promise may run anew with each `then`, and give nothing back: it is asked once.
   return (isPromise(promise) ? promise : Promise.resolve(promise)).then(
     (value) => {
       done(value);

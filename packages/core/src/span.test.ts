@@ -1,4 +1,5 @@
 import { PassThrough, Readable } from "node:stream";
+import { runInNewContext } from "node:vm";
 import {
   type Attributes,
   context,
@@ -221,6 +222,8 @@ describe("a span", () => {
 
   test.each<[string, unknown, string, string]>([
     ["an Error", new Error("x"), "Error", "x"],
+    ["an Error of another realm", runInNewContext("new RangeError('x')"), "RangeError", "x"],
+    ["what an aborted signal throws", new DOMException("x", "AbortError"), "AbortError", "x"],
     ["a text", "out of stock", "_OTHER", "out of stock"],
     ["a number", 42, "_OTHER", "number"],
     ["nothing", undefined, "_OTHER", "undefined"],
@@ -236,7 +239,7 @@ describe("a span", () => {
       attributes: { "error.type": type },
       status: { code: SpanStatusCode.ERROR, message },
     });
-    expect(spans.ended[0]?.events).toHaveLength(error instanceof Error ? 1 : 0);
+    expect(spans.ended[0]?.events).toHaveLength(type === "_OTHER" ? 0 : 1);
   });
 
   test("fails with the type that is given", () => {

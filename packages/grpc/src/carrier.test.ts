@@ -5,6 +5,7 @@ import {
   createContextKey,
   propagation,
   ROOT_CONTEXT,
+  SpanKind,
   type TextMapPropagator,
   trace,
 } from "@opentelemetry/api";
@@ -124,6 +125,20 @@ describe("what is extracted", () => {
     expect(propagation.getBaggage(extracted)?.getEntry("tenant.id")?.value).toBe("acme");
     expect(propagation.getBaggage(extracted)?.getEntry("other")).toBeUndefined();
     expect(extracted.getValue(key)).toBe("kept");
+  });
+
+  test("is the sender in a handler too, and not the handler's own span", () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const from = sender();
+    const metadata = metadataOf(from.headers);
+    const span = spans.tracer().startSpan("Place", { kind: SpanKind.SERVER }, contextOf(from));
+
+    const extracted = context.with(trace.setSpan(ROOT_CONTEXT, span), () =>
+      extractMetadata(metadata),
+    );
+    span.end();
+
+    expect(trace.getSpanContext(extracted)?.spanId).toBe(from.spanId);
   });
 
   test("is no sender where none was sent, whatever is active", () => {

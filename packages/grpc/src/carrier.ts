@@ -1,5 +1,11 @@
 import { type Context, context } from "@opentelemetry/api";
-import { Boundary, HygienicGetter, type Injection, type Reporter } from "@traceferry/core";
+import {
+  Boundary,
+  HygienicGetter,
+  type Injection,
+  type Reporter,
+  withoutSpan,
+} from "@traceferry/core";
 import { type IncomingCall, SETTINGS } from "./options.js";
 
 // Nothing here may need grpc-js: this file is an entry of its own, for applications that do not have it.
@@ -67,5 +73,6 @@ export function injectMetadata<M extends MetadataLike>(
  * @param base - what else to keep; default the active context
  */
 export function extractMetadata(metadata: MetadataLike, base: Context = context.active()): Context {
-  return boundary.receive(metadata, metadataGetter, undefined, base).parent;
+  // Without the span at once: in a handler it is the one that was made for this very call, and would be found.
+  return boundary.receive(metadata, metadataGetter, undefined, withoutSpan(base)).parent;
 }

@@ -123,7 +123,7 @@ function settle(
   };
 }
 
-export interface Loopback extends Disposable {
+interface Loopback extends Disposable {
   readonly port: number;
   readonly server: Server;
   readonly client: OrdersClient;
@@ -157,7 +157,7 @@ export async function loopback(
 
 type Pairs = (readonly [key: string, value: string])[];
 
-export interface BarePeer extends AsyncDisposable {
+interface BarePeer extends AsyncDisposable {
   readonly port: number;
 }
 

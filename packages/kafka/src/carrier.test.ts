@@ -5,7 +5,7 @@ import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GETTER, type KafkaHeaders, readHeader, withFields } from "./carrier.js";
+import { type KafkaHeaders, kafkaGetter, readHeader, withFields } from "./carrier.js";
 import { extractHeaders, injectHeaders } from "./index.js";
 import { decodeHeaders } from "./kafkajs.test.fake.js";
 import { SETTINGS } from "./options.js";
@@ -48,6 +48,7 @@ describe("the sender is found", () => {
     "before a traceparent of zeros": {
       traceparent: [now, `00-${"0".repeat(32)}-00f067aa0ba902b7-01`],
     },
+    "before a traceparent that goes on": { traceparent: [now, `${old}-more`] },
     "before version ff": { traceparent: [now, now.replace("00-", "ff-")] },
     "beside headers that plain objects inherit": decodeHeaders([
       ["constructor", bytes("x")],
@@ -103,6 +104,11 @@ test("of several values the last that is text wins, for tracestate and baggage t
   expect(readHeader(headers, "baggage")).toBe("b=2");
 });
 
+test("a traceparent of a future version counts, with what it has behind the flags", () => {
+  const future = `cc${now.slice(2)}-more`;
+  expect(readHeader({ traceparent: [old, future] }, "traceparent")).toBe(future);
+});
+
 test("a traceparent that is broken is read, so that its fault can be told", () => {
   expect(readHeader({ traceparent: ["", "first", "second"] }, "traceparent")).toBe("second");
   expect(readHeader({ traceparent: "no,list" }, "traceparent")).toBe("no,list");
@@ -119,16 +125,16 @@ test("a key repeated a million times costs no stack", () => {
 });
 
 test("propagators that search for their keys find those of every form", () => {
-  expect(GETTER.keys({ a: "1", B: "2" })).toEqual(["a", "B"]);
-  expect(GETTER.keys([{ a: "1" }, { b: "2" }])).toEqual(["a", "b"]);
+  expect(kafkaGetter.keys({ a: "1", B: "2" })).toEqual(["a", "B"]);
+  expect(kafkaGetter.keys([{ a: "1" }, { b: "2" }])).toEqual(["a", "b"]);
   expect(
-    GETTER.keys([
+    kafkaGetter.keys([
       ["a", "1"],
       [bytes("b"), "2"],
     ]),
   ).toEqual(["a", "b"]);
-  expect(GETTER.keys(new Map([[bytes("a"), "1"]]))).toEqual(["a"]);
-  expect(GETTER.keys(undefined)).toEqual([]);
+  expect(kafkaGetter.keys(new Map([[bytes("a"), "1"]]))).toEqual(["a"]);
+  expect(kafkaGetter.keys(undefined)).toEqual([]);
 });
 
 describe("headers that leave", () => {
@@ -285,7 +291,7 @@ test("headers of any form whatever are read without a throw", () => {
     fc.property(strange, (headers) => {
       const read = readHeader(headers, "traceparent");
       if (read !== undefined && typeof read !== "string") throw new Error(`read ${typeof read}`);
-      GETTER.keys(headers);
+      kafkaGetter.keys(headers);
     }),
     { numRuns: 2000 },
   );
@@ -303,7 +309,7 @@ test("headers of any form that can be written are read back as the last sender's
       const written = withFields(headers, injection);
       if (written === undefined) return;
       const record = { topic: "t", partition: 0, message: {} };
-      const { sender: found } = boundary.receive(written, GETTER, record, ROOT_CONTEXT);
+      const { sender: found } = boundary.receive(written, kafkaGetter, record, ROOT_CONTEXT);
       expect(found?.traceId).toBe(now.slice(3, 35));
       expect(readHeader(written, "tracestate")).toBeUndefined();
     }),

@@ -18,12 +18,12 @@ export type KafkaHeaders =
   | ReadonlyArray<readonly [key: HeaderValue, value: HeaderValue]>
   | ReadonlyMap<HeaderValue, HeaderValue>;
 
-/** Reads our fields out of headers of any form. */
-export const GETTER = new HygienicGetter<unknown>({ read: readHeader, keys: headerKeys });
+/** Reads a propagator's fields out of headers of any form. */
+export const kafkaGetter = new HygienicGetter<unknown>({ read: readHeader, keys: headerKeys });
 
 // Sound at a glance: what is picked here is parsed in full later.
 const SOUND_TRACEPARENT =
-  /^[ \t]*(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|[ \t]*$)/;
+  /^[ \t]*(?!ff|00-.{52}-)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|[ \t]*$)/;
 
 /**
  * The text under a lower-case key, whatever the letter case it was sent in. A record is an append log: of
@@ -37,7 +37,7 @@ export function readHeader(headers: unknown, key: string): string | undefined {
     const text = textOf(values[i]);
     if (text === undefined || text === "") continue;
     if (key !== "traceparent") return text;
-    const sound = soundTraceparent(text);
+    const sound = values.length === 1 && !text.includes(",") ? text : soundTraceparent(text);
     if (sound !== undefined) return sound;
     last ??= text;
   }
@@ -69,7 +69,7 @@ function valuesOf(headers: unknown, key: string): unknown[] {
 function addOwn(headers: unknown, key: string, found: unknown[]): void {
   if (!isFields(headers)) return;
   for (const name of Object.keys(headers)) {
-    if (!isNamed(name, key)) continue;
+    if (!isSame(name, key)) continue;
     const value = headers[name];
     if (Array.isArray(value)) found.push(...value.slice(-MAX_REPEATS));
     else found.push(value);
@@ -80,9 +80,12 @@ function addOwn(headers: unknown, key: string, found: unknown[]): void {
 const MAX_REPEATS = 1000;
 
 function isNamed(name: unknown, key: string): boolean {
-  if (name === key) return true;
   const text = keyText(name);
-  return text !== undefined && text.length === key.length && text.toLowerCase() === key;
+  return text !== undefined && isSame(text, key);
+}
+
+function isSame(name: string, key: string): boolean {
+  return name === key || (name.length === key.length && name.toLowerCase() === key);
 }
 
 function headerKeys(headers: unknown): string[] {
@@ -111,10 +114,16 @@ function textOf(value: unknown): string | undefined {
 }
 
 function bytesText(bytes: Uint8Array): string | undefined {
-  if (!isUtf8(bytes)) return undefined;
-  const length = Math.min(bytes.byteLength, MAX_BYTES);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString();
+  const { buffer, byteOffset, byteLength } = bytes;
+  const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength);
+  // Nearly all is ASCII, and this is the fast way to it.
+  const text = view.toString("latin1", 0, MAX_BYTES);
+  if (ASCII.test(text)) return text;
+  return isUtf8(view) ? view.toString("utf8", 0, MAX_BYTES) : undefined;
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII has them.
+const ASCII = /^[\x00-\x7f]*$/;
 
 // Longer than any field may be: a stranger's megabyte is not decoded to be refused afterwards.
 const MAX_BYTES = 65_536;

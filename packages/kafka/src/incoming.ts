@@ -10,7 +10,7 @@ import {
 } from "@opentelemetry/api";
 import { type Boundary, isTracingSuppressed, type OpenSpan, withSpan } from "@traceferry/core";
 import { isAbout, processAttributes } from "./attributes.js";
-import { GETTER, type KafkaHeaders } from "./carrier.js";
+import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
 import { type ConsumerOptions, openBoundary } from "./options.js";
 import { copyWith, isMethod, isObject, isOverlay, overlay } from "./overlay.js";
 
@@ -45,7 +45,7 @@ export function extractHeaders(
   base: Context = ROOT_CONTEXT,
 ): Context {
   const record = { topic: "", partition: 0, message: { headers } };
-  return pure.receive(headers, GETTER, record, base).parent;
+  return pure.receive(headers, kafkaGetter, record, base).parent;
 }
 
 /**
@@ -138,7 +138,7 @@ export class Incoming {
       // Handlers run in the context in which `run` was called, long ago: nothing but a live span counts.
       const live = ambient?.isRecording() === true ? ambient : undefined;
       const base = live === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, live);
-      const arrival = this.#boundary.receive(payload.message.headers, GETTER, payload, base);
+      const arrival = this.#boundary.receive(payload.message.headers, kafkaGetter, payload, base);
       if (arrival.existing !== undefined || isOfRecord(live, payload)) return undefined;
       const { parent, links } = arrival;
       const plan = {

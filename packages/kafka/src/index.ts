@@ -1,7 +1,7 @@
 // For users.
 export type { HeaderValue, KafkaHeaders } from "./carrier.js";
 // For adapters.
-export { GETTER as kafkaGetter } from "./carrier.js";
+export { kafkaGetter } from "./carrier.js";
 export { type KafkaLike, traceKafka } from "./client.js";
 export {
   type ConsumerLike,

@@ -1,18 +1,10 @@
-import {
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  type TextMapPropagator,
-  trace,
-} from "@opentelemetry/api";
-import { suppressTracing, w3cPropagator } from "@traceferry/core";
+import { context, ROOT_CONTEXT, type TextMapPropagator } from "@opentelemetry/api";
+import { suppressTracing } from "@traceferry/core";
 import { sender } from "@traceferry/testkit/contract";
-import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
-import type { Message } from "kafkajs";
 import { beforeEach, describe, expect, test } from "vitest";
 import { traceProducer } from "./index.js";
 import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
+import { carried, ids, record, sends, start } from "./sends.test.helper.js";
 
 let broker: FakeBroker;
 let bare: ReturnType<FakeKafka["producer"]>;
@@ -21,25 +13,7 @@ beforeEach(() => {
   bare = new FakeKafka(broker).producer();
 });
 
-const record = () => recordSpans({ propagator: w3cPropagator() });
-
-function start(spans: RecordedSpans, name = "place order"): { span: Span; run: Run } {
-  const span = spans.tracer().startSpan(name, {}, ROOT_CONTEXT);
-  return { span, run: (fn) => context.with(trace.setSpan(ROOT_CONTEXT, span), fn) };
-}
-type Run = <T>(fn: () => T) => T;
-
-/** Trace id and span id of every record in a partition, as a reader of the broker finds them. */
-function carried(topic: string, partition = 0): string[] {
-  return broker.partition(topic, partition).map(({ headers }) => {
-    const values = headers.filter(([key]) => key.toLowerCase() === "traceparent");
-    expect(values.map(([key]) => key)).toEqual(["traceparent"]);
-    return String(values[0]?.[1]).slice(3, 52);
-  });
-}
-
-const sends = (spans: RecordedSpans) => spans.ended.filter(({ kind }) => kind === "PRODUCER");
-const ids = ({ traceId, spanId }: { traceId: string; spanId: string }) => `${traceId}-${spanId}`;
+const there = (topic: string, partition?: number) => carried(broker, topic, partition);
 
 test("each message of a call leaves with a context of its own, and its span knows where it lies", async () => {
   using spans = record();
@@ -55,7 +29,7 @@ test("each message of a call leaves with a context of its own, and its span know
   caller.span.end();
 
   broker.partition("orders", 0).shift();
-  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(there("orders")).toEqual(sends(spans).map(ids));
   expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([1, 2, 3]);
   expect(sends(spans)[2]).toMatchObject({
     name: "send orders",
@@ -87,8 +61,8 @@ test("a batch to several topics, one of them repeated, is placed as the client m
 
   const byTopic = (topic: string) =>
     sends(spans).filter(({ attributes }) => attributes["messaging.destination.name"] === topic);
-  expect(carried("orders")).toEqual(byTopic("orders").map(ids));
-  expect(carried("shipments")).toEqual(byTopic("shipments").map(ids));
+  expect(there("orders")).toEqual(byTopic("orders").map(ids));
+  expect(there("shipments")).toEqual(byTopic("shipments").map(ids));
   expect(byTopic("orders").map(({ attributes }) => attributes["kafka.offset"])).toEqual([0, 1]);
 });
 
@@ -107,7 +81,7 @@ test("messages that ask for a partition tell it from the start, and are placed i
     ["0", 0],
     ["2", 1],
   ]);
-  expect(carried("spread", 2)).toEqual([0, 2].map((index) => ids(sends(spans)[index] ?? NONE)));
+  expect(there("spread", 2)).toEqual([0, 2].map((index) => ids(sends(spans)[index] ?? NONE)));
 });
 const NONE = { traceId: "none", spanId: "none" };
 
@@ -142,7 +116,7 @@ test("two messages that share one headers object get a context each, and the obj
     ],
   });
 
-  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(there("orders")).toEqual(sends(spans).map(ids));
   expect(headers).toEqual({ "x-tenant": "acme" });
 });
 
@@ -156,7 +130,7 @@ test("one message that two traces send at once gets a context of each", async ()
   await Promise.all(callers.map(({ run }) => run(send)));
   for (const { span } of callers) span.end();
 
-  expect(carried("orders").map((id) => id.slice(0, 32))).toEqual(
+  expect(there("orders").map((id) => id.slice(0, 32))).toEqual(
     callers.map(({ span }) => span.spanContext().traceId),
   );
 });
@@ -178,7 +152,7 @@ test("a record that is frozen all through is sent, and what was sent has it all"
     ["multi", "1"],
     ["multi", "2"],
   ]);
-  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(there("orders")).toEqual(sends(spans).map(ids));
 });
 
 test("a message of a class keeps what the class computes", async () => {
@@ -197,14 +171,14 @@ test("a message of a class keeps what the class computes", async () => {
 
   const [stored] = broker.partition("orders", 0);
   expect([String(stored?.key), String(stored?.value)]).toEqual(["o-1", '{"id":"o-1"}']);
-  expect(carried("orders")).toEqual(sends(spans).map(ids));
+  expect(there("orders")).toEqual(sends(spans).map(ids));
 });
 
 test("with nothing registered the client gets the very objects of the caller", async () => {
   const got: unknown[] = [];
   const producer = traceProducer({
     ...bare,
-    send: async (given: { topic: string; messages: Message[] }) => {
+    send: async (given: { topic: string; messages: { value: string }[] }) => {
       got.push(given);
       return [];
     },
@@ -349,136 +323,4 @@ test("what is sent while tracing is suppressed leaves as it is", async () => {
 
   expect(broker.partition("orders", 0)[0]?.headers).toEqual([]);
   expect(spans.ended).toEqual([]);
-});
-
-describe("a transaction", () => {
-  const begin = () =>
-    traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" })).transaction();
-
-  test("traces what is sent in it, and links its commit to that", async () => {
-    using spans = record();
-    const transaction = await begin();
-
-    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
-    await transaction.sendBatch({
-      topicMessages: [{ topic: "shipments", messages: [{ value: "b" }] }],
-    });
-    await transaction.commit();
-
-    expect([...carried("orders"), ...carried("shipments")]).toEqual(sends(spans).map(ids));
-    const commit = spans.named("commit transaction");
-    expect(commit.links.map(ids)).toEqual(sends(spans).map(ids));
-    expect(commit).toMatchObject({
-      kind: "CLIENT",
-      status: { code: "UNSET" },
-      attributes: { "messaging.system.name": "kafka", "messaging.operation.name": "commit" },
-    });
-    expect(transaction.isActive()).toBe(false);
-  });
-
-  test("that is aborted says so in a span of its own", async () => {
-    using spans = record();
-    const transaction = await begin();
-
-    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
-    await transaction.abort();
-
-    expect(spans.named("abort transaction").links.map(ids)).toEqual(sends(spans).map(ids));
-  });
-
-  test("that has ended refuses as without us", async () => {
-    using spans = record();
-    const transaction = await begin();
-    await transaction.commit();
-
-    await expect(transaction.send({ topic: "orders", messages: [{ value: "a" }] })).rejects.toThrow(
-      "Cannot continue to use transaction once ended",
-    );
-    await expect(transaction.commit()).rejects.toThrow("once ended");
-    expect(spans.open).toEqual([]);
-  });
-
-  test("that cannot begin is refused as without us", async () => {
-    using _ = record();
-    await expect(traceProducer(bare).transaction()).rejects.toThrow(
-      "Must provide transactional id",
-    );
-  });
-
-  test("remembers no more of its messages than an SDK links", async () => {
-    using _ = record();
-    const linked: (number | undefined)[] = [];
-    const producer = traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" }), {
-      tracerProvider: {
-        getTracer: () => ({
-          ...trace.getTracer("test"),
-          startSpan: (name, options) => {
-            if (name === "commit transaction") linked.push(options?.links?.length);
-            return trace.getTracer("test").startSpan(name, options);
-          },
-        }),
-      },
-    });
-    const transaction = await producer.transaction();
-    const messages = Array.from({ length: 300 }, () => ({ value: "a" }));
-
-    await transaction.send({ topic: "orders", messages });
-    await transaction.commit();
-
-    expect(linked).toEqual([128]);
-  });
-});
-
-describe("a producer that another instrumentation has patched", () => {
-  // As @opentelemetry/instrumentation-kafkajs does it: it marks what it wraps, and writes into the message.
-  function patch<Args extends unknown[], Result>(method: (...args: Args) => Result) {
-    const wrapped = (...args: Args): Result => {
-      const span = trace
-        .getTracer("instrumentation-kafkajs")
-        .startSpan("send orders", { kind: SpanKind.PRODUCER });
-      const [given] = args;
-      if (isRecord(given)) {
-        for (const message of given.messages) {
-          const { traceId, spanId } = span.spanContext();
-          message.headers = message.headers ?? {};
-          message.headers.traceparent = `00-${traceId}-${spanId}-01`;
-        }
-      }
-      span.end();
-      return method(...args);
-    };
-    return Object.assign(wrapped, { __wrapped: true, __original: method, __unwrap: () => {} });
-  }
-  const isRecord = (value: unknown): value is { messages: Message[] } =>
-    typeof value === "object" && value !== null && "messages" in value;
-
-  test("keeps its spans: one for each message, one traceparent, and the caller's message is safe", async () => {
-    using spans = record();
-    const caller = start(spans);
-    const producer = traceProducer({ ...bare, send: patch(bare.send) });
-    const message = {
-      value: "a",
-      headers: { Traceparent: sender().traceparent, tracestate: "old=1" },
-    };
-
-    await caller.run(() => producer.send({ topic: "orders", messages: [message] }));
-    caller.span.end();
-
-    expect(sends(spans).map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
-    expect(carried("orders")).toEqual(sends(spans).map(ids));
-    expect(broker.partition("orders", 0)[0]?.headers.map(([key]) => key)).toEqual(["traceparent"]);
-    expect(Object.keys(message.headers)).toEqual(["Traceparent", "tracestate"]);
-  });
-
-  test("keeps its transactions", async () => {
-    using spans = record();
-    const transactional = new FakeKafka(broker).producer({ transactionalId: "tx" });
-    const patched = { ...transactional, transaction: patch(transactional.transaction) };
-
-    const transaction = await traceProducer(patched).transaction();
-    await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
-    await transaction.commit();
-
-    expect(spans.ended.map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
-  });
 });

@@ -33,6 +33,14 @@ class Health {
   }
 }
 
+@Controller("broken")
+class Broken {
+  @Get()
+  get(): never {
+    throw new TypeError("stock is undefined");
+  }
+}
+
 @Controller("decorated")
 @UseInterceptors(TracingInterceptor)
 class Decorated {
@@ -47,7 +55,7 @@ interface Started extends AsyncDisposable {
 }
 
 async function start(...imports: (DynamicModule | (new () => unknown))[]): Promise<Started> {
-  @Module({ imports, controllers: [Health, Decorated] })
+  @Module({ imports, controllers: [Health, Broken, Decorated] })
   class App {}
   const app = await NestFactory.create(App, { logger: false });
   await app.listen(0, "127.0.0.1");
@@ -113,11 +121,20 @@ test("options may come from a class", async () => {
   expect(await names(spans, 1)).toEqual(["GET /decorated"]);
 });
 
-test("without forRoot the module has its defaults", async () => {
+test("exceptions may be left off the spans, which still end as errors", async () => {
   using spans = record();
-  await using app = await start(TracingModule);
-  await app.get("/health");
-  expect(await names(spans, 1)).toEqual(["GET /health"]);
+  await using traced = await start(TracingModule.forRoot());
+  await using lean = await start(TracingModule.forRoot({ exceptions: false }));
+
+  await traced.get("/broken");
+  await names(spans, 1);
+  await lean.get("/broken");
+  await names(spans, 2);
+
+  expect(spans.ended.map(({ status, events }) => [status.code, events.length])).toEqual([
+    ["ERROR", 1],
+    ["ERROR", 0],
+  ]);
 });
 
 test("imported twice it makes one span", async () => {

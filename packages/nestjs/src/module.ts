@@ -93,7 +93,7 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
 }
 
 /** What is decided with the module itself, before any provider of options is asked. */
-export interface TracingModuleExtras {
+interface TracingModuleExtras {
   /** Whether other modules see the options without importing this one. Default: `true`. */
   readonly isGlobal?: boolean;
   /**
@@ -123,7 +123,7 @@ const { ConfigurableModuleClass, OPTIONS_TYPE } =
     .build();
 
 const forAllHandlers = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
-const inject = [{ token: TRACING_OPTIONS, optional: true }];
+const inject = [TRACING_OPTIONS];
 
 /**
  * Traces a Nest application: HTTP requests from before its middleware on, and messages of its microservices.
@@ -134,12 +134,12 @@ const inject = [{ token: TRACING_OPTIONS, optional: true }];
   providers: [
     {
       provide: HttpIncoming,
-      useFactory: (given?: TracingModuleOptions) => new HttpIncoming(given),
+      useFactory: (given: TracingModuleOptions) => new HttpIncoming(given),
       inject,
     },
     {
       provide: RpcIncoming,
-      useFactory: (given?: TracingModuleOptions) => new RpcIncoming(given),
+      useFactory: (given: TracingModuleOptions) => new RpcIncoming(given),
       inject,
     },
     TracingInstaller,

@@ -14,6 +14,7 @@ test.each([
   [{ responseHeader: true }, "but is true"],
   [{ relation: "parent" }, 'option "relation" must be'],
   [{ maxBytes: -1 }, 'option "maxBytes" must be'],
+  [{ exceptions: "no" }, "option \"exceptions\" must be true or false, but is 'no'"],
   [{ tracerProvider: {} }, 'option "tracerProvider" must be'],
 ])("the wrong option %o is refused where it is given", (options, message) => {
   const given: TracingModuleOptions = JSON.parse(JSON.stringify(options));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { assembleTraces, tracesOf } from "./assemble.js";
-import { cpuMs, Fleet, grpc } from "./fleet.test.helper.js";
+import { cpuMs, Fleet, grpc, slow } from "./fleet.test.helper.js";
 
 describe("assembling", () => {
   test("a trace has its root, its services in order of first start, and its children in order", () => {
@@ -85,7 +85,7 @@ describe("assembling", () => {
     expect(tracesOf([])).toEqual([]);
   });
 
-  test("a hundred thousand spans take less than two seconds of CPU", () => {
+  test("a hundred thousand spans take less than two seconds of CPU", slow, () => {
     const fleet = new Fleet();
     const root = fleet.root({ service: "a" });
     for (let index = 0, parent = root; index < 50_000; index += 1) {

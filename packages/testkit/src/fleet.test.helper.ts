@@ -192,6 +192,9 @@ export async function exportTo(url: string, ...spans: readonly TestSpan[]): Prom
   if (!response.ok) throw new Error(`the receiver answered ${response.status}`);
 }
 
+/** For tests that work much: patience with a busy machine. */
+export const slow = { timeout: 60_000 } as const;
+
 /** CPU time that this process has used, in milliseconds: unlike the clock it does not mind a busy machine. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();

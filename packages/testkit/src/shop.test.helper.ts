@@ -20,7 +20,10 @@ export async function startShop(environment: { readonly OTEL_EXPORTER_OTLP_ENDPO
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = environment;
   return {
     async order(_what: string): Promise<void> {
-      for (const span of shopSpans().spans.toReversed()) await exportTo(endpoint, span);
+      const { spans } = shopSpans();
+      for (const service of ["mailer", "orders", "gateway"]) {
+        await exportTo(endpoint, ...spans.filter((span) => span.service === service));
+      }
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

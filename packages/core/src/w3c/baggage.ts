@@ -42,7 +42,7 @@ function addMember(entries: Map<string, BaggageEntry>, member: string): boolean 
   const semicolon = member.indexOf(";");
   const end = semicolon < 0 ? member.length : semicolon;
   const equals = member.indexOf("=");
-  if (equals < 0 || equals > end) return false;
+  if (equals < 0) return false;
   const key = trimBlanks(member, 0, equals);
   if (!isToken(key)) return false;
   const written = trimBlanks(member, equals + 1, end);

@@ -68,6 +68,7 @@ describe("no sender and no tracestate is taken from a traceparent that is", () =
     ["sent twice, once as bytes", [TRACEPARENT, bytes(TRACEPARENT)]],
     ["sent twice, once empty", [TRACEPARENT, ""]],
     ["sent twice, once as nothing", [TRACEPARENT, undefined]],
+    ["sent twice, in a version that may go on with anything", [`cc-${IDS}-01-x`, TRACEPARENT]],
     ["sent twice and joined with a blank", `${TRACEPARENT}, ${OTHER}`],
     ["sent twice and joined without a blank", `${TRACEPARENT},${TRACEPARENT}`],
     ["a list in a list", [[TRACEPARENT]]],

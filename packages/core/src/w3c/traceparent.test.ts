@@ -148,16 +148,11 @@ describe("a traceparent is written", () => {
 
 test("one wrong character anywhere makes a traceparent unreadable", () => {
   const right = `00-${IDS}-01`;
-  const place = fc.nat(right.length - 1);
-  // A digit for another digit is another traceparent; anything else is none.
-  const other = fc
-    .string({ unit: "binary", minLength: 1, maxLength: 1 })
-    .filter((char) => !/[0-9a-f]/.test(char));
-  fc.assert(
-    fc.property(place, other, (at, char) => {
-      fc.pre(right[at] !== char && !(/[ \t]/.test(char) && (at === 0 || at === 54)));
-      const text = right.slice(0, at) + char + right.slice(at + 1);
+  for (let at = 0; at < right.length; at++) {
+    // A digit for another digit is another traceparent; at a dash it is none.
+    for (const wrong of right[at] === "-" ? "0a_ .g" : "g-_.A\n\0\u00e9\u0130\ud83d") {
+      const text = right.slice(0, at) + wrong + right.slice(at + 1);
       expect(parseTraceparent(text), JSON.stringify(text)).toBeTypeOf("string");
-    }),
-  );
+    }
+  }
 });

@@ -124,12 +124,15 @@ function fit(members: readonly Member[], max: number): readonly Member[] {
   return kept;
 }
 
-/** What anybody's TraceState may be sent as: our own as it is, another's only where it keeps the grammar. */
+/**
+ * What anybody's TraceState may be sent as: our own as it is, another's only where it keeps the grammar.
+ *
+ * @throws what another's throws.
+ */
 export function serializeTraceState(state: TraceState): string {
   if (state instanceof StrictTraceState) return state.serialize();
-  const text: unknown = state.serialize();
-  if (typeof text !== "string") return "";
   // The older SDK's `set` makes 33 members out of 32; the last is the oldest.
-  const parsed = StrictTraceState.parse(text.split(",", MAX_MEMBERS).join(","));
+  const text = state.serialize().split(",", MAX_MEMBERS).join(",");
+  const parsed = StrictTraceState.parse(text);
   return parsed instanceof StrictTraceState ? parsed.serialize() : "";
 }

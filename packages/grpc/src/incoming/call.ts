@@ -193,8 +193,7 @@ class ReceivedCall implements IncomingCall {
 
 // The address that the client asked for. Older releases of grpc-js do not tell it, nor whose the connection is.
 function serverOf(wire: Wire, addressOf: CallsOfServer["addressOf"]): Address | undefined {
-  const host: string | undefined = typeof wire.getHost === "function" ? wire.getHost() : undefined;
-  return host === undefined ? undefined : addressOf(host);
+  return typeof wire.getHost === "function" ? addressOf(wire.getHost()) : undefined;
 }
 
 function peerOf(wire: Wire): Address | undefined {

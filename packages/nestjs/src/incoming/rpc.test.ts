@@ -1,3 +1,4 @@
+import { createConnection } from "node:net";
 import {
   type CanActivate,
   Controller,
@@ -254,6 +255,15 @@ test.each([
   });
 });
 
+test("where guards refuse, or no interceptor is, the span tells what Nest made of the error", async () => {
+  using spans = record();
+  await using shop = await start();
+
+  await shop.kafka.deliver("orders", "intruder").catch(() => {});
+
+  expect((await ended(spans)).status).toEqual({ code: "ERROR", message: "Forbidden resource" });
+});
+
 test("the span of a request lasts until its last answer", async () => {
   using spans = record();
   await using shop = await start();
@@ -451,7 +461,7 @@ test("on a Nest older than 12.0.4, whose end hook may not come, a span ends with
   await app.close();
 });
 
-async function tcp(): Promise<{ client: ClientTCP } & AsyncDisposable> {
+async function tcp(): Promise<{ client: ClientTCP; port: number } & AsyncDisposable> {
   @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
   class App {}
   const options = { host: "127.0.0.1", port: 0 };
@@ -462,13 +472,15 @@ async function tcp(): Promise<{ client: ClientTCP } & AsyncDisposable> {
   });
   await app.listen();
   const server = app.unwrap<{ address(): { port: number } }>();
-  const client = new ClientTCP({ host: "127.0.0.1", port: server.address().port });
+  const { port } = server.address();
+  const client = new ClientTCP({ host: "127.0.0.1", port });
   client.setOnDispatchHook((packet) => {
     const { metadata } = injectPacket(packet);
     if (metadata !== undefined) packet.metadata = metadata;
   });
   return {
     client,
+    port,
     async [Symbol.asyncDispose]() {
       client.close();
       await app.close();
@@ -512,6 +524,24 @@ test("an event over TCP is a CONSUMER span that links its sender", async () => {
     parentSpanId: spanId,
     links: [{ traceId, spanId }],
   });
+});
+
+test("a packet of another language's, written byte by byte, continues its trace", async () => {
+  using spans = record();
+  await using shop = await tcp();
+  const from = sender();
+  const packet = {
+    pattern: "orders",
+    data: "zwei Röcke",
+    metadata: Object.fromEntries(from.headers),
+  };
+  const body = JSON.stringify(packet);
+
+  const socket = createConnection(shop.port, "127.0.0.1");
+  // The length counts UTF-16 code units: what `length` of JavaScript and Java counts.
+  socket.end(`${body.length}#${body}`);
+
+  expect(await ended(spans)).toMatchObject({ name: "process orders", parentSpanId: from.spanId });
 });
 
 test.each([

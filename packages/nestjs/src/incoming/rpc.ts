@@ -110,8 +110,11 @@ function isEvent({ transport, destination }: RpcMessage, server: RpcServer): boo
   return typeof handler === "function" && Reflect.get(handler, "isEventHandler") === true;
 }
 
-function tellMessage(entry: Entry, open: OpenSpan): void {
-  if (entry.failed) open.fail(entry.error);
+// Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
+function tellMessage({ failed, error }: Entry, open: OpenSpan): void {
+  if (!failed) return;
+  const message = error instanceof Error ? undefined : property(error, "message");
+  open.fail(typeof message === "string" ? message : error);
 }
 
 const CANCELLED = 1;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bullmq, Fleet, grpc, http, kafka, type Via } from "../fleet.test.helper.js";
+import { bullmq, Fleet, grpc, http, kafka, slow, type Via } from "../fleet.test.helper.js";
 import type { TestSpan } from "../span.js";
 import { judgeUnbroken } from "../unbroken/judge.js";
 import { diagnose, type Hop } from "./diagnose.js";
@@ -43,22 +43,26 @@ type Cut = (typeof cuts)[number];
 const requests = fc.integer({ min: 1, max: 20 });
 
 describe("the prover", () => {
-  test("finds nothing in fleets whose traces are whole, however many requests run side by side", () => {
-    fc.assert(
-      fc.property(shapes, requests, (shape, count) => {
-        const { spans } = run(shape, count);
+  test(
+    "finds nothing in fleets whose traces are whole, however many requests run side by side",
+    slow,
+    () => {
+      fc.assert(
+        fc.property(shapes, requests, (shape, count) => {
+          const { spans } = run(shape, count);
 
-        const { breaks, links, hops } = diagnose(spans);
+          const { breaks, links, hops } = diagnose(spans);
 
-        expect(breaks).toEqual([]);
-        expect(links).toEqual([]);
-        expect(hops.reduce((sum, hop) => sum + hop.count, 0)).toBe(shape.calls.length * count);
-        expect(judgeUnbroken(spans, { traces: count }).pass).toBe(true);
-      }),
-    );
-  });
+          expect(breaks).toEqual([]);
+          expect(links).toEqual([]);
+          expect(hops.reduce((sum, hop) => sum + hop.count, 0)).toBe(shape.calls.length * count);
+          expect(judgeUnbroken(spans, { traces: count }).pass).toBe(true);
+        }),
+      );
+    },
+  );
 
-  test("names exactly the hop that was cut, in whichever way and request", () => {
+  test("names exactly the hop that was cut, in whichever way and request", slow, () => {
     const cutAt = fc.tuple(fc.nat(), fc.nat(), fc.constantFrom(...cuts));
     fc.assert(
       fc.property(

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { slow } from "../fleet.test.helper.js";
 import { decodeTraces } from "./decode.js";
 import { OtlpDecodeError } from "./error.js";
 import {
@@ -127,7 +128,7 @@ describe("protobuf", () => {
     expect(outcomeOf(whole, "protobuf")).toBe("decoded 2");
   });
 
-  test("values inside values inside values are refused, not overflowed", () => {
+  test("values inside values inside values are refused, not overflowed", slow, () => {
     let value = message(text(1, "deep"));
     for (let depth = 0; depth < 5000; depth += 1)
       value = message(bytes(5, message(bytes(1, value))));
@@ -252,7 +253,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("a good request with some bytes changed is decoded or refused", () => {
+  test("a good request with some bytes changed is decoded or refused", slow, () => {
     const span = message(
       ...ids(),
       text(5, "name"),

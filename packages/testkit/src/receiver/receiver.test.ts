@@ -26,7 +26,11 @@ describe("a receiver", () => {
     const taken = Number(new URL(first.httpUrl).port);
 
     await expect(startReceiver({ httpPort: taken })).rejects.toThrow(/EADDRINUSE/);
-    await expect(startReceiver({ grpcPort: taken })).rejects.toThrow(/bound|EADDRINUSE/);
+    const { httpUrl } = await closed();
+    const httpPort = Number(new URL(httpUrl).port);
+    await expect(startReceiver({ httpPort, grpcPort: taken })).rejects.toThrow(/bound|EADDRINUSE/);
+    await using again = await startReceiver({ httpPort, grpc: false });
+    expect(again.httpUrl).toBe(httpUrl);
   });
 
   test("is closed by `await using`, and closing twice is once", async () => {
@@ -219,7 +223,7 @@ describe("waiting for quiet", () => {
     await using receiver = await startReceiver({ grpc: false });
     let isOver = false;
     const waiting = receiver
-      .waitForQuiet({ quietMs: 1000, timeoutMs: 60 })
+      .waitForQuiet({ quietMs: 5000, timeoutMs: 500 })
       .catch((reason: unknown) => String(reason))
       .finally(() => {
         isOver = true;
@@ -242,6 +246,12 @@ describe("waiting for quiet", () => {
     expect(await receiver.waitForQuiet({ atLeast: 0 })).toEqual([]);
   });
 });
+
+/** A receiver that has been closed: its port is free. */
+async function closed(): Promise<OtlpReceiver> {
+  await using receiver = await startReceiver({ grpc: false });
+  return receiver;
+}
 
 async function send(
   receiver: OtlpReceiver,

@@ -5,20 +5,21 @@ import { hasRemoteParent, type TestSpan } from "../span.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";
 import { pathProblem } from "./path.js";
 import type { Subject } from "./subject.js";
+import type { Surroundings } from "./surroundings.js";
 
 /** What keeps a trace from being what was expected, one sentence each; empty when it is whole. */
 export function problemsOf(
   subject: Subject,
   expectation: UnbrokenExpectation,
-  findings: readonly Finding[],
-  allServices: ReadonlySet<string>,
+  surroundings: Surroundings,
 ): string[] {
+  const findings = surroundings.findingsOn(subject.traceIds);
   const top = topOf(subject, expectation.remoteRoot === true);
   return [
     ...rootProblems(subject, top, expectation.root),
     ...breakProblems(subject, top, expectation, findings),
     ...pathsOf(expectation).flatMap(
-      (path) => pathProblem(path, subject, findings, allServices) ?? [],
+      (path) => pathProblem(path, subject, findings, surroundings.services) ?? [],
     ),
     ...sizeProblems(subject, expectation),
     ...hopProblems(subject, expectation.toleranceMs ?? 100),

@@ -6,6 +6,7 @@ import { problemsOf } from "./check.js";
 import type { UnbrokenExpectation } from "./expectation.js";
 import { report } from "./report.js";
 import { Subject } from "./subject.js";
+import { Surroundings } from "./surroundings.js";
 
 /** The outcome, and the verdicts and the waterfall that explain it. */
 export interface Judgement {
@@ -23,22 +24,23 @@ export function judgeUnbroken(
   // Only a named service is a declared entry: "any SERVER span" would excuse every broken callee.
   const declared = root?.service === undefined ? undefined : root;
   const findings = findingsOf(traces, { joinBy, ...(declared && { root: declared }) });
-  const links = findings.filter((finding) => finding.linked);
-
+  const surroundings = new Surroundings(traces, findings);
   const chosen =
     traceId === undefined
       ? tops(traces, findings)
       : traces.filter((trace) => trace.traceId === traceId);
-  const subjects = chosen.map((trace) => new Subject(trace, traces, allowLinks ? links : []));
+  const subjects = chosen.map((trace) =>
+    allowLinks ? new Subject(trace, surroundings) : new Subject(trace),
+  );
   const problems = new Map<Subject | undefined, readonly string[]>();
-  if (traceId !== undefined && subjects.length === 0)
+  if (traceId !== undefined && subjects.length === 0) {
     problems.set(undefined, [`no span of trace ${traceId} arrived`]);
+  }
   if (traceId === undefined && subjects.length !== wanted) {
     problems.set(undefined, [`${subjects.length} separate traces arrived instead of ${wanted}`]);
   }
-  const services = new Set(traces.flatMap((trace) => trace.services));
   for (const subject of subjects) {
-    const found = problemsOf(subject, expectation, findings, services);
+    const found = problemsOf(subject, expectation, surroundings);
     if (found.length > 0) problems.set(subject, found);
   }
   const pass = problems.size === 0;

@@ -1,7 +1,7 @@
 import type { Trace } from "../assemble.js";
-import type { Finding } from "../diagnose/finding.js";
 import { isHop } from "../diagnose/world.js";
 import type { TestSpan } from "../span.js";
+import type { Surroundings } from "./surroundings.js";
 
 /** One trace under judgement; where links are allowed, with the traces that it is linked to. */
 export class Subject {
@@ -11,15 +11,15 @@ export class Subject {
   readonly #traces: ReadonlyMap<string, Trace>;
   readonly #linked = new Map<TestSpan, TestSpan[]>();
 
-  constructor(trace: Trace, others: readonly Trace[], links: readonly Finding[]) {
+  /** @param surroundings - where linked traces are looked up; without it links lead nowhere. */
+  constructor(trace: Trace, surroundings?: Surroundings) {
     this.trace = trace;
-    const all = new Map(others.map((other) => [other.traceId, other]));
     const mine = new Map([[trace.traceId, trace]]);
     // A Map may grow while it is walked: links of linked traces are followed too.
     for (const [traceId] of mine) {
-      for (const { exit, entry } of links) {
+      for (const { exit, entry } of surroundings?.linksOn(traceId) ?? []) {
         if (exit?.traceId !== traceId || entry === undefined) continue;
-        const lower = all.get(entry.traceId);
+        const lower = surroundings?.traceOf(entry.traceId);
         if (lower === undefined) continue;
         mine.set(lower.traceId, lower);
         this.#linked.set(exit, [...(this.#linked.get(exit) ?? []), entry]);
@@ -28,6 +28,10 @@ export class Subject {
     this.#traces = mine;
     this.spans = [...mine.values()].flatMap((one) => one.spans);
     this.services = [...new Set(this.spans.map((span) => span.service))];
+  }
+
+  get traceIds(): Iterable<string> {
+    return this.#traces.keys();
   }
 
   has(span: TestSpan | undefined): boolean {

@@ -3,7 +3,7 @@ import stringWidth from "string-width";
 import { describe, expect, test } from "vitest";
 import { assembleTraces } from "../assemble.js";
 import { diagnose } from "../diagnose/diagnose.js";
-import { cpuMs, Fleet, grpc, kafka } from "../fleet.test.helper.js";
+import { cpuMs, Fleet, grpc, kafka, slow } from "../fleet.test.helper.js";
 import { chat } from "./jeeves.test.helper.js";
 import { renderWaterfall } from "./waterfall.js";
 
@@ -136,46 +136,50 @@ describe("a waterfall", () => {
     }
   });
 
-  test("never draws a line wider than asked nor a control character, whatever the spans are", () => {
-    const name = fc.string({ unit: "binary", maxLength: 300 });
-    const wish = fc.record({
-      parent: fc.nat(20),
-      lost: fc.boolean(),
-      service: fc.oneof(name, fc.constantFrom("a", "b")),
-      name,
-      at: fc.integer({ min: -1_000_000_000, max: 2_000_000_000 }),
-      ms: fc.integer({ min: -1000, max: 2_000_000_000 }),
-    });
-    fc.assert(
-      fc.property(
-        fc.array(wish, { minLength: 1, maxLength: 20 }),
-        fc.integer({ min: 40, max: 200 }),
-        fc.integer({ min: 0, max: 25 }),
-        (wishes, width, maxSpans) => {
-          const fleet = new Fleet();
-          for (const { parent, lost, ...rest } of wishes) {
-            const above = fleet.spans[parent % (fleet.spans.length + 1)];
-            if (above === undefined) fleet.root({ ...rest, kind: "SERVER" });
-            else if (lost) fleet.lostHop(above, rest.service, grpc(rest.name), rest);
-            else fleet.hop(above, rest.service, grpc(rest.name), rest);
-          }
+  test(
+    "never draws a line wider than asked nor a control character, whatever the spans are",
+    slow,
+    () => {
+      const name = fc.string({ unit: "binary", maxLength: 300 });
+      const wish = fc.record({
+        parent: fc.nat(20),
+        lost: fc.boolean(),
+        service: fc.oneof(name, fc.constantFrom("a", "b")),
+        name,
+        at: fc.integer({ min: -1_000_000_000, max: 2_000_000_000 }),
+        ms: fc.integer({ min: -1000, max: 2_000_000_000 }),
+      });
+      fc.assert(
+        fc.property(
+          fc.array(wish, { minLength: 1, maxLength: 20 }),
+          fc.integer({ min: 40, max: 200 }),
+          fc.integer({ min: 0, max: 25 }),
+          (wishes, width, maxSpans) => {
+            const fleet = new Fleet();
+            for (const { parent, lost, ...rest } of wishes) {
+              const above = fleet.spans[parent % (fleet.spans.length + 1)];
+              if (above === undefined) fleet.root({ ...rest, kind: "SERVER" });
+              else if (lost) fleet.lostHop(above, rest.service, grpc(rest.name), rest);
+              else fleet.hop(above, rest.service, grpc(rest.name), rest);
+            }
 
-          const text = renderWaterfall(fleet.spans, {
-            width,
-            maxSpans,
-            diagnosis: diagnose(fleet.spans),
-          });
+            const text = renderWaterfall(fleet.spans, {
+              width,
+              maxSpans,
+              diagnosis: diagnose(fleet.spans),
+            });
 
-          for (const line of text.split("\n")) {
-            expect(stringWidth(line), line).toBeLessThanOrEqual(width);
-            expect(line).not.toMatch(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u);
-          }
-        },
-      ),
-    );
-  });
+            for (const line of text.split("\n")) {
+              expect(stringWidth(line), line).toBeLessThanOrEqual(width);
+              expect(line).not.toMatch(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u);
+            }
+          },
+        ),
+      );
+    },
+  );
 
-  test("of a chain of twenty thousand spans is drawn within three seconds of CPU", () => {
+  test("of a chain of twenty thousand spans is drawn within three seconds of CPU", slow, () => {
     const fleet = new Fleet();
     for (let index = 0, span = fleet.root({}); index < 20_000; index += 1) {
       span = fleet.child(span, {});

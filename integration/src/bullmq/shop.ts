@@ -1,0 +1,195 @@
+import { bullmqTelemetry } from "@traceferry/bullmq";
+import { w3cPropagator } from "@traceferry/core";
+import {
+  type Adapter,
+  type AdapterOptions,
+  type Harness,
+  type Headers,
+} from "@traceferry/testkit/contract";
+import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll } from "vitest";
+import { engines } from "../suite/engines.js";
+
+let redis: Redis;
+
+/** A connection of the tests' own, beside those of the queues. */
+export function useRedis(): () => Redis {
+  beforeAll(async () => {
+    redis = new Redis(engines().redisUrl, { lazyConnect: true, maxRetriesPerRequest: null });
+    await redis.connect();
+  });
+  afterAll(async () => {
+    await redis?.quit();
+  });
+  return () => redis;
+}
+
+/** Two queues named "orders": what is sent to `outbox` stays there, what is put into `inbox` is processed. */
+export class Shop implements AsyncDisposable {
+  readonly telemetry: Telemetry;
+  readonly inbox: Queue;
+  readonly outbox: Queue;
+  /** Adds to the outbox without telemetry. */
+  readonly bare: Queue;
+  readonly worker: Worker;
+  readonly #jobsById = new Map<string, { work: () => unknown; settled: () => void }>();
+  static #shops = 0;
+  #jobs = 0;
+
+  constructor(telemetry: Telemetry, options: { concurrency?: number; tracedInbox?: boolean } = {}) {
+    this.telemetry = telemetry;
+    const prefix = `traceferry-${process.pid}-${++Shop.#shops}`;
+    const connection = { url: engines().redisUrl };
+    const there = { connection, prefix: `${prefix}-out` };
+    this.inbox = new Queue("orders", {
+      connection,
+      prefix,
+      ...(options.tracedInbox && { telemetry }),
+    });
+    this.outbox = new Queue("orders", { ...there, telemetry });
+    this.bare = new Queue("orders", there);
+    const jobs = this.#jobsById;
+    class WatchedWorker extends Worker {
+      override async processJob(...args: Parameters<Worker["processJob"]>) {
+        try {
+          return await super.processJob(...args);
+        } finally {
+          jobs.get(`${args[0].id}`)?.settled();
+        }
+      }
+    }
+    // What a job does is found by its id, so that its data can be anything.
+    const work = async ({ id = "" }) => (await jobs.get(id)?.work()) ?? id;
+    this.worker = new WatchedWorker("orders", work, {
+      connection,
+      prefix,
+      telemetry,
+      concurrency: options.concurrency ?? 50,
+      stalledInterval: 50,
+      lockRenewTime: 50,
+    });
+    this.worker.on("error", () => undefined);
+  }
+
+  /** Adds a job and waits until the worker is through with all of its attempts, and their spans have ended. */
+  async run(opts: JobsOptions, work: () => unknown = () => undefined, data: unknown = {}) {
+    const jobId = `job-${++this.#jobs}`;
+    let attempts = opts.attempts ?? 1;
+    let done = () => {};
+    const allSettled = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const settled = () => {
+      if (--attempts === 0) done();
+    };
+    this.#jobsById.set(jobId, { work, settled });
+    const job = await this.inbox.add("place", data, { ...opts, jobId });
+    await allSettled;
+    this.#jobsById.delete(jobId);
+    return job;
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.worker.close();
+    for (const queue of [this.inbox, this.outbox]) await queue.obliterate({ force: true });
+    await Promise.all([this.inbox, this.outbox, this.bare].map((queue) => queue.close()));
+  }
+}
+
+export async function storedOptions(
+  queue: Queue,
+  id: string | undefined,
+): Promise<{ tm?: string }> {
+  return JSON.parse((await redis.hget(queue.toKey(`${id}`), "opts")) ?? "{}");
+}
+
+const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
+export const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
+
+/** A job of an application: its own fields are data, and only ours are metadata. */
+export class OrderJob {
+  readonly data: Record<string, string>;
+  readonly opts: JobsOptions;
+
+  constructor(headers: Headers, frozen = false) {
+    this.data = Object.fromEntries(headers.filter((header) => !isOurs(header)));
+    this.opts = withMetadata(headers.filter(isOurs));
+    if (!frozen) return;
+    for (const part of [this.data, this.opts.telemetry, this.opts, this]) Object.freeze(part);
+  }
+}
+
+export function withMetadata(headers: Headers): JobsOptions {
+  if (headers.length === 0) return {};
+  const fields = Object.fromEntries(headers);
+  // An object holds a key once; the list of pairs, which the Elixir port wrote, does not mind.
+  const unique = Object.keys(fields).length === headers.length;
+  return { telemetry: { metadata: JSON.stringify(unique ? fields : headers) } };
+}
+
+export function orderJob(message: unknown): OrderJob {
+  if (message instanceof OrderJob) return message;
+  throw new TypeError("not a message of this harness");
+}
+
+export async function open(options: AdapterOptions = {}): Promise<Harness> {
+  const shop = new Shop(bullmqTelemetry(options));
+  await shop.worker.waitUntilReady();
+  const send = async (queue: Queue, message: unknown): Promise<Headers> => {
+    const { data, opts } = orderJob(message);
+    const { id } = await queue.add("place", data, opts);
+    const { tm = "{}" } = await storedOptions(queue, id);
+    const stored = JSON.parse((await redis.hget(queue.toKey(`${id}`), "data")) ?? "{}");
+    const fields: Record<string, string> = { ...JSON.parse(tm), ...stored };
+    return Object.entries(fields);
+  };
+  return {
+    async receive(headers, handler) {
+      await shop.run(withMetadata(headers), handler);
+    },
+    message: (headers, frozen) => new OrderJob(headers, frozen),
+    snapshot: (message) => structuredClone(message),
+    send: (message) => send(shop.outbox, message),
+    sendBare: (message) => send(shop.bare, message),
+    async sendFailing(message) {
+      const { data, opts } = orderJob(message);
+      await shop.outbox.add("place", data, { ...opts, jobId: "0" });
+    },
+    [Symbol.asyncDispose]: () => shop[Symbol.asyncDispose](),
+  };
+}
+
+export const bullmq: Adapter = {
+  name: "bullmq",
+  propagator: w3cPropagator,
+  incoming: {
+    kind: "CONSUMER",
+    name: "process orders",
+    attributes: {
+      "messaging.system.name": "bullmq",
+      "messaging.operation.type": "process",
+      "messaging.destination.name": "orders",
+      "messaging.message.id": "job-1",
+      "bullmq.job.name": "place",
+      "bullmq.job.attempts_made": 1,
+    },
+  },
+  outgoing: {
+    kind: "PRODUCER",
+    name: "add orders",
+    attributes: {
+      "messaging.system.name": "bullmq",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": "orders",
+      "messaging.message.id": "1",
+      "bullmq.job.name": "place",
+    },
+  },
+  messaging: true,
+  maxBytes: 8192,
+  messages: 2000,
+  // A worker swallows what a processor throws: the error stays with the job.
+  failure: "swallowed",
+  open,
+};

@@ -1,0 +1,217 @@
+import { randomUUID } from "node:crypto";
+import { w3cPropagator } from "@traceferry/core";
+import { traceKafka } from "@traceferry/kafka";
+import {
+  type Adapter,
+  type AdapterOptions,
+  type Harness,
+  type Headers,
+} from "@traceferry/testkit/contract";
+import {
+  type Consumer,
+  type ConsumerRunConfig,
+  type EachMessageHandler,
+  type EachMessagePayload,
+  type IHeaders,
+  Kafka,
+  type KafkaMessage,
+  logLevel,
+  type Message,
+  type Producer,
+} from "kafkajs";
+import { afterAll, beforeAll } from "vitest";
+import { createTopics } from "../engines/index.js";
+import { engines } from "../suite/engines.js";
+
+// Names of this run: brokers may be others' too, and outlive it.
+export const RUN = randomUUID().slice(0, 8);
+export const INBOX = `traceferry-${RUN}-inbox`;
+export const OUTBOX = `traceferry-${RUN}-outbox`;
+const NOWHERE = `traceferry-${RUN}-nowhere`;
+export const GROUP = `traceferry-${RUN}-billing`;
+export const PARTITIONS = 4;
+
+let kafka: Kafka;
+let producer: Producer;
+
+/** Topics, a bare client and a bare producer for the tests of one file. */
+export function useKafka(): { kafka: () => Kafka; producer: () => Producer } {
+  beforeAll(async () => {
+    const brokers = engines().kafkaBrokers;
+    await createTopics(brokers, [INBOX], PARTITIONS);
+    await createTopics(brokers, [OUTBOX], 1);
+    const about = { clientId: "traceferry-tests", brokers, logLevel: logLevel.NOTHING };
+    kafka = new Kafka({ ...about, retry: { initialRetryTime: 20 } });
+    // A send that fails is to fail at once.
+    const impatient = new Kafka({ ...about, retry: { retries: 0 } });
+    producer = impatient.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+  });
+  afterAll(async () => {
+    await producer?.disconnect();
+  });
+  return { kafka: () => kafka, producer: () => producer };
+}
+
+/** Runs a consumer of its own group on a topic, from its beginning, until the scope is left. */
+export async function consuming(
+  consumer: Consumer,
+  topic: string,
+  config: ConsumerRunConfig,
+): Promise<AsyncDisposable> {
+  const joined = new Promise<void>((resolve, reject) => {
+    consumer.on("consumer.group_join", () => resolve());
+    consumer.on("consumer.crash", ({ payload: { error, restart } }) => {
+      if (!restart) reject(error);
+    });
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.run(config);
+  await joined;
+  return { [Symbol.asyncDispose]: () => consumer.disconnect() };
+}
+
+export const quick = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
+
+/** What a peer without adapter reads, by offset; whoever asks too early waits. */
+class Outbox {
+  readonly #there = new Map<string, KafkaMessage>();
+  readonly #awaited = new Map<string, (message: KafkaMessage) => void>();
+
+  readonly eachMessage: EachMessageHandler = async ({ message }) => {
+    this.#there.set(message.offset, message);
+    this.#awaited.get(message.offset)?.(message);
+  };
+
+  async at(offset: string): Promise<Headers> {
+    const { headers = {} } =
+      this.#there.get(offset) ??
+      (await new Promise<KafkaMessage>((resolve) => this.#awaited.set(offset, resolve)));
+    return Object.entries(headers).flatMap(([key, value]) =>
+      [value].flat().map((one) => [key, String(one)] as const),
+    );
+  }
+}
+
+/** Deliveries of one consumer, told apart by the key of the record. */
+export const deliveries = new Map<string, (payload: EachMessagePayload) => Promise<void>>();
+export const outbox = new Outbox();
+
+/** kafkajs, connected once: a harness gets the real producer, and the handler of a real consumer. */
+class SharedKafka {
+  eachMessage: EachMessageHandler = async () => undefined;
+
+  producer(): Producer {
+    return producer;
+  }
+
+  consumer(_: { groupId: string }) {
+    return {
+      run: async ({ eachMessage }: ConsumerRunConfig) => {
+        if (eachMessage) this.eachMessage = eachMessage;
+      },
+    };
+  }
+}
+
+async function open(
+  options: AdapterOptions = {},
+  patch: <Result>(next: () => Result) => Result = (next) => next(),
+): Promise<Harness> {
+  const shared = new SharedKafka();
+  const traced = traceKafka(shared, options);
+  const handlers = new Map<string, () => unknown>();
+  await traced.consumer({ groupId: GROUP }).run({
+    eachMessage: async ({ message }) => {
+      await handlers.get(String(message.key))?.();
+    },
+  });
+  const send = async (by: Producer, message: unknown): Promise<Headers> => {
+    const [metadata] = await by.send({ topic: OUTBOX, messages: [asMessage(message)] });
+    return outbox.at(`${metadata?.baseOffset}`);
+  };
+  return {
+    async receive(headers, handler) {
+      const key = randomUUID();
+      handlers.set(key, handler);
+      const delivered = new Promise<void>((resolve, reject) => {
+        // What fails is told here and not to kafkajs, which would deliver it again.
+        deliveries.set(key, (payload) =>
+          patch(() => shared.eachMessage(payload)).then(resolve, reject),
+        );
+      });
+      const sent = producer.send({
+        topic: INBOX,
+        messages: [{ ...messageWith(headers), key }],
+      });
+      // The record may be handled, and fail, before the broker's answer is here.
+      await Promise.all([sent, delivered]).finally(() => deliveries.delete(key));
+    },
+    message: (headers, frozen) =>
+      frozen ? deepFreeze(messageWith(headers)) : messageWith(headers),
+    snapshot: (message) => structuredClone(message),
+    send: (message) => send(traced.producer(), message),
+    sendBare: (message) => send(producer, message),
+    async sendFailing(message) {
+      await traced.producer().send({ topic: NOWHERE, messages: [asMessage(message)] });
+    },
+    async [Symbol.asyncDispose]() {
+      handlers.clear();
+    },
+  };
+}
+
+function messageWith(headers: Headers): Message {
+  const fields: IHeaders = {};
+  for (const [key, value] of headers) {
+    const before = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    const now = before === undefined ? value : [before, value].flat();
+    Object.defineProperty(fields, key, { value: now, enumerable: true, configurable: true });
+  }
+  return { value: "{}", headers: fields };
+}
+
+function asMessage(message: unknown): Message {
+  if (!isMessage(message)) throw new TypeError("not a message of this harness");
+  return message;
+}
+
+function isMessage(message: unknown): message is Message {
+  return typeof message === "object" && message !== null && "value" in message;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === "object" && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}
+
+const span = (operation: "send" | "process", topic: string) => ({
+  name: `${operation} ${topic}`,
+  attributes: {
+    "messaging.system.name": "kafka",
+    "messaging.destination.name": topic,
+    "messaging.operation.name": operation,
+    "messaging.operation.type": operation,
+  },
+});
+
+export const kafkajs: Adapter = {
+  name: "kafka",
+  propagator: w3cPropagator,
+  incoming: { kind: "CONSUMER", ...span("process", INBOX) },
+  outgoing: { kind: "PRODUCER", ...span("send", OUTBOX) },
+  messaging: true,
+  maxBytes: 8192,
+  messages: 400,
+  repeated: "last",
+  // What a broker takes by default is a little more: max.message.bytes.
+  carries: (headers) => headers.flat().join("").length < 1_000_000,
+  open: (options) => open(options),
+  receivePatched: async (_, headers, handler, patch) => {
+    await using harness = await open({}, patch);
+    await harness.receive(headers, handler);
+  },
+};

@@ -1,0 +1,37 @@
+import { adapterContract } from "@traceferry/testkit/contract";
+import { afterAll, beforeAll, test } from "vitest";
+import { describeWithEngines } from "../suite/engines.js";
+import {
+  consuming,
+  deliveries,
+  GROUP,
+  INBOX,
+  kafkajs,
+  OUTBOX,
+  outbox,
+  PARTITIONS,
+  quick,
+  useKafka,
+} from "./broker.js";
+
+describeWithEngines("kafkajs on a broker keeps the contract", () => {
+  const { kafka } = useKafka();
+  let consumers: AsyncDisposable[] = [];
+
+  beforeAll(async () => {
+    consumers = await Promise.all([
+      consuming(kafka().consumer({ groupId: GROUP, ...quick }), INBOX, {
+        partitionsConsumedConcurrently: PARTITIONS,
+        eachMessage: async (payload) => deliveries.get(String(payload.message.key))?.(payload),
+      }),
+      consuming(kafka().consumer({ groupId: `${GROUP}-outbox`, ...quick }), OUTBOX, {
+        eachMessage: outbox.eachMessage,
+      }),
+    ]);
+  });
+  afterAll(async () => {
+    for (const consumer of consumers) await consumer[Symbol.asyncDispose]();
+  });
+
+  for (const promise of adapterContract(kafkajs)) test(promise.title, promise.run);
+});

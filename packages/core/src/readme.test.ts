@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { recordSpans, TRACE_ID, TRACEPARENT } from "./kit.test.helper.js";
+import { traceHandler, traceSender } from "./pigeon.test.example.js";
+import { w3cPropagator } from "./w3c/propagator.js";
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
+
+test("the adapter in the README is the one that is tested here", () => {
+  expect(read("../README.md")).toContain(read("./pigeon.test.example.ts"));
+});
+
+test("the adapter in the README carries a trace on, in copies, and nothing stale with it", () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const delivered: unknown[] = [];
+  const send = traceSender((message) => delivered.push(message));
+  const reply = Object.freeze({
+    headers: Object.freeze({ Baggage: "stale=1", TraceParent: "stale", subject: "re: corn" }),
+    body: "yes",
+  });
+  const handle = traceHandler(() => void send(reply));
+
+  handle({ headers: { TraceParent: TRACEPARENT, TraceState: "rojo=1" }, body: "corn?" });
+
+  const [sent, processed] = spans.ended;
+  expect(spans.ended.map((span) => span.name)).toEqual(["send pigeon", "process pigeon"]);
+  expect(sent?.parentSpanContext?.spanId).toBe(processed?.spanContext().spanId);
+  const traceparent = `00-${TRACE_ID}-${sent?.spanContext().spanId}-01`;
+  expect(delivered).toEqual([
+    { headers: { subject: "re: corn", traceparent, tracestate: "rojo=1" }, body: "yes" },
+  ]);
+});
+
+test("the adapter in the README passes messages on untouched where nothing is registered", () => {
+  const delivered: unknown[] = [];
+  const message = { headers: { traceparent: "the caller's" }, body: "corn?" };
+  traceHandler(traceSender((one) => delivered.push(one)))(message);
+  expect(delivered[0]).toBe(message);
+});
+
+test("the README tells every option, outcome and reason", () => {
+  const words = [
+    ...["tracerProvider", "meterProvider", "propagator", "relation", "baggage", "maxBytes"],
+    ...["continued", "linked", "ignored", "missing", "invalid", "injected", "trimmed", "empty"],
+    ...["repeated", "version", "format", "zero_id", "too_long", "tracestate_invalid"],
+    ...["untrusted", "failed", "randomFlag"],
+  ];
+  const readme = read("../README.md");
+  expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);
+});

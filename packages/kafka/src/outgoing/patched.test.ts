@@ -1,0 +1,62 @@
+import { SpanKind, trace } from "@opentelemetry/api";
+import { sender } from "@traceferry/testkit/contract";
+import type { Message } from "kafkajs";
+import { expect, test } from "vitest";
+import { traceProducer } from "../index.js";
+import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
+import { carried, ids, record, sends, start } from "../sends.test.helper.js";
+
+// As @opentelemetry/instrumentation-kafkajs does it: it marks what it wraps, and writes into the message.
+function patch<Args extends unknown[], Result>(method: (...args: Args) => Result) {
+  const wrapped = (...args: Args): Result => {
+    const span = trace
+      .getTracer("instrumentation-kafkajs")
+      .startSpan("send orders", { kind: SpanKind.PRODUCER });
+    const [given] = args;
+    if (isRecord(given)) {
+      for (const message of given.messages) {
+        const { traceId, spanId } = span.spanContext();
+        message.headers = message.headers ?? {};
+        message.headers.traceparent = `00-${traceId}-${spanId}-01`;
+      }
+    }
+    span.end();
+    return method(...args);
+  };
+  return Object.assign(wrapped, { __wrapped: true, __original: method, __unwrap: () => {} });
+}
+const isRecord = (value: unknown): value is { messages: Message[] } =>
+  typeof value === "object" && value !== null && "messages" in value;
+
+test("a patched producer keeps its spans: one for each message, one traceparent, the caller's message safe", async () => {
+  using spans = record();
+  const broker = new FakeBroker({ orders: 1 });
+  const bare = new FakeKafka(broker).producer();
+  const caller = start(spans);
+  const producer = traceProducer({ ...bare, send: patch(bare.send) });
+  const message = {
+    value: "a",
+    headers: { Traceparent: sender().traceparent, tracestate: "old=1" },
+  };
+
+  await caller.run(() => producer.send({ topic: "orders", messages: [message] }));
+  caller.span.end();
+
+  expect(sends(spans).map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+  expect(carried(broker, "orders")).toEqual(sends(spans).map(ids));
+  expect(broker.partition("orders", 0)[0]?.headers.map(([key]) => key)).toEqual(["traceparent"]);
+  expect(Object.keys(message.headers)).toEqual(["Traceparent", "tracestate"]);
+});
+
+test("a patched producer keeps its transactions", async () => {
+  using spans = record();
+  const broker = new FakeBroker({ orders: 1 });
+  const transactional = new FakeKafka(broker).producer({ transactionalId: "tx" });
+  const patched = { ...transactional, transaction: patch(transactional.transaction) };
+
+  const transaction = await traceProducer(patched).transaction();
+  await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
+  await transaction.commit();
+
+  expect(spans.ended.map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+});
