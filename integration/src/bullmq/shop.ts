@@ -105,10 +105,10 @@ export async function storedOptions(
 }
 
 const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
-export const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
+const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
 
 /** A job of an application: its own fields are data, and only ours are metadata. */
-export class OrderJob {
+class OrderJob {
   readonly data: Record<string, string>;
   readonly opts: JobsOptions;
 
@@ -120,7 +120,7 @@ export class OrderJob {
   }
 }
 
-export function withMetadata(headers: Headers): JobsOptions {
+function withMetadata(headers: Headers): JobsOptions {
   if (headers.length === 0) return {};
   const fields = Object.fromEntries(headers);
   // An object holds a key once; the list of pairs, which the Elixir port wrote, does not mind.
@@ -128,12 +128,12 @@ export function withMetadata(headers: Headers): JobsOptions {
   return { telemetry: { metadata: JSON.stringify(unique ? fields : headers) } };
 }
 
-export function orderJob(message: unknown): OrderJob {
+function orderJob(message: unknown): OrderJob {
   if (message instanceof OrderJob) return message;
   throw new TypeError("not a message of this harness");
 }
 
-export async function open(options: AdapterOptions = {}): Promise<Harness> {
+async function open(options: AdapterOptions = {}): Promise<Harness> {
   const shop = new Shop(bullmqTelemetry(options));
   await shop.worker.waitUntilReady();
   const send = async (queue: Queue, message: unknown): Promise<Headers> => {

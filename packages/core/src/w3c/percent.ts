@@ -1,27 +1,42 @@
 import { type CharacterSet, isMadeOf } from "./scan.js";
 
-// A byte order mark belongs to the value; bytes that are no UTF-8 become U+FFFD, as W3C Baggage asks.
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-const encoder = new TextEncoder();
-
-const PERCENT = 0x25;
-
-/** Writes each UTF-8 byte outside the set as `%XX`. A lone surrogate becomes U+FFFD. */
+/** Writes each UTF-8 byte of what is outside the set as `%XX`. A lone surrogate becomes U+FFFD. */
 export function encodeOutside(set: CharacterSet, text: string): string {
   if (isMadeOf(set, text)) return text;
   let out = "";
-  for (const byte of encoder.encode(text)) {
-    out +=
-      set[byte] === 1
-        ? String.fromCharCode(byte)
-        : `%${byte < 16 ? "0" : ""}${byte.toString(16).toUpperCase()}`;
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    if (set[code] === 1) out += char;
+    else if (code > 0x7f) out += encodeURIComponent(isSurrogate(code) ? "\ufffd" : char);
+    else out += `%${code < 16 ? "0" : ""}${code.toString(16).toUpperCase()}`;
   }
   return out;
 }
 
-/** `%XX` to bytes to text. A percent sign without two hex digits stays what it is; a plus is a plus. */
+// A pair of them is one character by now.
+function isSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdfff;
+}
+
+/**
+ * `%XX` to bytes to text; bytes that are no UTF-8 become U+FFFD, as W3C Baggage asks. A percent sign without
+ * two hex digits stays what it is; a plus is a plus.
+ */
 export function decodePercent(text: string): string {
   if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return decodeLeniently(text);
+  }
+}
+
+// A byte order mark belongs to the value.
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+const PERCENT = 0x25;
+
+function decodeLeniently(text: string): string {
   const bytes = encoder.encode(text);
   let length = 0;
   for (let i = 0; i < bytes.length; i++) {
