@@ -1,5 +1,6 @@
 const kept = 400;
-const fault = /\b(ERROR|FATAL|Caused by|[Ee]xception|[Ee]rror:)/;
+// "BindException: Address already in use" is one too, wherever the word ends.
+const fault = /\b(ERROR|FATAL|Caused by)\b|[Ee]xception|[Ee]rror:/;
 
 /** The last lines that each engine printed. */
 export class Lines {

@@ -1,20 +1,14 @@
 import {
-  type Baggage,
-  baggageEntryMetadataFromString,
   type Context,
   context,
-  propagation,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
-  type TextMapPropagator,
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { Boundary } from "./boundary.js";
-import { HygienicGetter } from "./carrier.js";
+import { ALL, ambient, boom, boundaryWith, receive, sent } from "./boundary.test.helper.js";
 import {
-  CountingMeterProvider,
   collectWarnings,
   entriesOf,
   type Headers,
@@ -27,57 +21,6 @@ import {
   TRACE_ID,
   TRACEPARENT,
 } from "./kit.test.helper.js";
-import type { TracingOptions } from "./options.js";
-import type { Relation } from "./relation.js";
-import { withSpan } from "./span.js";
-import { suppressTracing } from "./suppress.js";
-import { w3cPropagator } from "./w3c/propagator.js";
-
-const ALL = { traceparent: TRACEPARENT, tracestate: "rojo=1", baggage: "tenant.id=acme,user.id=7" };
-const strict = w3cPropagator();
-const boom = (): never => {
-  throw new Error("on purpose");
-};
-
-/** A boundary with the strict propagator, and what it counts. */
-function boundaryWith(options: TracingOptions<unknown> = {}, settings = SETTINGS) {
-  const counted = new CountingMeterProvider();
-  const boundary = new Boundary(settings, {
-    propagator: strict,
-    meterProvider: counted,
-    ...options,
-  });
-  return { boundary, counted };
-}
-
-function receive(headers: Headers, options?: TracingOptions<unknown>, active = ROOT_CONTEXT) {
-  const { boundary, counted } = boundaryWith(options);
-  const arrival = boundary.receive(headers, hygienic, headers, active);
-  return {
-    arrival,
-    boundary,
-    extractions: counted.of("extractions"),
-    faults: counted.of("faults"),
-  };
-}
-
-/** What goes out in a context. */
-function sent(from: Context, options?: TracingOptions<unknown>) {
-  const { boundary, counted } = boundaryWith(options);
-  const injection = boundary.inject(from);
-  return {
-    fields: injection && Object.fromEntries(injection.fields),
-    injections: counted.of("injections"),
-    faults: counted.of("faults"),
-  };
-}
-
-/** Something else goes on in the process: a span and a baggage are active. */
-function ambient(kind = SpanKind.INTERNAL, parent = ROOT_CONTEXT): { active: Context; span: Span } {
-  const span = trace.getTracer("somebody else").startSpan("ambient", { kind }, parent);
-  const baggage = propagation.createBaggage({ ambient: { value: "1" } });
-  return { span, active: propagation.setBaggage(trace.setSpan(parent, span), baggage) };
-}
 
 describe("a message with a sender", () => {
   test("is continued: its parent, its baggage, its tracestate", () => {
@@ -249,64 +192,6 @@ describe("the relation", () => {
   });
 });
 
-describe("baggage comes in", () => {
-  const acme: [string, string] = ["tenant.id", "acme"];
-  const user: [string, string] = ["user.id", "7"];
-
-  test.each<[string, Relation, TracingOptions["baggage"], [string, string][]]>([
-    ["all with child", "child", true, [acme, user]],
-    ["none with child when none may", "child", false, []],
-    ["by name with child", "child", ["user.id", "other"], [user]],
-    ["none with link", "link", true, []],
-    ["none with link when none may", "link", false, []],
-    ["by name with link", "link", ["tenant.id"], [acme]],
-    ["none with none", "none", true, []],
-    ["by name with none", "none", ["tenant.id"], [acme]],
-    ["none by names it does not have", "link", ["other"], []],
-    ["none by an empty list", "child", [], []],
-  ])("%s", (_, relation, baggage = true, expected) => {
-    for (const option of [relation, () => relation]) {
-      expect(entriesOf(receive(ALL, { relation: option, baggage }).arrival.parent)).toEqual(
-        expected,
-      );
-      // The same without a sender: an edge is not crossed by leaving the traceparent out, or breaking it.
-      for (const traceparent of [undefined, "x"]) {
-        const { arrival } = receive({ ...ALL, traceparent }, { relation: option, baggage });
-        expect(entriesOf(arrival.parent)).toEqual(expected);
-      }
-    }
-  });
-
-  test("in the sender's order, properties included", () => {
-    const { arrival } = receive({ baggage: "a=1;p,b=2,c=3;q=4" }, { baggage: ["c", "a"] });
-    expect(sent(arrival.parent).fields).toEqual({ baggage: "a=1;p,c=3;q=4" });
-  });
-});
-
-describe("baggage goes out", () => {
-  test.each<[string, TracingOptions["baggage"], string | undefined]>([
-    ["all", true, ALL.baggage],
-    ["none", false, undefined],
-    ["by name", ["user.id"], "user.id=7"],
-    ["not by a name that is not there", ["other"], undefined],
-  ])("%s", (_, baggage = true, expected) => {
-    expect(sent(receive(ALL).arrival.parent, { baggage }).fields?.baggage).toBe(expected);
-  });
-
-  test("within the budget, and what was cut is counted", () => {
-    const { fields, injections } = sent(receive(ALL).arrival.parent, { maxBytes: 105 });
-    expect(fields).toEqual({ ...ALL, baggage: "tenant.id=acme" });
-    expect(injections).toEqual([{ boundary: "test", outcome: "trimmed" }]);
-  });
-
-  test("within the adapter's own budget when none is given", () => {
-    const { boundary } = boundaryWith({}, { ...SETTINGS, maxBytes: 66 });
-    expect([...(boundary.inject(receive(ALL).arrival.parent)?.fields.keys() ?? [])]).toEqual([
-      "traceparent",
-    ]);
-  });
-});
-
 describe("a span of somebody else", () => {
   const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic);
 
@@ -386,156 +271,6 @@ describe("a span of somebody else", () => {
   });
 });
 
-describe("a fault costs no message:", () => {
-  const foreign = (parts: Partial<TextMapPropagator>): TextMapPropagator => ({
-    inject: (...args) => strict.inject(...args),
-    extract: (...args) => strict.extract(...args),
-    fields: () => strict.fields(),
-    ...parts,
-  });
-  const throwing: Baggage = {
-    getEntry: boom,
-    getAllEntries: boom,
-    setEntry: boom,
-    removeEntry: boom,
-    removeEntries: boom,
-    clear: boom,
-  };
-
-  test("a propagator that throws when it extracts", () => {
-    const { arrival, extractions, faults } = receive(ALL, {
-      propagator: foreign({ extract: boom }),
-    });
-    expect(arrival).toMatchObject({ sender: undefined, links: [], parent: ROOT_CONTEXT });
-    expect(arrival.attributes).toEqual({
-      "traceferry.extraction": "invalid",
-      "traceferry.extraction.reason": "failed",
-    });
-    expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
-    expect(faults).toEqual([{ boundary: "test", place: "extract" }]);
-  });
-
-  test("a propagator that gives no context", () => {
-    const { extractions } = receive(ALL, {
-      propagator: foreign({ extract: () => Object(undefined).nothing }),
-    });
-    expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
-  });
-
-  test("a propagator that gives a baggage that throws", () => {
-    const propagator = foreign({
-      extract: (base) => propagation.setBaggage(trace.setSpanContext(base, REMOTE), throwing),
-    });
-    const { extractions } = receive(ALL, { propagator, baggage: ["a"] });
-    expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
-  });
-
-  test("a carrier that throws", () => {
-    const { boundary, counted } = boundaryWith();
-    const getter = new HygienicGetter<unknown>({ read: boom, keys: boom });
-    const arrival = boundary.receive({}, getter, undefined, ROOT_CONTEXT);
-    expect(arrival.attributes).toEqual({
-      "traceferry.extraction": "invalid",
-      "traceferry.extraction.reason": "failed",
-    });
-    expect(counted.of("faults")).toEqual([{ boundary: "test", place: "extract" }]);
-  });
-
-  test.each<[string, TracingOptions]>([
-    ["a propagator that throws when it injects", { propagator: foreign({ inject: boom }) }],
-    [
-      "a propagator that throws when asked for its fields",
-      { propagator: foreign({ fields: boom }) },
-    ],
-  ])("%s", (_, options) => {
-    const { fields, injections, faults } = sent(receive(ALL).arrival.parent, options);
-    expect({ fields, injections, faults }).toEqual({
-      fields: undefined,
-      injections: [{ boundary: "test", outcome: "empty" }],
-      faults: [{ boundary: "test", place: "inject" }],
-    });
-  });
-
-  test("a baggage that throws", () => {
-    const from = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), throwing);
-    expect(sent(from).fields).toEqual({ traceparent: TRACEPARENT });
-    expect(sent(from, { baggage: ["a"] }).fields).toBeUndefined();
-  });
-
-  test("a meter that throws", () => {
-    const { arrival, boundary } = receive(ALL, { meterProvider: { getMeter: boom } });
-    expect(boundary.inject(arrival.parent)?.fields.get("traceparent")).toBe(TRACEPARENT);
-  });
-
-  test("a tracer that throws", () => {
-    const { arrival, boundary } = receive(ALL, { tracerProvider: { getTracer: boom } });
-    const plan = { name: "x", kind: SpanKind.CONSUMER, parent: arrival.parent };
-    const open = boundary.open(plan, arrival);
-    const traceparent = withSpan(open, () =>
-      boundary.inject(open.context)?.fields.get("traceparent"),
-    );
-    expect(traceparent).toBe(TRACEPARENT);
-  });
-});
-
-describe("where tracing is suppressed", () => {
-  test("nothing goes out, of any propagator", () => {
-    const eager: TextMapPropagator = {
-      inject: (_, carrier, setter) => setter.set(carrier, "b3", "1"),
-      extract: (from) => from,
-      fields: () => ["b3"],
-    };
-    const from = suppressTracing(receive(ALL).arrival.parent);
-    for (const propagator of [eager, strict, stockPropagator()]) {
-      expect(sent(from, { propagator })).toEqual({
-        fields: undefined,
-        injections: [{ boundary: "test", outcome: "empty" }],
-        faults: [],
-      });
-    }
-  });
-});
-
-describe("without a propagator", () => {
-  const globally = { propagator: propagation };
-
-  test("nothing goes out, and the cure is said exactly once", () => {
-    using spans = recordSpans();
-    const { boundary, counted } = boundaryWith(globally);
-    spans.tracer.startActiveSpan("sending", (span) => {
-      for (let i = 0; i < 3; i++) expect(boundary.inject()).toBeUndefined();
-      span.end();
-    });
-    expect(spans.warnings).toEqual([
-      "traceferry test: inject: no propagator is registered, so no context is ever sent; call propagation.setGlobalPropagator(w3cPropagator()) at start-up",
-    ]);
-    expect(counted.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
-  });
-
-  test("nothing is said where there is nothing to send", () => {
-    using spans = recordSpans();
-    boundaryWith(globally).boundary.inject(ROOT_CONTEXT);
-    boundaryWith(globally).boundary.receive(ALL, hygienic, undefined);
-    expect(spans.warnings).toEqual([]);
-  });
-
-  test("nothing is said to who gave one that writes nothing", () => {
-    using spans = recordSpans();
-    const none: TextMapPropagator = { inject() {}, extract: (from) => from, fields: () => [] };
-    boundaryWith({ propagator: none }).boundary.inject(trace.setSpanContext(ROOT_CONTEXT, REMOTE));
-    expect(spans.warnings).toEqual([]);
-  });
-
-  test("one that is registered later is used", () => {
-    const { boundary } = boundaryWith(globally);
-    const from = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-    expect(boundary.inject(from)).toBeUndefined();
-    using _spans = recordSpans({ propagator: strict });
-    expect(boundary.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
-    expect(boundary.receive(ALL, hygienic, undefined).sender).toMatchObject(REMOTE);
-  });
-});
-
 describe("the active context", () => {
   test("is where a message arrives and leaves, when no other is given", () => {
     using _spans = recordSpans();
@@ -588,15 +323,4 @@ describe("spans are made", () => {
       boundary.open({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT });
     expect(asked).toBe(1);
   });
-});
-
-test("properties that an application set are made fit to be sent, by the stock propagator too", () => {
-  const baggage = propagation.createBaggage({
-    a: { value: "1", metadata: baggageEntryMetadataFromString("p=x\r\ny\tz") },
-  });
-  const from = propagation.setBaggage(ROOT_CONTEXT, baggage);
-  expect(sent(from, { propagator: stockPropagator() }).fields).toEqual({
-    baggage: "a=1;p=x%0D%0Ay z",
-  });
-  expect(sent(from).fields).toEqual({ baggage: "a=1;p=x%0D%0Ay%09z" });
 });

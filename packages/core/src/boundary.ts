@@ -6,7 +6,6 @@ import {
   propagation,
   type Span,
   type SpanContext,
-  SpanKind,
   type TextMapPropagator,
   type Tracer,
   type TracerProvider,
@@ -14,6 +13,7 @@ import {
 } from "@opentelemetry/api";
 import type { HygienicGetter } from "./carrier.js";
 import { BoundaryCounters, type ExtractionOutcome } from "./counters.js";
+import { isMadeFor } from "./existing.js";
 import { type Extraction, extract, withoutSpan } from "./extract.js";
 import { filterBaggage } from "./filter-baggage.js";
 import { type Injection, inject } from "./inject.js";
@@ -230,19 +230,4 @@ export class Boundary<Message = unknown> {
     }
     return this.#tracer;
   };
-}
-
-/** Whether it is a live entry span whose parent is the sender: somebody else made it for this message. */
-function isMadeFor(span: Span, sender: SpanContext): boolean {
-  if (!span.isRecording() || !("kind" in span)) return false;
-  if (span.kind !== SpanKind.SERVER && span.kind !== SpanKind.CONSUMER) return false;
-  if (span.spanContext().traceId !== sender.traceId) return false;
-  // The SDK's own field, of both lines; the API has no way to ask for a parent.
-  const parent: unknown = "parentSpanContext" in span ? span.parentSpanContext : undefined;
-  return (
-    typeof parent === "object" &&
-    parent !== null &&
-    "spanId" in parent &&
-    parent.spanId === sender.spanId
-  );
 }

@@ -11,7 +11,7 @@ import { isRepeated, textOf } from "./w3c/text.js";
 import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
 
 /** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
-export type ExtractionReason = TraceparentFault | "tracestate_invalid" | "untrusted" | "failed";
+type ExtractionReason = TraceparentFault | "tracestate_invalid" | "untrusted" | "failed";
 
 /** What the headers of one message say about its sender. */
 export interface Extraction {

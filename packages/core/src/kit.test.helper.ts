@@ -54,7 +54,7 @@ export const plain: TextMapGetter<unknown> = {
   keys: (carrier) => Object.keys(Object(carrier)),
 };
 
-export const intoMap: TextMapSetter<unknown> = {
+const intoMap: TextMapSetter<unknown> = {
   set(carrier, key, value) {
     if (carrier instanceof Map) carrier.set(key, value);
   },

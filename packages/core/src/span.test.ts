@@ -223,6 +223,12 @@ describe("a span", () => {
   test.each<[string, unknown, string, string]>([
     ["an Error", new Error("x"), "Error", "x"],
     ["an Error of another realm", runInNewContext("new RangeError('x')"), "RangeError", "x"],
+    [
+      "an error as they were made before classes",
+      Object.setPrototypeOf({ name: "OldError", message: "x" }, Error.prototype),
+      "OldError",
+      "x",
+    ],
     ["what an aborted signal throws", new DOMException("x", "AbortError"), "AbortError", "x"],
     ["a text", "out of stock", "_OTHER", "out of stock"],
     ["a number", 42, "_OTHER", "number"],

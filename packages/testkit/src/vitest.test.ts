@@ -61,8 +61,6 @@ describe("toHaveUnbrokenTrace", () => {
     await using receiver = await startReceiver({ grpc: false });
     const { spans } = broken();
     for (const span of spans) await exportTo(receiver.httpUrl, span);
-    const begin = performance.now();
-
     const failure = expect(receiver).toHaveUnbrokenTrace({
       traceId: spans[0]?.traceId ?? "",
       path,
@@ -71,7 +69,6 @@ describe("toHaveUnbrokenTrace", () => {
     });
 
     await expect(failure).rejects.toThrow(/is NOT_INJECTED/);
-    expect(performance.now() - begin).toBeLessThan(10_000);
   });
 
   test("waits for as many traces as are expected", async () => {

@@ -206,6 +206,7 @@ describe("a baggage is read", () => {
     ["without blanks around them", "a=1; p = 2 ; q ", "p=2;q", "a=1;p=2;q"],
     ["with more = in their value", "a=1;p=2=3", "p=2=3", "a=1;p=2=3"],
     ["with an empty value", "a=1;p=", "p=", "a=1;p="],
+    ["not where there is only their semicolon", "a=1;", undefined, "a=1"],
     ["without empty ones", "a=1;;p;", "p", "a=1;p"],
     ["without those that have no name", "a=1;=2;p", "p", "a=1;p"],
     ["without those whose name is no token", "a=1;x\r\ny;p", "p", "a=1;p"],

@@ -55,7 +55,8 @@ function addMember(entries: Map<string, BaggageEntry>, member: string): boolean 
     properties === "" ? { value } : { value, metadata: baggageEntryMetadataFromString(properties) },
   );
   const trimmed = key.length !== equals || written.length !== end - equals - 1;
-  return isNew && !trimmed && properties === rest && isMadeOf(PLAIN, written);
+  const asWritten = semicolon < 0 || (properties === rest && rest !== "");
+  return isNew && !trimmed && asWritten && isMadeOf(PLAIN, written);
 }
 
 /**

@@ -1,13 +1,10 @@
 import {
-  type Baggage,
-  baggageEntryMetadataFromString,
   type Context,
   createContextKey,
   INVALID_SPAN_CONTEXT,
   propagation,
   ROOT_CONTEXT,
   type SpanContext,
-  type TraceState,
   trace,
 } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -277,121 +274,4 @@ describe("nothing is sent", () => {
 test("the fields are those that may be written, and the list is the caller's own", () => {
   propagator.fields().push("mine");
   expect(propagator.fields()).toEqual(["traceparent", "tracestate", "baggage"]);
-});
-
-describe("nothing is thrown, the rest goes on, and it is said, when", () => {
-  // One for each test: a warning about the same thing comes once a minute.
-  const fresh = () => w3cPropagator();
-  const boom = (): never => {
-    throw new Error("on purpose");
-  };
-  const told = () => expect(warnings.join("\n")).toContain("on purpose");
-  const all = { traceparent: TRACEPARENT, tracestate: "a=1", baggage: "b=2" };
-
-  test.each([
-    ["traceparent", { span: undefined, tracestate: undefined, baggage: { b: "2" } }],
-    ["tracestate", { span: `${IDS}-1`, tracestate: undefined, baggage: { b: "2" } }],
-    ["baggage", { span: `${IDS}-1`, tracestate: "a=1", baggage: {} }],
-  ])("a getter throws for the %s", (field, expected) => {
-    const getter = {
-      keys: boom,
-      get: (carrier: unknown, key: string) => (key === field ? boom() : plain.get(carrier, key)),
-    };
-    expect(seen(fresh().extract(ROOT_CONTEXT, all, getter))).toEqual(expected);
-    told();
-  });
-
-  test.each<[string, unknown]>([
-    ["a carrier whose properties throw", new Proxy({}, { get: boom })],
-    ["a list whose items throw", { traceparent: new Proxy([TRACEPARENT], { get: boom }) }],
-    ["a list whose length throws", { baggage: new Proxy([], { get: boom }) }],
-  ])("there is %s", (_, carrier) => {
-    expect(fresh().extract(ROOT_CONTEXT, carrier, plain)).toBe(ROOT_CONTEXT);
-    told();
-  });
-
-  test.each([
-    ["nothing", undefined],
-    ["null", null],
-    ["a number", 5],
-  ])("the carrier is %s", (_, carrier) => {
-    expect(
-      fresh().extract(ROOT_CONTEXT, carrier, {
-        keys: () => [],
-        get: (from: unknown, key) => Reflect.get(Object(from), key),
-      }),
-    ).toBe(ROOT_CONTEXT);
-  });
-
-  test("the setter throws", () => {
-    const context = propagator.extract(ROOT_CONTEXT, all, plain);
-    fresh().inject(context, {}, { set: boom });
-    told();
-  });
-
-  test("the setter throws for one field only", () => {
-    const context = propagator.extract(ROOT_CONTEXT, all, plain);
-    const written: string[] = [];
-    fresh().inject(
-      context,
-      {},
-      { set: (_, key) => void (key === "tracestate" ? boom() : written.push(key)) },
-    );
-    expect(written).toEqual(["traceparent", "baggage"]);
-    told();
-  });
-
-  test("the span is somebody's who throws", () => {
-    const span = { ...trace.wrapSpanContext(REMOTE), spanContext: boom, isRecording: () => true };
-    const context = trace.setSpan(
-      propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain),
-      span,
-    );
-    expect(injected(fresh(), context)).toEqual({ baggage: "b=2" });
-    told();
-  });
-
-  test("the TraceState is somebody's who throws", () => {
-    const traceState: TraceState = { get: boom, set: boom, unset: boom, serialize: boom };
-    const context = propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain);
-    const sent = injected(fresh(), trace.setSpanContext(context, { ...REMOTE, traceState }));
-    expect(sent).toEqual({ traceparent: TRACEPARENT, baggage: "b=2" });
-    told();
-  });
-
-  test.each<[string, Baggage["getAllEntries"]]>([
-    ["throws", boom],
-    [
-      "gives an entry whose value throws",
-      () => [
-        [
-          "a",
-          {
-            get value() {
-              return boom();
-            },
-          },
-        ],
-      ],
-    ],
-    [
-      "gives metadata that throws",
-      () => [
-        ["a", { value: "1", metadata: { ...baggageEntryMetadataFromString(""), toString: boom } }],
-      ],
-    ],
-  ])("the Baggage is somebody's who %s", (_, getAllEntries) => {
-    const baggage: Baggage = {
-      ...propagation.createBaggage(),
-      getAllEntries,
-      getEntry: boom,
-      setEntry: boom,
-      removeEntry: boom,
-      removeEntries: boom,
-      clear: boom,
-    };
-    const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), baggage);
-    expect(injected(fresh(), context)).toEqual({ traceparent: TRACEPARENT });
-    told();
-  });
 });

@@ -1,0 +1,110 @@
+import { Duplex, PassThrough, Readable, Transform, Writable } from "node:stream";
+import { finished, pipeline } from "node:stream/promises";
+import { setImmediate as turn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { boom, watch } from "./watch.test.helper.js";
+
+describe("a stream", () => {
+  test("comes back as it is, and is finished when it has been read", async () => {
+    const stream = Readable.from(["a", "b"]);
+    const { result, told } = watch(stream);
+    expect(result).toBe(stream);
+    expect(told).toEqual([]);
+    expect(await result.toArray()).toEqual(["a", "b"]);
+    await turn();
+    expect(new Set(told)).toEqual(new Set(["done"]));
+  });
+
+  test("fails with the error it is destroyed with", async () => {
+    const { result, told } = watch(new PassThrough());
+    const seen = new Promise((resolve) => result.once("error", resolve));
+    result.destroy(boom);
+    expect(await seen).toBe(boom);
+    await turn();
+    expect(told[0]).toBe(boom);
+  });
+
+  test("is finished when it is destroyed without an error", async () => {
+    const { result, told } = watch(new PassThrough());
+    result.destroy();
+    await turn();
+    expect(told).toEqual(["done"]);
+  });
+
+  test("that fails with no handler still throws where such a stream would", async () => {
+    const { result, told } = watch(new PassThrough());
+    expect(result.listenerCount("error")).toBe(0);
+    expect(() => result.emit("error", boom)).toThrow(boom);
+    expect(told).toEqual([boom]);
+  });
+
+  test("that is written to is finished when it is closed", async () => {
+    const { result, told } = watch(new Writable({ write: (_chunk, _encoding, next) => next() }));
+    result.end("x");
+    await finished(result);
+    await turn();
+    expect(new Set(told)).toEqual(new Set(["done"]));
+  });
+
+  test("with two sides is finished when both are", async () => {
+    const duplex = new Duplex({
+      read() {},
+      write: (_chunk, _encoding, next) => next(),
+      emitClose: false,
+    });
+    const { result, told } = watch(duplex);
+    result.push(null);
+    result.resume();
+    await new Promise((resolve) => result.once("end", resolve));
+    expect(told).toEqual([]);
+    result.end();
+    await new Promise((resolve) => result.once("finish", resolve));
+    expect(told).toEqual(["done"]);
+  });
+
+  test("that never closes, as those of older libraries, is finished at its end", async () => {
+    const { result, told } = watch(
+      new Readable({
+        read() {
+          this.push(null);
+        },
+        emitClose: false,
+        autoDestroy: false,
+      }),
+    );
+    result.resume();
+    await new Promise((resolve) => result.once("end", resolve));
+    expect(told).toEqual(["done"]);
+  });
+
+  test("that was over before is finished at once", async () => {
+    const stream = Readable.from(["a"]);
+    await stream.toArray();
+    await finished(stream).catch(() => {});
+    await turn();
+    expect(watch(stream).told).toEqual(["done"]);
+  });
+
+  test("that had failed before fails at once, with that error", async () => {
+    const stream = new PassThrough();
+    stream.once("error", () => {});
+    stream.destroy(boom);
+    await turn();
+    expect(watch(stream).told).toEqual([boom]);
+  });
+
+  test("in a pipeline passes its data and its error on", async () => {
+    const { result, told } = watch(Readable.from(["a", "b"]));
+    const out: string[] = [];
+    const upper = new Transform({
+      objectMode: true,
+      transform: (chunk, _encoding, next) => next(null, String(chunk).toUpperCase()),
+    });
+    await pipeline(result, upper, async (all) => {
+      for await (const one of all) out.push(one);
+    });
+    expect(out).toEqual(["A", "B"]);
+    await turn();
+    expect(new Set(told)).toEqual(new Set(["done"]));
+  });
+});
