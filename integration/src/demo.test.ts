@@ -86,6 +86,7 @@ describeWithEngines("the demo", () => {
 
     expect(exitCode, `${stderr}\n${stdout}`).toBe(1);
     expect(stdout).toMatch(/BROKEN jeeves-agents -> jeeves-planner-worker/);
+    expect(stdout).toMatch(/BROKEN jeeves-orchestrator -> jeeves-agents .*\n +NOT_EXTRACTED/);
     expect(stdout).toContain("NOT_INJECTED");
   });
 });

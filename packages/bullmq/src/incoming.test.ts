@@ -1,4 +1,4 @@
-import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
@@ -31,4 +31,17 @@ test("a job without a context never continues what is active", () => {
     expect(trace.getSpan(extractJobContext({ opts: { tm: "zz" } }, active))).toBeUndefined();
   });
   span.end();
+});
+
+test("within the span of a job its context is still the sender's, and not that span", () => {
+  using spans = recordSpans();
+  const from = sender();
+  const opts = { tm: JSON.stringify(Object.fromEntries(from.headers)) };
+  const remote = extractJobContext({ opts });
+  const span = spans.tracer().startSpan("process orders", { kind: SpanKind.CONSUMER }, remote);
+
+  const found = extractJobContext({ opts }, trace.setSpan(ROOT_CONTEXT, span));
+  span.end();
+
+  expect(trace.getSpanContext(found)?.spanId).toBe(from.spanId);
 });

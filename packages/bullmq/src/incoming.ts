@@ -1,5 +1,5 @@
 import { type Attributes, type Context, createContextKey, ROOT_CONTEXT } from "@opentelemetry/api";
-import { Boundary, type OpenSpan } from "@traceferry/core";
+import { Boundary, type OpenSpan, withoutSpan } from "@traceferry/core";
 import { type Announcement, beginning } from "./attributes.js";
 import {
   decodeJobOptions,
@@ -29,7 +29,9 @@ const boundary = new Boundary<IncomingJob>(SETTINGS);
  */
 export function extractJobContext(job: JobLike, base: Context = ROOT_CONTEXT): Context {
   const carrier = decodeJobOptions(job?.opts);
-  return boundary.receive(carrier, GETTER, { queue: job?.queueName ?? "", carrier }, base).parent;
+  const incoming = { queue: job?.queueName ?? "", carrier };
+  // Without the span: in a processor it is the one that was made for this very job, and would be found.
+  return boundary.receive(carrier, GETTER, incoming, withoutSpan(base)).parent;
 }
 
 /**

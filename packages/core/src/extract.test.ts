@@ -144,8 +144,12 @@ describe("with a propagator of another format", () => {
   });
 });
 
-test("with no propagator at all a sender is missing, not invalid", () => {
-  expect(from({ traceparent: TRACEPARENT }, propagation).found).toBe("missing");
+test("with no propagator at all a sender is missing, not invalid, and the reason is told", () => {
+  expect(from({ traceparent: TRACEPARENT }, propagation)).toMatchObject({
+    found: "missing",
+    reason: "no_propagator",
+  });
+  expect(from({}, propagation)).not.toHaveProperty("reason");
 });
 
 describe("a context without its span", () => {

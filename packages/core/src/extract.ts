@@ -11,7 +11,12 @@ import { isRepeated, textOf } from "./w3c/text.js";
 import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
 
 /** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
-type ExtractionReason = TraceparentFault | "tracestate_invalid" | "untrusted" | "failed";
+type ExtractionReason =
+  | TraceparentFault
+  | "tracestate_invalid"
+  | "untrusted"
+  | "no_propagator"
+  | "failed";
 
 /** What the headers of one message say about its sender. */
 export interface Extraction {
@@ -47,9 +52,9 @@ export function extract<Carrier>(
       : { context, sender, found: "valid" };
   }
   const reason = whyNot(propagator, carrier, getter);
-  return reason === undefined
-    ? { context, sender: undefined, found: "missing" }
-    : { context, sender: undefined, found: "invalid", reason };
+  if (reason === undefined) return { context, sender: undefined, found: "missing" };
+  const found = reason === "no_propagator" ? "missing" : "invalid";
+  return { context, sender: undefined, found, reason };
 }
 
 /** The context without its span and its baggage: what a message that just arrived starts from. */
@@ -67,8 +72,10 @@ function whyNot<Carrier>(
   getter: HygienicGetter<Carrier>,
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
-  if (fields.includes("traceparent")) {
+  const known = fields.includes("traceparent");
+  if (known || fields.length === 0) {
     const value = getter.raw(carrier, "traceparent");
+    if (!known) return textOf(value) ? "no_propagator" : undefined;
     if (isRepeated(value)) return "repeated";
     const text = textOf(value);
     if (text !== undefined && text !== "") {

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { Boundary, w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
@@ -249,6 +249,19 @@ describe("the two functions for code of your own", () => {
     const read = extractHeaders({ traceparent: "garbage" }, trace.setSpan(ROOT_CONTEXT, span));
 
     expect(trace.getSpan(read)).toBeUndefined();
+  });
+
+  test("give the sender within the span of its record too, and not that span", () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const from = sender();
+    const headers = Object.fromEntries(from.headers);
+    const remote = extractHeaders(headers);
+    const span = spans.tracer().startSpan("process orders", { kind: SpanKind.CONSUMER }, remote);
+
+    const read = extractHeaders(headers, trace.setSpan(ROOT_CONTEXT, span));
+    span.end();
+
+    expect(trace.getSpanContext(read)?.spanId).toBe(from.spanId);
   });
 });
 

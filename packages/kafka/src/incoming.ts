@@ -8,7 +8,13 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { type Boundary, isTracingSuppressed, type OpenSpan, withSpan } from "@traceferry/core";
+import {
+  type Boundary,
+  isTracingSuppressed,
+  type OpenSpan,
+  withoutSpan,
+  withSpan,
+} from "@traceferry/core";
 import { isAbout, processAttributes } from "./attributes.js";
 import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
 import { type ConsumerOptions, openBoundary } from "./options.js";
@@ -45,7 +51,8 @@ export function extractHeaders(
   base: Context = ROOT_CONTEXT,
 ): Context {
   const record = { topic: "", partition: 0, message: { headers } };
-  return pure.receive(headers, kafkaGetter, record, base).parent;
+  // Without the span: in a handler it is the one that was made for this very record, and would be found.
+  return pure.receive(headers, kafkaGetter, record, withoutSpan(base)).parent;
 }
 
 /**

@@ -173,7 +173,7 @@ export function recordSpans(options: RecordOptions = {}): RecordedSpans {
   };
 }
 
-// A processor of our own: the constructors of the SDK's processors differ between 2.12 and 3.
+// A processor of our own: it also knows the spans that were started and have not ended.
 class SpanKeeper implements SpanProcessor {
   ended: RecordedSpan[] = [];
   readonly started = new Map<string, string>();

@@ -1,6 +1,7 @@
 import { type Baggage, baggageEntryMetadataFromString, propagation } from "@opentelemetry/api";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { cpuOf } from "../kit.test.helper.js";
 import { parseBaggage, StrictBaggage, serializeBaggage } from "./baggage.js";
 import { expectValidFields } from "./grammar.test.helper.js";
 
@@ -283,10 +284,14 @@ describe("of a large baggage", () => {
     expect(write(many.setEntry("k1", { value: "é".repeat(3000) }))).toBe("k0=v");
   });
 
-  test("a hundred thousand broken members cost no time", () => {
-    const begun = performance.now();
-    parseBaggage(";,".repeat(100_000));
-    expect(performance.now() - begun).toBeLessThan(1000);
+  test("a hundred times as many broken members cost no more: reading ends at the limit", () => {
+    const read = (members: number) => {
+      const text = ";,".repeat(members);
+      return cpuOf(() => {
+        for (let i = 0; i < 50; i++) parseBaggage(text);
+      });
+    };
+    expect(read(1_000_000) / read(10_000)).toBeLessThan(20);
   });
 });
 

@@ -23,6 +23,9 @@ export function causeOf(
     return say("REJECTED_FORMAT", exit, entry, { reason: wire?.rule ?? reason });
   }
   if (wire !== undefined) return say(wire.code, exit, entry, { reason: wire.rule });
+  // It arrived, and nobody there was to read it.
+  if (told === "missing" && reason === "no_propagator")
+    return say("NOT_EXTRACTED", exit, entry, {});
   if (told === "missing") {
     return world.sends(exit)
       ? say("DROPPED_IN_TRANSIT", exit, entry, {})

@@ -130,6 +130,7 @@ describe("what the flags tell", () => {
 describe("what the adapters write on the entry span", () => {
   test.each([
     ["missing", undefined, "NOT_INJECTED", "sent no traceparent"],
+    ["missing", "no_propagator", "NOT_EXTRACTED", "orders got a traceparent"],
     ["invalid", "repeated", "REJECTED_FORMAT", "it came more than once (repeated)"],
     ["invalid", "zero_id", "REJECTED_FORMAT", "an id in it is all zero (zero_id)"],
     ["invalid", undefined, "REJECTED_FORMAT", "it breaks the grammar"],
