@@ -89,4 +89,30 @@ describeWithEngines("the demo", () => {
     expect(stdout).toMatch(/BROKEN jeeves-orchestrator -> jeeves-agents .*\n +NOT_EXTRACTED/);
     expect(stdout).toContain("NOT_INJECTED");
   });
+
+  test("stays with --keep until Ctrl-C, which stops every role", async () => {
+    const running = execa(process.execPath, [program, "--engines", "external", "--keep"], {
+      reject: false,
+      all: true,
+      env: { ...onEngines(), NO_COLOR: "1" },
+    });
+    const { promise: kept, resolve, reject } = Promise.withResolvers<string>();
+    const listen = async (): Promise<void> => {
+      let gateway = "";
+      for await (const line of running.iterable({ from: "all" })) {
+        gateway = line.match(/^gateway +(\S+)$/)?.[1] ?? gateway;
+        if (line.startsWith("Ctrl-C")) resolve(gateway);
+      }
+      reject(new Error("the demo ended"));
+    };
+    listen().catch(reject);
+    const gateway = await kept;
+    expect((await fetch(new URL("/healthz", gateway))).status).toBe(200);
+
+    running.kill("SIGINT");
+
+    // The verdict's: this is how the demo with --keep ends.
+    expect((await running).exitCode).toBe(0);
+    await expect(fetch(new URL("/healthz", gateway))).rejects.toThrow();
+  });
 });

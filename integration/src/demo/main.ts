@@ -81,7 +81,11 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const interrupted = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => interrupted.abort(new Error("interrupted")));
+    process.on(name, () => {
+      // Whoever asks twice does not want to wait for an orderly end.
+      if (interrupted.signal.aborted) process.exit(INTERRUPTED);
+      interrupted.abort(new Error("interrupted"));
+    });
   }
   try {
     return await run(options, interrupted.signal);

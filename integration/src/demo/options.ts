@@ -20,7 +20,8 @@ Engines: Kafka and Redis come from addresses in KAFKA_BROKERS and REDIS_URL (ext
 (docker), or from processes of this machine (local: needs Java 17 or newer and Maven). Without --engines the
 first that can work is taken.
 
-Exit code: 0 when every request was answered and every trace is unbroken, else 1.
+Exit code: 0 when every request was answered and every trace is unbroken, 1 when not or when something could
+not be started, 130 when interrupted before the verdict.
 
 Examples:
   npm run demo

@@ -12,7 +12,7 @@ export interface Jeeves extends AsyncDisposable {
 }
 
 export async function startJeeves(
-  options: Pick<TopologyOptions, "env" | "providerUrl"> = {},
+  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl"> = {},
 ): Promise<Jeeves> {
   const receiver = await startReceiver();
   try {

@@ -34,7 +34,10 @@ export function firstFetch(consumer: Consumer): Promise<void> {
   return new Promise((resolve, reject) => {
     const removers = [
       consumer.on(consumer.events.FETCH, () => settle(resolve)),
-      consumer.on(consumer.events.CRASH, ({ payload }) => settle(() => reject(payload.error))),
+      // On a broker that has just started the first attempts fail, and kafkajs tries again.
+      consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+        if (!restart) settle(() => reject(error));
+      }),
     ];
     const settle = (act: () => void): void => {
       for (const remove of removers) remove();

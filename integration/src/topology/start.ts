@@ -32,6 +32,8 @@ export interface Topology extends AsyncDisposable {
   /** Rejects when a role ends before it was asked to; says which and shows its last lines. */
   readonly failure: Promise<never>;
   role(name: string): RoleProcess;
+  /** `host:port` of a role that serves. */
+  addressOf(name: string): string;
   /** Resident memory of all roles together, in MB. */
   rssMb(): Promise<number>;
 }
@@ -102,11 +104,22 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
     if (child === undefined) throw new Error(`no role ${name}`);
     return child;
   };
+  const served = new Map(
+    await Promise.all(
+      [...addresses].map(async ([name, address]) => [name, await address] as const),
+    ),
+  );
+  const addressOf = (name: string): string => {
+    const address = served.get(name);
+    if (address === undefined) throw new Error(`no address of ${name}`);
+    return address;
+  };
   return {
-    gatewayUrl: `http://${await addresses.get(GATEWAY)}`,
+    gatewayUrl: `http://${addressOf(GATEWAY)}`,
     runId,
     failure,
     role,
+    addressOf,
     rssMb: () => memoryOf([...processes.values()]),
     [Symbol.asyncDispose]: dispose,
   };
