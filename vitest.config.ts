@@ -24,7 +24,10 @@ const reports = process.env.TEST_REPORTS;
 export default defineConfig({
   test: {
     ...(reports && {
-      reporters: ["default", ["json", { outputFile: `${reports}/vitest-${process.pid}.json` }]],
+      reporters: [
+        "default",
+        ["json", { outputFile: `${reports}/vitest-${process.pid}-${Date.now()}.json` }],
+      ],
     }),
     projects: [
       { resolve: { alias: sources }, test: { name: "unit", include: [...unit, house] } },

@@ -20,6 +20,8 @@ const whole = {
   paths: PATHS,
   services: SERVICES,
 } as const;
+// Where the planner fails the executor is not asked.
+const withoutTools = SERVICES.filter((service) => service !== TOOLS);
 
 describeWithEngines(
   "one chat request through gateway, orchestrator, agents and LLM gateway",
@@ -122,7 +124,7 @@ describeWithEngines(
         headers: { "x-provider-directive": "status=500" },
       });
 
-      const spans = await jeeves.trace(traceId);
+      const spans = await jeeves.trace(traceId, withoutTools);
       expect(status).toBe(503);
       expect(error).toMatchObject({
         error: { code: "UNAVAILABLE", message: "the provider answered 500" },
@@ -144,7 +146,7 @@ describeWithEngines(
         headers: { "x-provider-directive": "cut=1" },
       });
 
-      const spans = await jeeves.trace(traceId);
+      const spans = await jeeves.trace(traceId, withoutTools);
       expect(events.at(-1)).toBe("error");
       expect(error).toMatchObject({ error: { code: "UNAVAILABLE" } });
       await expect(spans).toHaveUnbrokenTrace({ traceId, root: whole.root });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { execa } from "execa";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { repositoryRoot } from "./engines/places.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
 
@@ -96,6 +96,7 @@ describeWithEngines("the demo", () => {
       all: true,
       env: { ...onEngines(), NO_COLOR: "1" },
     });
+    onTestFinished(() => void running.kill("SIGKILL"));
     const { promise: kept, resolve, reject } = Promise.withResolvers<string>();
     const listen = async (): Promise<void> => {
       let gateway = "";

@@ -35,7 +35,12 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   ]);
   const wallMs = Date.now() - began;
   const spans = await receiver
-    .waitForQuiet({ services: [...SERVICES], quietMs: 500, timeoutMs: 20_000 })
+    .waitForQuiet({
+      services: [...SERVICES],
+      traces: answers.filter(({ traceId }) => traceId !== "").length,
+      quietMs: 500,
+      timeoutMs: 20_000,
+    })
     .catch(() => receiver.spans);
 
   const verdict = judge(answers, spans, options.stream);

@@ -21,8 +21,15 @@ export function engines(): Addresses {
 export function describeWithEngines(title: string, tests: () => void): void {
   const given = inject("engines");
   if ("missing" in given && process.env.CI === undefined) {
-    describe.skip(`${title} (skipped: ${given.missing.split("\n", 1)[0]})`, tests);
+    describe.skip(`${title} (skipped: ${reasonsIn(given.missing)})`, tests);
   } else {
     describe(title, tests);
   }
+}
+
+/** The lines of the message that say what is missing, as one. */
+function reasonsIn(message: string): string {
+  const reasons = message.split("\n").filter((line) => /^\s*- /.test(line));
+  const lines = reasons.length === 0 ? [message] : reasons;
+  return lines.map((line) => line.replace(/^\s*- /, "").trim()).join("; ");
 }

@@ -1,5 +1,5 @@
 import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
-import { startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
+import { SERVICES, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
 import { engines } from "./engines.js";
 
 /** The reference system and the receiver its roles export to. */
@@ -7,8 +7,8 @@ export interface Jeeves extends AsyncDisposable {
   readonly topology: Topology;
   readonly receiver: OtlpReceiver;
   readonly url: string;
-  /** All spans of one trace, once nothing more comes. */
-  trace(traceId: string): Promise<readonly TestSpan[]>;
+  /** All spans of one trace, once these services, by default all, had their say and nothing more comes. */
+  trace(traceId: string, services?: readonly string[]): Promise<readonly TestSpan[]>;
 }
 
 export async function startJeeves(
@@ -26,7 +26,8 @@ export async function startJeeves(
       topology,
       receiver,
       url: topology.gatewayUrl,
-      trace: (traceId) => receiver.waitForTrace(traceId, { quietMs: 400 }),
+      trace: (traceId, services = SERVICES) =>
+        receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
       [Symbol.asyncDispose]: async () => {
         await topology[Symbol.asyncDispose]();
         await receiver.close();
