@@ -105,9 +105,14 @@ start_containerd() {
   say "started containerd (log: $home/containerd.log)"
 }
 
+is_dockerd() {
+  grep -q dockerd "/proc/$1/comm" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
 start_dockerd() {
-  # A pid file that a killed engine left keeps the next one from starting when the number is in use again.
-  if [ -f /var/run/docker.pid ] && ! grep -q dockerd "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null; then
+  # A pid file that a killed engine left keeps the next one from starting when the number is in use again, or
+  # when nobody has collected the dead process yet.
+  if [ -f /var/run/docker.pid ] && ! is_dockerd "$(cat /var/run/docker.pid)"; then
     rm -f /var/run/docker.pid
   fi
   background dockerd dockerd --containerd /run/containerd/containerd.sock --host "unix://$socket"
