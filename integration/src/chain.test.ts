@@ -4,16 +4,8 @@ import type { TestSpan } from "@traceferry/testkit";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
-import {
-  AGENTS,
-  GATEWAY,
-  LLM_GATEWAY,
-  ORCHESTRATOR,
-  PATHS,
-  PLANNER,
-  SERVICES,
-  TOOLS,
-} from "./topology/roles.js";
+import { PATHS, SERVICES } from "./topology/paths.js";
+import { AGENTS, GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, TOOLS } from "./topology/roles.js";
 
 const whole = {
   root: { service: GATEWAY, kind: "SERVER" },

@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.js";
 import { startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
-import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PATHS, SERVICES, TOOLS } from "./topology/roles.js";
+import { PATHS, SERVICES } from "./topology/paths.js";
+import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, TOOLS } from "./topology/roles.js";
 
 describeWithEngines("the roles", () => {
   test("send what they still hold when they are stopped", async () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { startReceiver } from "@traceferry/testkit";
 import { startEngines } from "../engines/index.js";
 import { messageOf } from "../system/spans.js";
-import { SERVICES, startTopology } from "../topology/index.js";
+import { expected, startTopology } from "../topology/index.js";
 import { type DemoOptions, readOptions } from "./options.js";
 import { printVerdict } from "./print.js";
 import { sendRequests } from "./requests.js";
@@ -26,6 +26,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     otlpUrl: receiver.httpUrl,
     say,
     signal,
+    made: options.made,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
   });
 
@@ -36,19 +37,21 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   const wallMs = Date.now() - began;
   const spans = await receiver
     .waitForQuiet({
-      services: [...SERVICES],
-      traces: answers.filter(({ traceId }) => traceId !== "").length,
+      services: [...expected(options.made).services],
+      traces: answers.filter(({ reply }) => reply !== undefined).length,
       quietMs: 500,
       timeoutMs: 20_000,
     })
     .catch(() => receiver.spans);
 
-  const verdict = judge(answers, spans, options.stream);
+  const verdict = judge(answers, spans, options);
   const failed = answers.find(({ reply }) => reply === undefined);
   if (failed !== undefined) {
     say(`a request was answered with ${failed.status}: ${JSON.stringify(failed.error)}`);
   }
-  process.stdout.write(`${printVerdict(verdict, spans, answers[0]?.traceId ?? "")}\n`);
+  process.stdout.write(
+    `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
+  );
   if (options.json) {
     const rssMb = await topology.rssMb();
     const { hops, ...rest } = verdict;

@@ -1,6 +1,13 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { EngineKind } from "../engines/index.js";
-import { SERVICES } from "../topology/roles.js";
+import { SERVICES } from "../topology/index.js";
+import {
+  type Implementation,
+  type Implementations,
+  implementationsOf,
+  POLYGLOT,
+  ROLES,
+} from "../topology/roles.js";
 
 /** What the user asked of the demo. */
 export interface DemoOptions {
@@ -9,6 +16,8 @@ export interface DemoOptions {
   readonly stream: boolean;
   readonly parallel: boolean;
   readonly engines?: EngineKind;
+  /** What each role is made of. */
+  readonly made: Implementations;
   /** The service that runs without a propagator, to see how broken hops are told. */
   readonly break?: string;
   readonly keep: boolean;
@@ -20,12 +29,18 @@ Engines: Kafka and Redis come from addresses in KAFKA_BROKERS and REDIS_URL (ext
 (docker), or from processes of this machine (local: needs Java 17 or newer and Maven). Without --engines the
 first that can work is taken.
 
+Roles: ts is TypeScript with Traceferry; stock the same, instrumented by instrumentation-http, -grpc, -kafkajs and
+bullmq-otel; bare the same, passing the context on without a span; go, python and java are other languages, with
+nothing but their own OpenTelemetry. What has to be built for one is built first and kept.
+
 Exit code: 0 when every request was answered and every trace is unbroken, 1 when not or when something could
 not be started, 130 when interrupted before the verdict.
 
 Examples:
   npm run demo
   npm run demo -- --requests 200 --concurrency 20
+  npm run demo -- --polyglot
+  npm run demo -- --orchestrator go --tools java --gateway stock
   npm run demo -- --stream --parallel --engines local
   npm run demo -- --break jeeves-agents
   npm run demo -- --keep`;
@@ -49,6 +64,7 @@ export function readOptions(argv: readonly string[]): DemoOptions {
         "external",
       ]),
     )
+    .option("--polyglot", "every role that has a version in another language is that one", false)
     .addOption(
       new Option(
         "--break <service>",
@@ -60,7 +76,30 @@ export function readOptions(argv: readonly string[]): DemoOptions {
     .helpOption("--help", "show this")
     .addHelpText("after", HELP)
     .allowExcessArguments(false);
-  return command.parse(argv, { from: "user" }).opts<DemoOptions>();
+  for (const role of ROLES) {
+    if (role.option === undefined) continue;
+    command.addOption(
+      new Option(`--${role.option} <made of>`, `what ${role.name} is`)
+        .choices(implementationsOf(role))
+        .default(undefined, "ts"),
+    );
+  }
+  const { polyglot, ...chosen } = command.parse(argv, { from: "user" }).opts<Parsed>();
+  return { ...chosen, made: { ...(polyglot && POLYGLOT), ...madeOf(chosen) } };
+}
+
+type Parsed = Omit<DemoOptions, "made"> & { readonly polyglot: boolean };
+
+function madeOf(chosen: object): Implementations {
+  const made: Record<string, Implementation> = {};
+  for (const role of ROLES) {
+    // Commander's name of the option --llm-gateway is llmGateway.
+    const name = role.option?.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const value: unknown = name === undefined ? undefined : Reflect.get(chosen, name);
+    const known = implementationsOf(role).find((implementation) => implementation === value);
+    if (known !== undefined) made[role.name] = known;
+  }
+  return made;
 }
 
 function count(text: string): number {

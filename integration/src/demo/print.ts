@@ -1,6 +1,7 @@
 import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/testkit";
 import pc from "picocolors";
-import { GATEWAY } from "../topology/roles.js";
+import { expected } from "../topology/paths.js";
+import type { Implementations } from "../topology/roles.js";
 import { type HopVerdict, isUnbroken, type Verdict } from "./verdict.js";
 
 const DEFAULT_WIDTH = 110;
@@ -10,9 +11,10 @@ export function printVerdict(
   verdict: Verdict,
   spans: readonly TestSpan[],
   traceId: string,
+  made: Implementations,
 ): string {
   return [
-    waterfall(verdict, spans, traceId),
+    waterfall(verdict, spans, traceId, made),
     "",
     ...verdict.hops.map(hopLine),
     "",
@@ -21,7 +23,12 @@ export function printVerdict(
 }
 
 // A whole run shows one trace of it; a broken one shows all that belongs to the first broken request.
-function waterfall(verdict: Verdict, spans: readonly TestSpan[], traceId: string): string {
+function waterfall(
+  verdict: Verdict,
+  spans: readonly TestSpan[],
+  traceId: string,
+  made: Implementations,
+): string {
   const options = {
     width: process.stdout.columns ?? DEFAULT_WIDTH,
     color: pc.isColorSupported,
@@ -31,7 +38,7 @@ function waterfall(verdict: Verdict, spans: readonly TestSpan[], traceId: string
     const shown = traces.find((trace) => trace.traceId === traceId) ?? traces[0];
     return shown === undefined ? "no span arrived" : renderWaterfall(shown, options);
   }
-  const diagnosis = diagnose(traces, { root: { service: GATEWAY, kind: "SERVER" } });
+  const diagnosis = diagnose(traces, { root: expected(made).root });
   return renderWaterfall(traces, { ...options, diagnosis });
 }
 

@@ -57,6 +57,13 @@ async function send(
     });
   } catch (error) {
     signal.throwIfAborted();
-    return { status: 0, traceId: "", reply: undefined, events: [], error: String(error) };
+    return {
+      status: 0,
+      traceId: "",
+      requestId: "",
+      reply: undefined,
+      events: [],
+      error: String(error),
+    };
   }
 }

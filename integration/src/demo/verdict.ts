@@ -1,6 +1,7 @@
 import { assembleTraces, diagnose, judgeUnbroken, type TestSpan } from "@traceferry/testkit";
 import type { ChatAnswer } from "../system/chat.js";
-import { GATEWAY, type Hop, hopsOf, PATHS, SERVICES } from "../topology/roles.js";
+import { expected, type Hop, hopsOf } from "../topology/paths.js";
+import type { Implementations } from "../topology/roles.js";
 
 /** One way from service to service, and whether every trace passed it. */
 export interface HopVerdict extends Hop {
@@ -29,27 +30,29 @@ export interface Verdict {
 export function judge(
   answers: readonly ChatAnswer[],
   spans: readonly TestSpan[],
-  stream: boolean,
+  { stream, made }: { readonly stream: boolean; readonly made: Implementations },
 ): Verdict {
   const traces = assembleTraces(spans);
   const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
-  const whole = (traceId: string): boolean =>
-    judgeUnbroken(byId.get(traceId)?.spans ?? [], {
-      traceId,
-      root: { service: GATEWAY, kind: "SERVER" },
-      paths: PATHS,
-      services: SERVICES,
-    }).pass;
+  const byRequest = new Map(
+    spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
+  );
+  const whole = (answer: ChatAnswer): boolean => {
+    // A bare gateway has no span whose id it could tell.
+    const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
+    const trace = byId.get(traceId)?.spans ?? [];
+    return judgeUnbroken(trace, { traceId, ...expected(made) }).pass;
+  };
   const answered = answers.filter(({ reply }) => reply !== undefined);
   return {
     requests: answers.length,
     answered: answered.length,
-    complete: answered.filter(({ traceId }) => whole(traceId)).length,
+    complete: answered.filter(whole).length,
     traces: traces.length,
     roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
     orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
     services: [...new Set(traces.flatMap((trace) => trace.services))],
-    hops: judgeHops(spans, hopsOf(stream), answered.length),
+    hops: judgeHops(spans, hopsOf(stream, made), made, answered.length),
     spanToReceivedMs: delays(spans),
   };
 }
@@ -62,15 +65,16 @@ export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdic
 
 function judgeHops(
   spans: readonly TestSpan[],
-  expected: readonly Hop[],
+  hops: readonly Hop[],
+  made: Implementations,
   answered: number,
 ): HopVerdict[] {
   const seen = diagnose(spans, {
-    root: { service: GATEWAY, kind: "SERVER" },
+    root: expected(made).root,
     joinBy: ["jeeves.request.id"],
   }).hops;
   const key = ({ from, to, via }: Hop): string => `${from} ${to} ${via}`;
-  const verdicts = expected.map((hop): HopVerdict => {
+  const verdicts = hops.map((hop): HopVerdict => {
     const same = seen.filter((other) => key(other) === key(hop));
     const broken = same.find(({ ok }) => !ok);
     if (broken?.verdict !== undefined) {
@@ -86,7 +90,7 @@ function judgeHops(
       why: `${passed} of ${answered} requests passed here; see where the trace before it ends`,
     };
   });
-  const known = new Set(expected.map(key));
+  const known = new Set(hops.map(key));
   for (const { from, to, via, ok, verdict } of seen) {
     if (ok || known.has(key({ from, to, via }))) continue;
     const why = verdict === undefined ? "" : `${verdict.sentence}; ${verdict.hint}`;

@@ -1,5 +1,5 @@
 import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
-import { SERVICES, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
+import { expected, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
 import { engines } from "./engines.js";
 
 /** The reference system and the receiver its roles export to. */
@@ -7,12 +7,12 @@ export interface Jeeves extends AsyncDisposable {
   readonly topology: Topology;
   readonly receiver: OtlpReceiver;
   readonly url: string;
-  /** All spans of one trace, once these services, by default all, had their say and nothing more comes. */
+  /** All spans of one trace, once these services, by default all that make spans, had their say and nothing more comes. */
   trace(traceId: string, services?: readonly string[]): Promise<readonly TestSpan[]>;
 }
 
 export async function startJeeves(
-  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl"> = {},
+  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "made"> = {},
 ): Promise<Jeeves> {
   const receiver = await startReceiver();
   try {
@@ -26,7 +26,7 @@ export async function startJeeves(
       topology,
       receiver,
       url: topology.gatewayUrl,
-      trace: (traceId, services = SERVICES) =>
+      trace: (traceId, services = expected(options.made).services) =>
         receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
       [Symbol.asyncDispose]: async () => {
         await topology[Symbol.asyncDispose]();

@@ -17,6 +17,8 @@ export interface ChatAnswer {
   readonly status: number;
   /** From the header X-Trace-Id; empty when it is not there. */
   readonly traceId: string;
+  /** The gateway's name for the request; empty when the answer has none. */
+  readonly requestId: string;
   /** The final text; undefined when the request failed. */
   readonly reply: string | undefined;
   /** Names of the server-sent events in the order they came. */
@@ -25,7 +27,7 @@ export interface ChatAnswer {
   readonly error: unknown;
 }
 
-const done = z.object({ reply: z.string() });
+const done = z.object({ reply: z.string(), request_id: z.string().default("") });
 const anything = z.unknown();
 
 /** Sends one chat message to the gateway and reads all of its answer. */
@@ -52,16 +54,24 @@ export async function chat(gatewayUrl: string, options: ChatOptions = {}): Promi
   const body = await response.text();
   const parsed = parseJson(done, body);
   if (response.ok && "value" in parsed) {
-    return { ...seen, reply: parsed.value.reply, events: [], error: undefined };
+    const { reply, request_id: requestId } = parsed.value;
+    return { ...seen, requestId, reply, events: [], error: undefined };
   }
   const error = parseJson(anything, body);
-  return { ...seen, reply: undefined, events: [], error: "value" in error ? error.value : body };
+  return {
+    ...seen,
+    requestId: "",
+    reply: undefined,
+    events: [],
+    error: "value" in error ? error.value : body,
+  };
 }
 
 async function readEvents(
   response: Response,
-): Promise<Pick<ChatAnswer, "reply" | "events" | "error">> {
+): Promise<Pick<ChatAnswer, "requestId" | "reply" | "events" | "error">> {
   const events: string[] = [];
+  let requestId = "";
   let reply: string | undefined;
   let error: unknown;
   const source = response.body
@@ -71,12 +81,12 @@ async function readEvents(
     events.push(event);
     if (event === "done") {
       const parsed = parseJson(done, data);
-      if ("value" in parsed) reply = parsed.value.reply;
+      if ("value" in parsed) ({ reply, request_id: requestId } = parsed.value);
     }
     if (event === "error") {
       const parsed = parseJson(anything, data);
       error = "value" in parsed ? parsed.value : data;
     }
   }
-  return { reply, events, error };
+  return { requestId, reply, events, error };
 }

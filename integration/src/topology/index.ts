@@ -1,2 +1,2 @@
-export { SERVICES } from "./roles.js";
+export { expected, hopsOf, SERVICES } from "./paths.js";
 export { startTopology, type Topology, type TopologyOptions } from "./start.js";

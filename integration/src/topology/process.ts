@@ -1,29 +1,24 @@
-import { join } from "node:path";
 import { execa, type ResultPromise } from "execa";
-import { repositoryRoot } from "../engines/places.js";
+import pidusage from "pidusage";
+import type { Command } from "../peers/peer.js";
+import type { RoleAddress, RunningRole } from "./hosts.js";
 
-const PROGRAMS = join(repositoryRoot, "integration/dist/roles");
 const KEPT_LINES = 40;
 // Longer than a role gives itself.
 const KILL_AFTER_MS = 9000;
 
 /** One role as a process of its own. */
-export class RoleProcess {
+export class RoleProcess implements RunningRole {
   readonly name: string;
   readonly #child: ResultPromise<ReturnType<typeof settings>>;
   readonly #lines: string[] = [];
   readonly #exited: Promise<string>;
   #stopping = false;
 
-  /** @param entry - the program, below `dist/roles` @param env - added to this process's environment */
-  constructor(name: string, entry: string, env: Readonly<Record<string, string>>) {
+  /** @param env - added to this process's environment */
+  constructor(name: string, command: Command, env: Readonly<Record<string, string>>) {
     this.name = name;
-    this.#child = execa(
-      process.execPath,
-      // kafkajs 2.2.4 sets timeouts in the past, and Node 24 says so each time.
-      ["--disable-warning=TimeoutNegativeWarning", join(PROGRAMS, entry)],
-      settings(env),
-    );
+    this.#child = execa(command.file, command.arguments, settings({ ...env, ...command.env }));
     this.#exited = this.#child.then(({ exitCode, signal, shortMessage }) =>
       signal
         ? `by ${signal}`
@@ -33,11 +28,11 @@ export class RoleProcess {
     );
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
+  async memoryMb(): Promise<number> {
+    const { pid } = this.#child;
+    return pid === undefined ? 0 : (await pidusage(pid)).memory / 1024 / 1024;
   }
 
-  /** Whether it ended before it was asked to. */
   get unexpectedEnd(): Promise<Error> {
     return this.#exited.then((how) =>
       this.#stopping
@@ -46,8 +41,7 @@ export class RoleProcess {
     );
   }
 
-  /** The address in the ready line. @throws when it ends first, with its last lines */
-  async ready(timeoutMs: number): Promise<string> {
+  async ready(timeoutMs: number): Promise<RoleAddress> {
     const { promise, resolve } = Promise.withResolvers<string>();
     this.#listen(resolve).catch(() => undefined);
     const slow = AbortSignal.timeout(timeoutMs);
@@ -59,7 +53,8 @@ export class RoleProcess {
     const ended = this.unexpectedEnd.then((error) => {
       throw error;
     });
-    return Promise.race([promise, ended, late]);
+    const address = await Promise.race([promise, ended, late]);
+    return { inside: address, outside: address };
   }
 
   async #listen(ready: (address: string) => void): Promise<void> {
@@ -76,14 +71,12 @@ export class RoleProcess {
       : this.#lines.map((line) => `  ${line}`).join("\n");
   }
 
-  /** Asks it to stop and waits; one that does not is killed. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#child.kill("SIGTERM");
     await this.#exited;
   }
 
-  /** Ends it at once, its unsent spans lost: what a crash does. */
   async kill(): Promise<void> {
     this.#stopping = true;
     this.#child.kill("SIGKILL");

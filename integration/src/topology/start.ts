@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import pidusage from "pidusage";
 import { createTopics, type Engines } from "../engines/index.js";
+import { Run } from "../engines/run.js";
 import { endOnSignal } from "../engines/signals.js";
 import { PARTITIONS, TOPICS } from "../system/topics.js";
-import { RoleProcess } from "./process.js";
-import { GATEWAY, PROVIDER, ROLES, type Role } from "./roles.js";
+import { type Hosts, processes, type RoleAddress, type RunningRole } from "./hosts.js";
+import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./roles.js";
 
 const READY_TIMEOUT_MS = 60_000;
 
@@ -12,8 +12,12 @@ export interface TopologyOptions {
   readonly engines: Pick<Engines, "kafkaBrokers" | "redisUrl">;
   /** Where the roles export their spans: the OTLP HTTP address. */
   readonly otlpUrl: string;
-  /** Hears what is started. */
+  /** Hears what is built and started. */
   readonly say: (line: string) => void;
+  /** What each role is made of. Default: all of them `ts`. */
+  readonly made?: Implementations | undefined;
+  /** Where the roles run. Default: processes of this machine. */
+  readonly hosts?: Hosts | undefined;
   /** For all roles, beside what the topology sets. */
   readonly env?: Readonly<Record<string, string>>;
   /** For one role, by its name. */
@@ -29,9 +33,10 @@ export interface Topology extends AsyncDisposable {
   readonly gatewayUrl: string;
   /** The resource attribute `test.run.id` of every span of this run. */
   readonly runId: string;
+  readonly made: Implementations;
   /** Rejects when a role ends before it was asked to; says which and shows its last lines. */
   readonly failure: Promise<never>;
-  role(name: string): RoleProcess;
+  role(name: string): RunningRole;
   /** `host:port` of a role that serves. */
   addressOf(name: string): string;
   /** Resident memory of all roles together, in MB. */
@@ -39,36 +44,22 @@ export interface Topology extends AsyncDisposable {
 }
 
 /**
- * Starts every role as a process of its own, each as soon as those it needs have an address, and waits until
- * all are ready. When one cannot start the others are stopped and its last lines are in the error.
+ * Starts every role, each as soon as those it needs have an address, and waits until all are ready. What has to be
+ * built for that is built first. When a role cannot start the others are stopped and its last lines are in the error.
  */
 export async function startTopology(options: TopologyOptions): Promise<Topology> {
-  const { engines, say, signal, providerUrl, roleEnv = {} } = options;
+  const { engines, say, signal, providerUrl, roleEnv = {}, made = {}, hosts = processes } = options;
   signal?.throwIfAborted();
-  await createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS);
+  const run = new Run(say, signal);
   const runId = randomUUID();
   const common = environment(options, runId);
-  const processes = new Map<string, RoleProcess>();
-  const addresses = new Map<string, Promise<string>>();
-
-  const startRole = async (role: Role): Promise<string> => {
-    const needed = Object.entries(role.needs).map(async ([variable, name]) => {
-      const address = String(await addresses.get(name));
-      return [variable, variable.endsWith("_URL") ? httpUrl(address) : address] as const;
-    });
-    const env = { ...common, ...Object.fromEntries(await Promise.all(needed)) };
-    signal?.throwIfAborted();
-    const child = new RoleProcess(role.name, role.entry, {
-      ...env,
-      OTEL_SERVICE_NAME: role.name,
-      ...roleEnv[role.name],
-    });
-    processes.set(role.name, child);
-    return child.ready(READY_TIMEOUT_MS);
-  };
+  const running = new Map<string, RunningRole>();
+  const addresses = new Map<string, Promise<RoleAddress>>();
 
   const stop = async (): Promise<void> => {
-    await Promise.all([...processes.values()].map((child) => child.stop()));
+    // First of all nothing new is started or built.
+    await run.end(new Error("the roles were stopped"));
+    await Promise.all([...running.values()].map((role) => role.stop()));
   };
   const forget = endOnSignal(stop);
   const dispose = async (): Promise<void> => {
@@ -76,53 +67,82 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
     await forget();
   };
 
-  const began = Date.now();
-  say(`roles: starting ${ROLES.length} processes ...`);
   try {
+    const startRole = await hosts.prepare(made, run);
+    await createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS);
+    const began = Date.now();
+    say(`roles: starting ${ROLES.length}${describe(made)} ...`);
+    const start = async (role: Role): Promise<RoleAddress> => {
+      const needed = Object.entries(role.needs).map(async ([variable, name]) => {
+        const address = (await addresses.get(name))?.inside ?? "";
+        return [variable, variable.endsWith("_URL") ? httpUrl(address) : address] as const;
+      });
+      const found = Object.fromEntries(await Promise.all(needed));
+      run.signal.throwIfAborted();
+      const child = startRole(role, made[role.name] ?? "ts", {
+        ...common,
+        ...found,
+        OTEL_SERVICE_NAME: role.name,
+        ...roleEnv[role.name],
+      });
+      running.set(role.name, child);
+      return child.ready(READY_TIMEOUT_MS);
+    };
     for (const role of ROLES) {
       const given = role.name === PROVIDER ? providerUrl : undefined;
-      addresses.set(role.name, given === undefined ? startRole(role) : Promise.resolve(given));
+      addresses.set(
+        role.name,
+        given === undefined ? start(role) : Promise.resolve({ inside: given, outside: given }),
+      );
     }
     await Promise.all(addresses.values());
     signal?.throwIfAborted();
+    say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   } catch (error) {
-    await Promise.allSettled(addresses.values());
+    for (const address of addresses.values()) address.catch(() => undefined);
     await dispose();
     throw error;
   }
-  say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
 
-  const failure = Promise.race([...processes.values()].map((child) => child.unexpectedEnd)).then(
+  const failure = Promise.race([...running.values()].map((role) => role.unexpectedEnd)).then(
     (error): never => {
       throw error;
     },
   );
   failure.catch(() => undefined);
 
-  const role = (name: string): RoleProcess => {
-    const child = processes.get(name);
-    if (child === undefined) throw new Error(`no role ${name}`);
-    return child;
+  const role = (name: string): RunningRole => {
+    const found = running.get(name);
+    if (found === undefined) throw new Error(`no role ${name}`);
+    return found;
   };
-  const served = new Map(
-    await Promise.all(
-      [...addresses].map(async ([name, address]) => [name, await address] as const),
-    ),
-  );
+  const served = new Map<string, RoleAddress>();
+  for (const [name, address] of addresses) served.set(name, await address);
   const addressOf = (name: string): string => {
     const address = served.get(name);
     if (address === undefined) throw new Error(`no address of ${name}`);
-    return address;
+    return address.outside;
   };
   return {
     gatewayUrl: `http://${addressOf(GATEWAY)}`,
     runId,
+    made,
     failure,
     role,
     addressOf,
-    rssMb: () => memoryOf([...processes.values()]),
+    rssMb: async () => {
+      const each = await Promise.all([...running.values()].map((one) => one.memoryMb()));
+      return Math.round(each.reduce((sum, mb) => sum + mb, 0));
+    },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** " (jeeves-gateway python, ...)" of those that are not `ts`. */
+function describe(made: Implementations): string {
+  const others = Object.entries(made).filter(([, implementation]) => implementation !== "ts");
+  if (others.length === 0) return "";
+  return ` (${others.map(([name, implementation]) => `${name} ${implementation}`).join(", ")})`;
 }
 
 function environment(
@@ -133,6 +153,7 @@ function environment(
     KAFKA_BROKERS: engines.kafkaBrokers.join(","),
     REDIS_URL: engines.redisUrl,
     OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl,
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
     OTEL_TRACES_EXPORTER: "otlp",
     OTEL_METRICS_EXPORTER: "none",
     OTEL_LOGS_EXPORTER: "none",
@@ -147,11 +168,4 @@ function environment(
 
 function httpUrl(address: string): string {
   return address.startsWith("http") ? address : `http://${address}`;
-}
-
-async function memoryOf(children: readonly RoleProcess[]): Promise<number> {
-  const pids = children.flatMap(({ pid }) => pid ?? []);
-  const usage = await pidusage(pids);
-  const bytes = Object.values(usage).reduce((sum, { memory }) => sum + memory, 0);
-  return Math.round(bytes / 1024 / 1024);
 }

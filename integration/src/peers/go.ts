@@ -1,0 +1,34 @@
+import { join } from "node:path";
+import { keep } from "../engines/local/cache.js";
+import { buildName, type Peer, sourcesOf } from "./peer.js";
+import { runTool, versionOf } from "./run.js";
+
+/** Go's programs: static binaries, one for each folder in `cmd`. */
+export const go: Peer = goModule("go");
+/** The last OpenTelemetry for Go that takes no trace flags above 2. */
+export const oldGo: Peer = goModule("go-old");
+
+function goModule(module: string): Peer {
+  return {
+    language: "go",
+    lacks: async () =>
+      (await versionOf("go", "version")) === undefined
+        ? "go is not installed: install Go 1.26 or newer"
+        : undefined,
+    build: async (run) => {
+      const version = (await versionOf("go", "version")) ?? "";
+      return keep(run, buildName(module, version, []), (folder) =>
+        runTool(
+          run,
+          `${module}: building`,
+          {
+            file: "go",
+            arguments: ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/`, "./..."],
+          },
+          { cwd: sourcesOf(module), env: { CGO_ENABLED: "0" } },
+        ),
+      );
+    },
+    command: (folder, program) => ({ file: join(folder, program), arguments: [] }),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Run } from "../engines/run.js";
+import { go } from "./go.js";
+import { java } from "./java.js";
+import type { Command, Language, Peer } from "./peer.js";
+import { python } from "./python.js";
+
+export const PEERS: Readonly<Record<Language, Peer>> = { go, python, java };
+
+/** Peers that are built. */
+export type Built = (language: Language, program: string) => Command;
+
+/** Builds the peers of these languages, side by side. @throws what is missing, or what a build said */
+export async function buildPeers(languages: Iterable<Language>, run: Run): Promise<Built> {
+  const wanted = [...new Set(languages)];
+  for (const language of wanted) {
+    const missing = await PEERS[language].lacks();
+    if (missing !== undefined) {
+      throw new Error(`the ${language} programs cannot be built: ${missing}`);
+    }
+  }
+  const folders = await run.together(wanted.map((language) => () => PEERS[language].build(run)));
+  return (language, program) => {
+    const folder = folders[wanted.indexOf(language)];
+    if (folder === undefined) throw new Error(`the ${language} programs were not built`);
+    return PEERS[language].command(folder, program);
+  };
+}

@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { keep } from "../engines/local/cache.js";
+import { buildName, type Peer, sourcesOf } from "./peer.js";
+import { runTool, versionOf } from "./run.js";
+
+const BUILT = [".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"];
+const oldest = [3, 11] as const;
+
+/** Python's programs: modules, run in a virtual environment of exactly what requirements.txt pins. */
+export const python: Peer = {
+  language: "python",
+  lacks: async () => {
+    const version = await versionOf("python3", "--version");
+    const install = `install Python ${oldest.join(".")} or newer with venv`;
+    if (version === undefined) return `python3 is not installed: ${install}`;
+    const [major = 0, minor = 0] = version
+      .replace(/^Python /, "")
+      .split(".")
+      .map(Number);
+    const old = major < oldest[0] || (major === oldest[0] && minor < oldest[1]);
+    return old ? `${version} is too old: ${install}` : undefined;
+  },
+  build: async (run) => {
+    const version = (await versionOf("python3", "--version")) ?? "";
+    const name = buildName("python", version, BUILT);
+    return keep(run, name, async (folder) => {
+      const cwd = sourcesOf("python");
+      const venv = { file: "python3", arguments: ["-m", "venv", folder] };
+      await runTool(run, "python: making a virtual environment", venv, { cwd });
+      const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+      await runTool(
+        run,
+        "python: installing what requirements.txt pins",
+        {
+          file: join(folder, "bin/python"),
+          arguments: [...install, "--require-hashes", "-r", "requirements.txt"],
+        },
+        { cwd },
+      );
+    });
+  },
+  command: (folder, program) => ({
+    file: join(folder, "bin/python"),
+    arguments: ["-m", program],
+    env: { PYTHONPATH: join(sourcesOf("python"), "src"), PYTHONUNBUFFERED: "1" },
+  }),
+};

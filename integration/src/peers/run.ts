@@ -1,0 +1,38 @@
+import { execa } from "execa";
+import { withProgress } from "../engines/progress.js";
+import type { Run } from "../engines/run.js";
+
+const SHOWN_LINES = 25;
+
+/** Runs one step of a build; an error shows the last it said. */
+export async function runTool(
+  run: Run,
+  what: string,
+  command: { readonly file: string; readonly arguments: readonly string[] },
+  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Promise<void> {
+  run.signal.throwIfAborted();
+  const child = execa(command.file, command.arguments, {
+    ...options,
+    stdin: "ignore",
+    all: true,
+    reject: false,
+    cancelSignal: run.signal,
+    forceKillAfterDelay: 2_000,
+  });
+  if (child.pid !== undefined) run.guard.kills(child.pid);
+  const result = await withProgress(run.say, what, () => child);
+  run.signal.throwIfAborted();
+  if (!result.failed) return;
+  const said = String(result.all || result.shortMessage)
+    .trim()
+    .split("\n")
+    .slice(-SHOWN_LINES);
+  throw new Error(`${what} failed. ${command.file} said:\n  ${said.join("\n  ")}`);
+}
+
+/** The first line a tool prints about itself; undefined when it is not installed or does not run. */
+export async function versionOf(file: string, argument: string): Promise<string | undefined> {
+  const result = await execa(file, [argument], { all: true, reject: false, timeout: 20_000 });
+  return result.failed ? undefined : String(result.all).trim().split("\n")[0];
+}

@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import { repositoryRoot } from "../engines/places.js";
+import type { Run } from "../engines/run.js";
+import { buildPeers } from "../peers/index.js";
+import type { Command } from "../peers/peer.js";
+import { RoleProcess } from "./process.js";
+import { type Implementation, type Implementations, ROLES, type Role } from "./roles.js";
+
+/** Where a role serves. They differ where the roles have a network of their own. */
+export interface RoleAddress {
+  /** `host:port` for the other roles. */
+  readonly inside: string;
+  /** `host:port` for this process. */
+  readonly outside: string;
+}
+
+/** One role while it runs. */
+export interface RunningRole {
+  readonly name: string;
+  /** Fulfilled when it ended before it was asked to, with its last lines; never when it was asked. */
+  readonly unexpectedEnd: Promise<Error>;
+  /** Waits for its ready line. @throws when it ends first, with its last lines */
+  ready(timeoutMs: number): Promise<RoleAddress>;
+  /** The last it printed, indented. */
+  lastLines(): string;
+  /** Asks it to stop and waits; one that does not is killed. */
+  stop(): Promise<void>;
+  /** Ends it at once, its unsent spans lost: what a crash does. */
+  kill(): Promise<void>;
+  /** Resident memory. */
+  memoryMb(): Promise<number>;
+}
+
+/** What starts roles: processes of this machine, or containers. */
+export interface Hosts {
+  /** Makes what the roles need to start: builds programs or images. */
+  prepare(made: Implementations, run: Run): Promise<StartRole>;
+}
+
+/** Starts one role. @param env - its settings; addresses in it are those of inside */
+export type StartRole = (
+  role: Role,
+  made: Implementation,
+  env: Readonly<Record<string, string>>,
+) => RunningRole;
+
+/** Each role as a process of this machine. */
+export const processes: Hosts = {
+  prepare: async (made, run) => {
+    const languages = ROLES.flatMap(({ name, foreign }) =>
+      foreign !== undefined && made[name] === foreign.language ? [foreign.language] : [],
+    );
+    const built = await buildPeers(languages, run);
+    return (role, implementation, env) => {
+      const { foreign } = role;
+      const command =
+        foreign !== undefined && implementation === foreign.language
+          ? built(foreign.language, foreign.program)
+          : nodeCommand(role, implementation);
+      return new RoleProcess(role.name, command, env);
+    };
+  },
+};
+
+const DIST = join(repositoryRoot, "integration/dist");
+
+/** How a role of ours is started, for a repository that lies at `dist`'s parent. */
+export function nodeCommand(
+  { entry }: Role,
+  made: Implementation,
+  dist = DIST,
+  node = process.execPath,
+): Command {
+  return {
+    file: node,
+    arguments: [
+      // kafkajs 2.2.4 sets timeouts in the past, and Node 24 says so each time.
+      "--disable-warning=TimeoutNegativeWarning",
+      ...(made === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
+      join(dist, "roles", entry),
+    ],
+    env: variantEnv(made),
+  };
+}
+
+function variantEnv(made: Implementation): Record<string, string> {
+  // The variable has no effect on propagators (OpenTelemetry's specification of it): what came in is passed on.
+  if (made === "bare") return { OTEL_SDK_DISABLED: "true" };
+  if (made === "stock") return { INSTRUMENTATION: "stock" };
+  return {};
+}
