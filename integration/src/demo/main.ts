@@ -33,6 +33,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   const answers = await Promise.race([
     sendRequests(topology.gatewayUrl, options, say, signal),
     topology.failure,
+    engines.failure,
   ]);
   const wallMs = Date.now() - began;
   const spans = await receiver
@@ -66,7 +67,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   }
   if (options.keep) {
     say(tryByHand(topology.gatewayUrl, receiver.httpUrl));
-    await Promise.race([once(signal, "abort"), topology.failure]);
+    await Promise.race([once(signal, "abort"), topology.failure, engines.failure]);
   }
   return isUnbroken(verdict) ? 0 : 1;
 }

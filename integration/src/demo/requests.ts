@@ -16,7 +16,12 @@ const TELL_EVERY_MS = 2000;
 /** Sends all requests, so many at a time, and gives their answers in order. A request that fails has no reply. */
 export async function sendRequests(
   gatewayUrl: string,
-  { requests, concurrency, stream, parallel }: DemoOptions,
+  {
+    requests,
+    concurrency,
+    stream,
+    parallel,
+  }: Pick<DemoOptions, "requests" | "concurrency" | "stream" | "parallel">,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<ChatAnswer[]> {

@@ -27,6 +27,11 @@ export interface Engines extends AsyncDisposable {
   readonly kafkaBrokers: string[];
   /** Address of Redis, "redis://host:port". Throws when Redis was not asked for. */
   readonly redisUrl: string;
+  /**
+   * Rejects when an engine goes away though nobody asked it to; says which and shows its last lines. Never of
+   * external ones.
+   */
+  readonly failure: Promise<never>;
   /** The last lines that the engines printed; empty for external ones. */
   logs(): string;
 }

@@ -18,12 +18,25 @@ export class Run {
   readonly #steps: Promise<unknown>[] = [];
   readonly #giveUp = new AbortController();
   readonly #signal: AbortSignal;
+  readonly #lost = Promise.withResolvers<never>();
   #guard: Guard | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
     this.say = say;
     this.#signal = signal ? AbortSignal.any([signal, this.#giveUp.signal]) : this.#giveUp.signal;
+    // Whoever does not ask is not told.
+    this.failure.catch(() => undefined);
+  }
+
+  /** Rejects when something of this run ended though nobody had asked it to. */
+  get failure(): Promise<never> {
+    return this.#lost.promise;
+  }
+
+  /** Something of this run is gone. */
+  lost(error: Error): void {
+    this.#lost.reject(error);
   }
 
   /** Ends things for us when we die. External engines never need one. */

@@ -67,6 +67,10 @@ class StartedEngines implements Engines {
     return this.#started.redisUrl;
   }
 
+  get failure(): Promise<never> {
+    return this.#run.failure;
+  }
+
   logs(): string {
     return this.#run.lines.all();
   }

@@ -9,6 +9,8 @@ export interface Jeeves extends AsyncDisposable {
   readonly url: string;
   /** All spans of one trace, once these services, by default all that make spans, had their say and nothing more comes. */
   trace(traceId: string, services?: readonly string[]): Promise<readonly TestSpan[]>;
+  /** The trace of a request, where no answer tells it: found by the request's id on a span. */
+  traceOf(requestId: string): Promise<string>;
 }
 
 export async function startJeeves(
@@ -28,6 +30,14 @@ export async function startJeeves(
       url: topology.gatewayUrl,
       trace: (traceId, services = expected(options.made).services) =>
         receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
+      traceOf: async (requestId) => {
+        const isOf = (span: TestSpan): boolean =>
+          span.attributes["jeeves.request.id"] === requestId;
+        const spans = await receiver.waitForQuiet({ atLeast: 1, quietMs: 400 });
+        const found = spans.find(isOf);
+        if (found === undefined) throw new Error(`no span has the request's id ${requestId}`);
+        return found.traceId;
+      },
       [Symbol.asyncDispose]: async () => {
         await topology[Symbol.asyncDispose]();
         await receiver.close();

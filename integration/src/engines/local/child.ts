@@ -99,7 +99,9 @@ export class Child {
     else if (result.signal) this.#how = `by ${result.signal}`;
     else if (result.exitCode !== undefined) this.#how = `with exit code ${result.exitCode}`;
     else this.#how = `(${result.originalMessage})`;
-    if (!this.#ending) this.#run.lines.add(this.name, `(ended ${this.#how})`);
+    if (this.#ending) return;
+    this.#run.lines.add(this.name, `(ended ${this.#how})`);
+    this.#run.lost(this.#failure(`ended ${this.#how}`));
   }
 
   #failure(what: string): Error {

@@ -1,0 +1,59 @@
+import "@traceferry/testkit/vitest";
+import { describe, expect, test } from "vitest";
+import { expectApplicationSpans, titleOf } from "./suite/application.js";
+import { describeWithEngines } from "./suite/engines.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { coveringSet } from "./suite/pairs.js";
+import { cannotRun } from "./suite/toolchains.js";
+import { type ChatOptions, chat } from "./system/chat.js";
+import { expected, hopsOf } from "./topology/paths.js";
+import { GATEWAY, type Implementations, implementationsOf, ROLES } from "./topology/roles.js";
+
+const choices = new Map(
+  ROLES.filter(({ option }) => option !== undefined).map((role) => [
+    role.name,
+    implementationsOf(role),
+  ]),
+);
+const neighbours = hopsOf(false).map(({ from, to }) => [from, to] as const);
+
+// The first row is all of ts, which chain.test.ts knows better.
+const rows = coveringSet(choices, neighbours).slice(1);
+
+describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
+  describe.for(rows.map((made) => [titleOf(made), made] as const))("%s", ([, made]) => {
+    const why = cannotRun(made);
+    const title = "in one piece, streamed, and side by side";
+    if (why !== undefined) {
+      test.skip(`${title} (skipped: ${why})`, () => undefined);
+      return;
+    }
+    test(title, async () => {
+      await using jeeves = await startJeeves({ made });
+      await expectWhole(jeeves, made, { message: "Plan a picnic" });
+      await expectWhole(jeeves, made, { message: "Plan a picnic", stream: true });
+      await expectWhole(jeeves, made, { message: "Plan a picnic", mode: "parallel" });
+    });
+  });
+});
+
+async function expectWhole(
+  jeeves: Jeeves,
+  made: Implementations,
+  options: ChatOptions,
+): Promise<void> {
+  const sessionId = `session ${options.mode ?? "sequential"}`;
+  const answer = await chat(jeeves.url, { ...options, sessionId });
+  expect(answer.reply, JSON.stringify(answer)).toContain("Plan a picnic");
+  expect(answer.reply).toContain("The message has 3 words.");
+
+  const traceId =
+    made[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
+  const spans = await jeeves.trace(traceId);
+  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+  expectApplicationSpans(spans, made, {
+    requestId: answer.requestId,
+    sessionId,
+    ...(options.mode && { mode: options.mode }),
+  });
+}

@@ -1,0 +1,82 @@
+import { startReceiver, type TestSpan } from "@traceferry/testkit";
+import { judge } from "../demo/verdict.js";
+import type { Engines } from "../engines/index.js";
+import type { ChatAnswer } from "../system/chat.js";
+import { expected, startTopology } from "../topology/index.js";
+import type { Implementations } from "../topology/roles.js";
+
+/** What came out for one system. */
+export interface Result {
+  readonly name: string;
+  readonly made: Implementations;
+  readonly answered: number;
+  /** Requests whose trace is whole. */
+  readonly whole: number;
+  readonly orphans: number;
+  /** Spans that hang in the trace of another request than their own. */
+  readonly falseParents: number;
+  readonly spans: number;
+  readonly requestsPerSecond: number;
+  /** From the end of a span to its arrival. */
+  readonly spanToReceivedMs: { readonly p50: number; readonly p99: number };
+  readonly rssMb: number;
+}
+
+export interface Measured {
+  readonly name: string;
+  readonly made: Implementations;
+  readonly engines: Engines;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Starts one system, lets `send` send its requests, and judges all traces. */
+export async function measure(
+  { name, made, engines, say, signal }: Measured,
+  send: (gatewayUrl: string) => Promise<ChatAnswer[]>,
+): Promise<Result> {
+  await using receiver = await startReceiver();
+  const otlpUrl = receiver.httpUrl;
+  await using topology = await startTopology({ engines, otlpUrl, made, say, signal });
+  const began = Date.now();
+  const answers = await Promise.race([
+    send(topology.gatewayUrl),
+    topology.failure,
+    engines.failure,
+  ]);
+  const seconds = (Date.now() - began) / 1000;
+  const spans = await receiver.waitForQuiet({
+    services: [...expected(made).services],
+    quietMs: 1000,
+    timeoutMs: 60_000,
+  });
+  const { answered, complete, orphans, spanToReceivedMs } = judge(answers, spans, {
+    stream: false,
+    made,
+  });
+  return {
+    name,
+    made,
+    answered,
+    whole: complete,
+    orphans,
+    falseParents: falseParents(spans),
+    spans: spans.length,
+    requestsPerSecond: Math.round(answers.length / seconds),
+    spanToReceivedMs,
+    rssMb: await topology.rssMb(),
+  };
+}
+
+function falseParents(spans: readonly TestSpan[]): number {
+  const requests = new Map<string, unknown>();
+  let wrong = 0;
+  for (const { traceId, attributes } of spans) {
+    const request = attributes["jeeves.request.id"];
+    if (request === undefined) continue;
+    const first = requests.get(traceId);
+    if (first === undefined) requests.set(traceId, request);
+    else if (first !== request) wrong++;
+  }
+  return wrong;
+}

@@ -1,0 +1,53 @@
+import { availableParallelism, totalmem } from "node:os";
+import type { Result } from "./measure.js";
+
+interface Settings {
+  readonly requests: number;
+  readonly concurrency: number;
+  readonly engines: string;
+}
+
+/** The file as Markdown. */
+export function report(
+  results: readonly Result[],
+  { requests, concurrency, engines }: Settings,
+): string {
+  const memory = Math.round(totalmem() / 1024 ** 3);
+  return [
+    "# Results",
+    "",
+    `Written by \`npm run results -- --requests ${requests} --concurrency ${concurrency}\`, the last time on ${today()}, on a machine with`,
+    `${availableParallelism()} cores and ${memory} GiB, Node ${process.version.slice(1)}, engines ${engines}; all roles, Kafka, Redis, the sender and the receiver share it.`,
+    "",
+    "A trace is whole when it has one root, no orphan, every service, and every service continues the exit span of the one before. A false parent is a span",
+    "in the trace of a request that is not its own. Roles that are not named are TypeScript with Traceferry.",
+    "",
+    "| system | requests | answered | whole traces | orphans | false parents | spans | requests a second | span end to received, p50 | p99 | memory of all roles |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ...results.map((result) => row(result, requests)),
+    "",
+  ].join("\n");
+}
+
+function row(result: Result, requests: number): string {
+  const { name, made, answered, whole, orphans, falseParents, spans } = result;
+  const roles = Object.entries(made).map(([role, is]) => `${role.replace("jeeves-", "")} ${is}`);
+  const cells = [
+    `${name}: ${roles.join(", ")}`,
+    requests,
+    answered,
+    whole,
+    orphans,
+    falseParents,
+    spans,
+    result.requestsPerSecond,
+    `${result.spanToReceivedMs.p50} ms`,
+    `${result.spanToReceivedMs.p99} ms`,
+    `${result.rssMb} MB`,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}

@@ -1,0 +1,76 @@
+import type { Implementation, Implementations } from "../topology/roles.js";
+
+/** One pair that has to meet: this role made of this, beside that role made of that. */
+interface Pair {
+  readonly a: readonly [role: string, made: Implementation];
+  readonly b: readonly [role: string, made: Implementation];
+}
+
+/**
+ * Few systems in which every pair of implementations of two neighbours meets at least once. Two bare neighbours
+ * are left out: they are one longer relay, and tell nothing new. Always the same for the same input.
+ *
+ * @param choices - what each role can be made of
+ * @param hops - the neighbours
+ */
+export function coveringSet(
+  choices: ReadonlyMap<string, readonly Implementation[]>,
+  hops: readonly (readonly [string, string])[],
+): Implementations[] {
+  const open = new Set(hops.flatMap((hop) => pairsOf(hop, choices)));
+  const rows: Implementations[] = [];
+  for (const first of open) {
+    // Taken up by an earlier row meanwhile.
+    if (!open.has(first)) continue;
+    const row = new Map([first.a, first.b]);
+    for (const [role, offered] of choices) {
+      if (!row.has(role)) row.set(role, best(role, offered, row, open, hops));
+    }
+    for (const pair of open) if (meets(pair, row)) open.delete(pair);
+    rows.push(Object.fromEntries(row));
+  }
+  return rows;
+}
+
+/** What brings the most pairs together that have not met, beside what is chosen already. */
+function best(
+  role: string,
+  offered: readonly Implementation[],
+  row: ReadonlyMap<string, Implementation>,
+  open: ReadonlySet<Pair>,
+  hops: readonly (readonly [string, string])[],
+): Implementation {
+  const neighbours = hops.flatMap(([a, b]) => (a === role ? [b] : b === role ? [a] : []));
+  const besideBare = neighbours.some((name) => row.get(name) === "bare");
+  const score = (made: Implementation): number => {
+    if (made === "bare" && besideBare) return -1;
+    const tried = new Map(row).set(role, made);
+    let met = 0;
+    let possible = 0;
+    for (const pair of open) {
+      if (meets(pair, tried)) met++;
+      else if (isIn(pair, role, made)) possible++;
+    }
+    return met + possible / 1000;
+  };
+  return offered.reduce((found, made) => (score(made) > score(found) ? made : found));
+}
+
+function pairsOf(
+  [from, to]: readonly [string, string],
+  choices: ReadonlyMap<string, readonly Implementation[]>,
+): Pair[] {
+  return (choices.get(from) ?? []).flatMap((one) =>
+    (choices.get(to) ?? []).flatMap((other): Pair[] =>
+      one === "bare" && other === "bare" ? [] : [{ a: [from, one], b: [to, other] }],
+    ),
+  );
+}
+
+function meets({ a, b }: Pair, row: ReadonlyMap<string, Implementation>): boolean {
+  return row.get(a[0]) === a[1] && row.get(b[0]) === b[1];
+}
+
+function isIn({ a, b }: Pair, role: string, made: Implementation): boolean {
+  return [a, b].some(([name, what]) => name === role && what === made);
+}

@@ -1,0 +1,25 @@
+import { PEERS } from "../peers/index.js";
+import type { Language } from "../peers/peer.js";
+import type { Implementations } from "../topology/roles.js";
+
+const missing = new Map<string, string>();
+for (const peer of Object.values(PEERS)) {
+  const what = await peer.lacks();
+  if (what !== undefined) missing.set(peer.language, what);
+}
+
+/**
+ * Why a system made of these cannot run here, for the title of a test that is skipped; undefined when it can. In CI
+ * it is never skipped: it runs, and fails with that reason.
+ */
+export function cannotRun(made: Implementations): string | undefined {
+  if (process.env.CI !== undefined) return undefined;
+  return languagesOf(made)
+    .flatMap((language) => missing.get(language) ?? [])
+    .at(0);
+}
+
+function languagesOf(made: Implementations): Language[] {
+  const used = new Set<string>(Object.values(made));
+  return Object.values(PEERS).flatMap(({ language }) => (used.has(language) ? [language] : []));
+}
