@@ -1,7 +1,6 @@
 import { cp } from "node:fs/promises";
-import { join } from "node:path";
 import { keep } from "../engines/local/cache.js";
-import { findJava } from "../engines/local/java.js";
+import { findJava, javaFile } from "../engines/local/java.js";
 import { hasMaven } from "../engines/local/maven.js";
 import { buildName, type Peer, sourcesOf } from "./peer.js";
 import { runTool } from "./run.js";
@@ -18,17 +17,20 @@ export const java: Peer = {
     const found = await findJava();
     if (typeof found === "string") throw new Error(found);
     return keep(run, buildName("java", found.build, ["target"]), async (folder) => {
-      const cwd = join(folder, "build");
-      await cp(sourcesOf("java"), cwd, {
+      // Maven writes beside its sources: in a copy two builds do not meet.
+      await cp(sourcesOf("java"), folder, {
         recursive: true,
         filter: (file) => !file.endsWith("/target"),
       });
       const quiet = ["--quiet", "--batch-mode", "-Dstyle.color=never"];
       const goal = { file: "mvn", arguments: [...quiet, "package", "-DskipTests"] };
-      await runTool(run, "java: building", goal, { cwd });
+      await runTool(run, "java: building", goal, { cwd: folder });
     });
   },
-  command: (folder, program) => {
-    throw new Error(`not known yet: ${folder} ${program}`);
-  },
+  // The files that java.args names lie beside it.
+  command: (folder, program) => ({
+    file: javaFile(),
+    arguments: ["@java.args", program],
+    cwd: folder,
+  }),
 };

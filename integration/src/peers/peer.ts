@@ -10,6 +10,8 @@ export type Language = "go" | "python" | "java";
 export interface Command {
   readonly file: string;
   readonly arguments: readonly string[];
+  /** Default: where this process is. */
+  readonly cwd?: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { EngineAddresses } from "../engines/engines.js";
 import { repositoryRoot } from "../engines/places.js";
 import type { Run } from "../engines/run.js";
 import { buildPeers } from "../peers/index.js";
@@ -33,6 +34,8 @@ export interface RunningRole {
 
 /** What starts roles: processes of this machine, or containers. */
 export interface Hosts {
+  /** Where the roles find Kafka and Redis. Default: where this process does. */
+  readonly engines?: EngineAddresses;
   /** Makes what the roles need to start: builds programs or images. */
   prepare(made: Implementations, run: Run): Promise<StartRole>;
 }

@@ -18,7 +18,7 @@ export class RoleProcess implements RunningRole {
   /** @param env - added to this process's environment */
   constructor(name: string, command: Command, env: Readonly<Record<string, string>>) {
     this.name = name;
-    this.#child = execa(command.file, command.arguments, settings({ ...env, ...command.env }));
+    this.#child = execa(command.file, command.arguments, settings(command, env));
     this.#exited = this.#child.then(({ exitCode, signal, shortMessage }) =>
       signal
         ? `by ${signal}`
@@ -84,9 +84,10 @@ export class RoleProcess implements RunningRole {
   }
 }
 
-function settings(env: Readonly<Record<string, string>>) {
+function settings({ cwd, env: own }: Command, env: Readonly<Record<string, string>>) {
   return {
-    env: { ...env, STOP_WITH_STDIN: "1" },
+    ...(cwd !== undefined && { cwd }),
+    env: { ...env, ...own, STOP_WITH_STDIN: "1" },
     stdin: "pipe",
     all: true,
     buffer: false,

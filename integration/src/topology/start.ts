@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { createTopics, type Engines } from "../engines/index.js";
+import type { EngineAddresses } from "../engines/engines.js";
+import { createTopics } from "../engines/index.js";
 import { Run } from "../engines/run.js";
 import { endOnSignal } from "../engines/signals.js";
 import { PARTITIONS, TOPICS } from "../system/topics.js";
@@ -9,7 +10,8 @@ import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./rol
 const READY_TIMEOUT_MS = 60_000;
 
 export interface TopologyOptions {
-  readonly engines: Pick<Engines, "kafkaBrokers" | "redisUrl">;
+  /** Where this process finds Kafka and Redis, and the roles too, unless their hosts say otherwise. */
+  readonly engines: EngineAddresses;
   /** Where the roles export their spans: the OTLP HTTP address. */
   readonly otlpUrl: string;
   /** Hears what is built and started. */
@@ -146,12 +148,13 @@ function describe(made: Implementations): string {
 }
 
 function environment(
-  { engines, otlpUrl, env }: TopologyOptions,
+  { engines, hosts, otlpUrl, env }: TopologyOptions,
   runId: string,
 ): Record<string, string> {
+  const seen = hosts?.engines ?? engines;
   return {
-    KAFKA_BROKERS: engines.kafkaBrokers.join(","),
-    REDIS_URL: engines.redisUrl,
+    KAFKA_BROKERS: seen.kafkaBrokers.join(","),
+    REDIS_URL: seen.redisUrl,
     OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl,
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
     OTEL_TRACES_EXPORTER: "otlp",

@@ -15,9 +15,7 @@ const oldest = 17;
 
 /** The Java in JAVA_HOME, else on PATH; or what is wrong with it. Kafka 4 needs 17. */
 export async function findJava(): Promise<Java | string> {
-  const home = process.env.JAVA_HOME;
-  const inHome = home ? join(home, "bin", "java") : "";
-  const file = inHome && existsSync(inHome) ? inHome : "java";
+  const file = javaFile();
   const result = await execa(file, ["-version"], { all: true, reject: false, timeout: 20_000 });
   const install = `install a JRE ${oldest} or newer (Debian: openjdk-${oldest}-jre-headless)`;
   if (result.code === "ENOENT") return `java is not installed: ${install}`;
@@ -29,4 +27,11 @@ export async function findJava(): Promise<Java | string> {
     version,
     build: createHash("sha256").update(result.all).digest("hex").slice(0, 12),
   };
+}
+
+/** The java in JAVA_HOME, else the one on PATH, whether it works or not. */
+export function javaFile(): string {
+  const home = process.env.JAVA_HOME;
+  const inHome = home ? join(home, "bin", "java") : "";
+  return inHome && existsSync(inHome) ? inHome : "java";
 }

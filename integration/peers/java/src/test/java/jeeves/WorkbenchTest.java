@@ -1,0 +1,127 @@
+package jeeves;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.opentelemetry.api.baggage.Baggage;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.trace.StatusCode;
+import io.opentelemetry.context.Scope;
+import io.opentelemetry.sdk.testing.junit5.OpenTelemetryExtension;
+import io.opentelemetry.sdk.trace.data.SpanData;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.MockProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.serialization.StringSerializer;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+class WorkbenchTest {
+  @RegisterExtension static final OpenTelemetryExtension tracing = OpenTelemetryExtension.create();
+
+  private static final String REQUEST =
+      "{\"requestId\":\"r-1\",\"agent\":\"executor\",\"message\":\"plan a dinner\","
+          + "\"correlationId\":\"c-1\",\"replyTopic\":\"replies\"}";
+
+  private final MockProducer<String, String> producer =
+      new MockProducer<>(false, null, new StringSerializer(), new StringSerializer());
+  private final List<String> complaints = new ArrayList<>();
+  private final Workbench bench = new Workbench(producer, complaints::add);
+
+  @Test
+  @DisplayName("a request is answered on the topic it names, by key and header for whoever waits")
+  void answered() {
+    bench.work(record(REQUEST));
+
+    ProducerRecord<String, String> reply = producer.history().get(0);
+    assertEquals("replies", reply.topic());
+    assertEquals("c-1", reply.key());
+    assertEquals(
+        "c-1",
+        new String(reply.headers().lastHeader("correlation-id").value(), StandardCharsets.UTF_8));
+    assertEquals(
+        "{\"requestId\":\"r-1\",\"agent\":\"executor\",\"correlationId\":\"c-1\","
+            + "\"result\":\"The message has 3 words.\"}",
+        reply.value());
+  }
+
+  @Test
+  @DisplayName(
+      "the span of the work lasts until the reply is delivered, and has the request's id from baggage")
+  void span() {
+    try (Scope request = Baggage.builder().put("jeeves.request.id", "r-9").build().makeCurrent()) {
+      bench.work(record(REQUEST));
+    }
+    assertEquals(List.of(), tracing.getSpans());
+    producer.completeNext();
+
+    SpanData span = onlySpan();
+    assertEquals("agent.process", span.getName());
+    assertEquals(StatusCode.UNSET, span.getStatus().getStatusCode());
+    Map<String, Object> attributes =
+        span.getAttributes().asMap().entrySet().stream()
+            .collect(Collectors.toMap(e -> e.getKey().getKey(), Map.Entry::getValue));
+    assertEquals(
+        Map.of(
+            "jeeves.agent.name", "executor",
+            "jeeves.agent.type", "tool",
+            "jeeves.llm.calls", 0L,
+            "jeeves.request.id", "r-9",
+            "gen_ai.operation.name", "invoke_agent",
+            "gen_ai.agent.name", "executor"),
+        attributes);
+  }
+
+  @Test
+  @DisplayName("without baggage the request's id on the span is empty, whatever the message says")
+  void noBaggage() {
+    bench.work(record(REQUEST));
+    producer.completeNext();
+
+    assertEquals("", onlySpan().getAttributes().get(AttributeKey.stringKey("jeeves.request.id")));
+  }
+
+  @Test
+  @DisplayName(
+      "a reply that cannot be delivered marks the span, and a failure goes out in its place")
+  void failure() {
+    bench.work(record(REQUEST));
+    producer.errorNext(new RecordTooLargeException("too large"));
+    bench.finish();
+
+    SpanData span = onlySpan();
+    assertEquals(StatusCode.ERROR, span.getStatus().getStatusCode());
+    assertEquals("too large", span.getStatus().getDescription());
+    assertEquals(List.of("a reply could not be sent: too large"), complaints);
+    assertEquals(
+        "{\"requestId\":\"r-1\",\"agent\":\"executor\",\"correlationId\":\"c-1\","
+            + "\"failure\":{\"code\":\"INTERNAL\",\"message\":\"too large\"}}",
+        producer.history().get(1).value());
+  }
+
+  @Test
+  @DisplayName("what cannot be read is dropped with a line, and no span")
+  void dropped() {
+    bench.work(record("{}}"));
+
+    assertEquals(List.of("dropped a request: not JSON"), complaints);
+    assertEquals(List.of(), producer.history());
+    assertEquals(List.of(), tracing.getSpans());
+  }
+
+  private static SpanData onlySpan() {
+    assertEquals(1, tracing.getSpans().size());
+    return tracing.getSpans().get(0);
+  }
+
+  private static ConsumerRecord<String, byte[]> record(String value) {
+    return new ConsumerRecord<>(
+        "jeeves.tools.requests", 0, 0, "c-1", value.getBytes(StandardCharsets.UTF_8));
+  }
+}

@@ -1,0 +1,32 @@
+// Records again what the peers in other languages write: npm run golden.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { startEngines } from "../engines/index.js";
+import { repositoryRoot } from "../engines/places.js";
+import { messageOf } from "../system/spans.js";
+import { recordPeers } from "./record.js";
+import { renderModule } from "./render.js";
+
+const FILE = "packages/testkit/src/golden/recorded.ts";
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const interrupted = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => interrupted.abort(new Error("interrupted")));
+}
+
+async function record(): Promise<void> {
+  const { signal } = interrupted;
+  await using engines = await startEngines({ say, signal });
+  const recordings = await recordPeers(engines, say, signal);
+  await writeFile(join(repositoryRoot, FILE), renderModule(recordings));
+  say(`written: ${FILE}, ${recordings.length} recordings`);
+}
+
+try {
+  await record();
+  process.exit(0);
+} catch (error) {
+  say(`golden: ${messageOf(error)}`);
+  process.exit(interrupted.signal.aborted ? 130 : 1);
+}

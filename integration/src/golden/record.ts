@@ -1,0 +1,212 @@
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { Queue } from "bullmq";
+import { Redis } from "ioredis";
+import { Kafka, logLevel } from "kafkajs";
+import type { Engines } from "../engines/index.js";
+import { chat } from "../system/chat.js";
+import { loadService } from "../system/grpc.js";
+import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/topics.js";
+import { startTopology } from "../topology/index.js";
+import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, POLYGLOT } from "../topology/roles.js";
+import { type RawHeaders, type Tap, tapGrpc, tapHttp, tapKafka } from "./taps.js";
+
+/** What one peer wrote at one boundary. */
+export interface Recording {
+  readonly peer: "go" | "python" | "java";
+  readonly library: string;
+  readonly boundary: "grpc" | "kafka" | "http";
+  /** Whether it continued SENDER, or began a trace of its own. */
+  readonly continues: boolean;
+  /** Its fields of propagation, each key as it was written. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What every peer was sent, and has to pass on: blanks, a comma, `%`, `;`, `=` and letters beyond ASCII. */
+export const SENDER = {
+  traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  tracestate: "vendor=t61rcWkgMzE",
+  baggage: "tenant=acme,note=%C3%A9%2C%20100%25%3B%3D%C3%BC",
+} as const;
+
+const TAPPED = "tapped";
+const FIELDS = ["traceparent", "tracestate", "baggage"];
+
+/** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
+export async function recordPeers(
+  engines: Engines,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<Recording[]> {
+  await using pipeline = await tapGrpc(
+    { file: "orchestrator.proto", service: "jeeves.v1.Orchestrator", method: "ExecutePipeline" },
+    { answer: { requestId: TAPPED, reply: "Very good." } },
+  );
+  await using llm = await tapGrpc(
+    { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
+    {
+      answer: {
+        text: "Very good.",
+        model: "tap",
+      },
+    },
+  );
+  await using provider = await tapHttp({
+    model: "tap",
+    choices: [{ message: { content: "Very good." } }],
+  });
+  await using topology = await startTopology({
+    engines,
+    otlpUrl: "http://127.0.0.1:9",
+    say,
+    signal,
+    made: POLYGLOT,
+    providerUrl: `http://${provider.address}`,
+    env: { OTEL_TRACES_EXPORTER: "none" },
+    roleEnv: {
+      [GATEWAY]: { ORCHESTRATOR_ADDRESS: pipeline.address },
+      [PLANNER]: { LLM_GATEWAY_ADDRESS: llm.address },
+    },
+  });
+  await using requests = await tapKafka(engines.kafkaBrokers, AGENT_REQUESTS);
+  await using replies = await tapKafka(engines.kafkaBrokers, AGENT_REPLIES);
+  await using sender = await startSender(engines);
+
+  const recordings: Recording[] = [];
+  for (const continues of [true, false]) {
+    const headers = continues ? SENDER : {};
+    const note = async (
+      of: Pick<Recording, "peer" | "library" | "boundary">,
+      tap: Tap,
+      send: () => Promise<unknown>,
+    ): Promise<void> => {
+      // What an earlier request left on the way is not taken for this one's.
+      const came = tap.next((all) => continuesSender(all) === continues && isTapped(all));
+      await send();
+      const written = await came;
+      recordings.push({ ...of, continues, headers: fieldsOf(written) });
+    };
+    const python = { peer: "python" } as const;
+    await note(
+      { ...python, library: "opentelemetry-instrumentation-grpc, aio client", boundary: "grpc" },
+      pipeline,
+      () => chat(topology.gatewayUrl, { headers }),
+    );
+    await note({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
+      sender.call(
+        topology.addressOf(ORCHESTRATOR),
+        "orchestrator.proto",
+        "jeeves.v1.Orchestrator",
+        "ExecutePipeline",
+        headers,
+      ),
+    );
+    await note(
+      { ...python, library: "opentelemetry-instrumentation-aiokafka", boundary: "kafka" },
+      replies,
+      () => sender.add(headers),
+    );
+    await note(
+      { peer: "java", library: "OpenTelemetry Java agent, kafka-clients", boundary: "kafka" },
+      replies,
+      () => sender.produce(TOOL_REQUESTS, headers),
+    );
+    await note(
+      { ...python, library: "opentelemetry-instrumentation-httpx", boundary: "http" },
+      provider,
+      () =>
+        sender.call(
+          topology.addressOf(LLM_GATEWAY),
+          "llm.proto",
+          "jeeves.v1.LlmGateway",
+          "Generate",
+          headers,
+        ),
+    );
+  }
+  return recordings;
+}
+
+function fieldsOf(headers: RawHeaders): Record<string, string> {
+  return Object.fromEntries(headers.filter(([key]) => FIELDS.includes(key.toLowerCase())));
+}
+
+function continuesSender(headers: RawHeaders): boolean {
+  const traceId = SENDER.traceparent.split("-")[1] ?? "";
+  return headers.some(([key, value]) => key === "traceparent" && value.includes(traceId));
+}
+
+/** Replies tell what they answer; what answers nothing is taken as it comes. */
+function isTapped(headers: RawHeaders): boolean {
+  const [, correlationId] = headers.find(([key]) => key === "correlation-id") ?? [];
+  const [, replyTopic] = headers.find(([key]) => key === "reply-topic") ?? [];
+  return correlationId === undefined || replyTopic !== undefined || correlationId === TAPPED;
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+/** An untraced program that sends what it is told to. */
+async function startSender(engines: Engines) {
+  const kafka = new Kafka({ brokers: engines.kafkaBrokers, logLevel: logLevel.NOTHING });
+  const producer = kafka.producer();
+  await producer.connect();
+  const connection = new Redis(engines.redisUrl, { maxRetriesPerRequest: null });
+  const queue = new Queue(PLANNER_QUEUE, { connection });
+  const request = (agent: string) => ({
+    requestId: TAPPED,
+    sessionId: TAPPED,
+    agent,
+    message: "Hello",
+    correlationId: TAPPED,
+    replyTopic: AGENT_REPLIES,
+  });
+  return {
+    call: (address: string, file: string, service: string, name: string, headers: Headers) =>
+      call(address, file, service, name, headers),
+    add: (headers: Headers) =>
+      queue.add("plan", request("planner"), {
+        telemetry: { metadata: JSON.stringify(headers) },
+        removeOnComplete: true,
+      }),
+    produce: (topic: string, headers: Headers) =>
+      producer.send({
+        topic,
+        messages: [
+          { key: TAPPED, value: JSON.stringify(request("executor")), headers: { ...headers } },
+        ],
+      }),
+    [Symbol.asyncDispose]: async () => {
+      await producer.disconnect();
+      await queue.close();
+      connection.disconnect();
+    },
+  };
+}
+
+function call(
+  address: string,
+  file: string,
+  service: string,
+  name: string,
+  headers: Headers,
+): Promise<unknown> {
+  const method = loadService(file, service)[name];
+  if (method === undefined) throw new Error(`no method ${name}`);
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+  const client = new Client(address, credentials.createInsecure());
+  const body = { requestId: TAPPED, sessionId: TAPPED, message: "Hello", prompt: "Hello" };
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      body,
+      metadata,
+      (error, answer) => {
+        client.close();
+        if (error === null) resolve(answer);
+        else reject(error);
+      },
+    );
+  });
+}

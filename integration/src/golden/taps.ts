@@ -1,0 +1,157 @@
+import { createServer, type IncomingMessage } from "node:http";
+import {
+  Client,
+  credentials,
+  type Metadata,
+  type MethodDefinition,
+  Server,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
+import { Kafka, logLevel } from "kafkajs";
+import { loadService, serve, shutDown } from "../system/grpc.js";
+import { addressOf } from "../system/service.js";
+
+/** The headers that arrived, in the order they came, each key with all of its values. */
+export type RawHeaders = readonly (readonly [key: string, value: string])[];
+
+/** Somebody who answers in place of a role, or listens in, and notes the headers that came. */
+export interface Tap extends AsyncDisposable {
+  /** `host:port`, where it serves. */
+  readonly address: string;
+  /** The headers of the next request of this kind that comes. Ask before it is sent. */
+  next(isMine?: (headers: RawHeaders) => boolean): Promise<RawHeaders>;
+}
+
+/** Hears the headers of every request. */
+type Listener = (headers: RawHeaders) => void;
+
+/** A gRPC service with one unary method that always gives the same answer, or asks another server, headers and all. */
+export async function tapGrpc(
+  {
+    file,
+    service,
+    method,
+  }: { readonly file: string; readonly service: string; readonly method: string },
+  then: { readonly answer: object } | { readonly forwardTo: string },
+  listener?: Listener,
+): Promise<Tap> {
+  const seen = new Waiting(listener);
+  const server = new Server();
+  const definition: ServiceDefinition = loadService(file, service);
+  const client = "forwardTo" in then && new Client(then.forwardTo, credentials.createInsecure());
+  server.addService(definition, {
+    [method]: (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>) => {
+      seen.came(pairsIn(call.metadata));
+      if ("answer" in then) reply(null, then.answer);
+      else if (client) forward(client, definition[method], call, reply);
+    },
+  });
+  const address = await serve(server, "127.0.0.1", 0);
+  return {
+    address,
+    next: (isMine) => seen.next(isMine),
+    [Symbol.asyncDispose]: async () => {
+      await shutDown(server, 500);
+      if (client) client.close();
+    },
+  };
+}
+
+function forward(
+  client: Client,
+  method: MethodDefinition<object, object> | undefined,
+  { request, metadata }: ServerUnaryCall<object, object>,
+  reply: sendUnaryData<object>,
+): void {
+  if (method === undefined) throw new Error("no such method");
+  const { path, requestSerialize, responseDeserialize } = method;
+  client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, reply);
+}
+
+function pairsIn(metadata: Metadata): RawHeaders {
+  return Object.keys(metadata.getMap()).flatMap((key) =>
+    metadata.get(key).map((value) => [key, value.toString()] as const),
+  );
+}
+
+/** An HTTP server that always gives the same answer. */
+export async function tapHttp(answer: object, listener?: Listener): Promise<Tap> {
+  const seen = new Waiting(listener);
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on("end", () => {
+      seen.came(rawPairs(request));
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(answer));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return {
+    address: addressOf(server.address()),
+    next: (isMine) => seen.next(isMine),
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function rawPairs({ rawHeaders }: IncomingMessage): RawHeaders {
+  return rawHeaders.flatMap((key, i) =>
+    i % 2 === 0 ? [[key, rawHeaders[i + 1] ?? ""] as const] : [],
+  );
+}
+
+/** Listens in on a topic. */
+export async function tapKafka(brokers: readonly string[], topic: string): Promise<Tap> {
+  const seen = new Waiting();
+  const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+  const consumer = kafka.consumer({ groupId: `tap-${crypto.randomUUID()}`, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: false });
+  const fetching = new Promise<void>((resolve) => {
+    consumer.on(consumer.events.FETCH, () => resolve());
+  });
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      seen.came(
+        Object.entries(message.headers ?? {}).flatMap(([key, value]) =>
+          [value].flat().map((one) => [key, String(one)] as const),
+        ),
+      );
+    },
+  });
+  await fetching;
+  return {
+    address: "",
+    next: (isMine) => seen.next(isMine),
+    [Symbol.asyncDispose]: () => consumer.disconnect(),
+  };
+}
+
+class Waiting {
+  #next = Promise.withResolvers<RawHeaders>();
+  #isMine: (headers: RawHeaders) => boolean = () => true;
+  readonly #listener: Listener | undefined;
+
+  constructor(listener?: Listener) {
+    this.#listener = listener;
+  }
+
+  next(isMine: (headers: RawHeaders) => boolean = () => true): Promise<RawHeaders> {
+    this.#next = Promise.withResolvers<RawHeaders>();
+    this.#isMine = isMine;
+    return this.#next.promise;
+  }
+
+  came(headers: RawHeaders): void {
+    this.#listener?.(headers);
+    if (this.#isMine(headers)) this.#next.resolve(headers);
+  }
+}

@@ -1,0 +1,197 @@
+import "@traceferry/testkit/vitest";
+import { assembleTraces, judgeUnbroken, type TestSpan, type Trace } from "@traceferry/testkit";
+import getPort from "get-port";
+import { describe, expect, test } from "vitest";
+import { type RawHeaders, tapGrpc, tapHttp } from "./golden/taps.js";
+import { describeWithEngines } from "./suite/engines.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { chatMany } from "./suite/many.js";
+import { cannotRun } from "./suite/toolchains.js";
+import { expected } from "./topology/paths.js";
+import {
+  AGENTS,
+  GATEWAY,
+  type Implementations,
+  LLM_GATEWAY,
+  ORCHESTRATOR,
+  PLANNER,
+  POLYGLOT,
+} from "./topology/roles.js";
+
+const REQUESTS = 500;
+
+/** A test of a system made of these; skipped by name where its toolchain is absent. */
+function testOf(made: Implementations, title: string, run: () => Promise<void>): void {
+  const why = cannotRun(made);
+  if (why === undefined) test(title, { timeout: 180_000 }, run);
+  else test.skip(`${title} (skipped: ${why})`, () => undefined);
+}
+
+describeWithEngines("of 500 requests", () => {
+  testOf(
+    POLYGLOT,
+    "a tenth is sampled, in every language alike: a trace is whole or absent",
+    async () => {
+      await using jeeves = await startJeeves({
+        made: POLYGLOT,
+        env: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.1" },
+      });
+      const answers = await chatMany(jeeves.url, REQUESTS);
+
+      const traces = await arrived(jeeves, POLYGLOT);
+      expect(notWhole(traces, POLYGLOT)).toEqual([]);
+      // Four standard deviations to each side: one run in 16,000 lies outside.
+      expect(traces.length).toBeGreaterThan(REQUESTS * 0.1 - 27);
+      expect(traces.length).toBeLessThan(REQUESTS * 0.1 + 27);
+      const asked = new Set(answers.map(({ traceId }) => traceId));
+      expect(traces.filter(({ traceId }) => !asked.has(traceId))).toEqual([]);
+    },
+  );
+
+  describe.for([
+    ["jeeves-agents (TypeScript)", AGENTS],
+    ["jeeves-orchestrator (Go)", ORCHESTRATOR],
+    ["jeeves-planner-worker (Python)", PLANNER],
+  ] as const)("with OTEL_SDK_DISABLED on %s", ([, disabled]) => {
+    testOf(POLYGLOT, "every trace is whole without it: it passes on what it got", async () => {
+      await using jeeves = await startJeeves({
+        made: POLYGLOT,
+        roleEnv: { [disabled]: { OTEL_SDK_DISABLED: "true" } },
+      });
+      await chatMany(jeeves.url, REQUESTS);
+
+      const without: Implementations = { ...POLYGLOT, [disabled]: "bare" };
+      const traces = await arrived(jeeves, without);
+      expect(notWhole(traces, without)).toEqual([]);
+      expect(traces.length).toBe(REQUESTS);
+    });
+  });
+
+  describe.for(["ts", "python"] as const)(
+    "with a traceparent from outside, to a gateway of %s",
+    (made) => {
+      const system: Implementations = { [GATEWAY]: made };
+
+      testOf(system, "every trace continues the caller's under relation child", async () => {
+        const { traces, spoofed } = await spoof(system, "child");
+        expect(traces.filter(({ traceId }) => !spoofed.has(traceId))).toEqual([]);
+        expect(notWhole(traces, system, true)).toEqual([]);
+        expect(traces.length).toBe(REQUESTS);
+      });
+
+      testOf(system, "every trace is new and links the caller's under relation link", async () => {
+        const { traces, spoofed } = await spoof(system, "link");
+        expect(traces.filter(({ traceId }) => spoofed.has(traceId))).toEqual([]);
+        expect(notWhole(traces, system)).toEqual([]);
+        const linked = traces.map(({ roots }) => roots[0]?.links.map((link) => link.traceId));
+        expect(new Set(linked.flat())).toEqual(spoofed);
+        expect(traces.length).toBe(REQUESTS);
+      });
+
+      testOf(system, "every trace is new and knows of no caller under relation none", async () => {
+        const { traces, spoofed } = await spoof(system, "none");
+        expect(traces.filter(({ traceId }) => spoofed.has(traceId))).toEqual([]);
+        expect(notWhole(traces, system)).toEqual([]);
+        expect(traces.flatMap(({ roots }) => roots[0]?.links ?? [])).toEqual([]);
+        expect(traces.length).toBe(REQUESTS);
+      });
+
+      testOf(
+        system,
+        "only baggage on the list reaches the llm-gateway, and none the provider",
+        async () => {
+          const toLlm: RawHeaders[] = [];
+          const toProvider: RawHeaders[] = [];
+          const port = await getPort({ host: "127.0.0.1" });
+          await using provider = await tapHttp(
+            { model: "tap", choices: [{ message: { content: "Very good." } }] },
+            (headers) => toProvider.push(headers),
+          );
+          await using llm = await tapGrpc(
+            { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
+            { forwardTo: `127.0.0.1:${port}` },
+            (headers) => toLlm.push(headers),
+          );
+          await using jeeves = await startJeeves({
+            made: system,
+            providerUrl: `http://${provider.address}`,
+            env: { EDGE_BAGGAGE: "tenant" },
+            roleEnv: {
+              [PLANNER]: { LLM_GATEWAY_ADDRESS: llm.address },
+              [LLM_GATEWAY]: { PORT: String(port) },
+            },
+          });
+          await chatMany(jeeves.url, REQUESTS, (i) => ({
+            headers: {
+              traceparent: traceparent(i),
+              baggage: `tenant=acme,user=${i},token=let-me-in`,
+            },
+          }));
+
+          expect(toLlm.length).toBe(REQUESTS);
+          const keys = toLlm.map((headers) => baggageKeys(headers).join(" "));
+          expect([...new Set(keys)]).toEqual(["jeeves.request.id jeeves.session.id tenant"]);
+          expect(toProvider.length).toBe(REQUESTS);
+          expect(toProvider.flatMap(baggageKeys)).toEqual([]);
+          expect(toProvider.filter((headers) => headerOf(headers, "traceparent") === "")).toEqual(
+            [],
+          );
+        },
+      );
+    },
+  );
+});
+
+async function spoof(
+  made: Implementations,
+  relation: "child" | "link" | "none",
+): Promise<{ readonly traces: readonly Trace[]; readonly spoofed: ReadonlySet<string> }> {
+  await using jeeves = await startJeeves({ made, env: { EDGE_RELATION: relation } });
+  await chatMany(jeeves.url, REQUESTS, (i) => ({ headers: { traceparent: traceparent(i) } }));
+  return {
+    traces: await arrived(jeeves, made),
+    spoofed: new Set(Array.from({ length: REQUESTS }, (_, i) => traceIdOf(i))),
+  };
+}
+
+function traceIdOf(i: number): string {
+  return `deadbeef${i.toString(16).padStart(24, "0")}`;
+}
+
+function traceparent(i: number): string {
+  return `00-${traceIdOf(i)}-00f067aa0ba902b7-01`;
+}
+
+/** All traces, once no more comes. */
+async function arrived({ receiver }: Jeeves, made: Implementations): Promise<readonly Trace[]> {
+  const spans: readonly TestSpan[] = await receiver.waitForQuiet({
+    services: [...expected(made).services],
+    quietMs: 1000,
+  });
+  return assembleTraces(spans);
+}
+
+/** What is wrong with the first few that are not whole: thousands of lines help nobody. */
+function notWhole(
+  traces: readonly Trace[],
+  made: Implementations,
+  remoteRoot = false,
+): readonly string[] {
+  const { root, ...rest } = expected(made);
+  return traces
+    .map(({ traceId, spans }) => judgeUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
+    .flatMap(({ pass, message }) => (pass ? [] : [message]))
+    .slice(0, 3);
+}
+
+function baggageKeys(headers: RawHeaders): string[] {
+  return headerOf(headers, "baggage")
+    .split(",")
+    .map((entry) => entry.split("=")[0]?.trim() ?? "")
+    .filter((key) => key !== "")
+    .sort();
+}
+
+function headerOf(headers: RawHeaders, name: string): string {
+  return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? "";
+}

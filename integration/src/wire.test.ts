@@ -1,0 +1,197 @@
+import { randomUUID } from "node:crypto";
+import "@traceferry/testkit/vitest";
+import * as core from "@opentelemetry/core";
+import { w3cPropagator } from "@traceferry/core";
+import { startReceiver, type TestSpan } from "@traceferry/testkit";
+import { Kafka, logLevel } from "kafkajs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTopics } from "./engines/index.js";
+import { Run } from "./engines/run.js";
+import { go, oldGo } from "./peers/go.js";
+import { java } from "./peers/java.js";
+import { python } from "./peers/python.js";
+import { describeWithEngines, engines } from "./suite/engines.js";
+import { ownPropagators, type Propagators, type Sent, startPropagators } from "./suite/headers.js";
+import { startJeeves } from "./suite/jeeves.js";
+import { cannotRun } from "./suite/toolchains.js";
+import { chat } from "./system/chat.js";
+import { AGENT_REPLIES } from "./system/topics.js";
+import { RoleProcess } from "./topology/process.js";
+import { GATEWAY, ORCHESTRATOR, POLYGLOT } from "./topology/roles.js";
+
+const sent: Sent = {
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "b7ad6b7169203331",
+  flags: 1,
+  baggage: { tenant: "acme", note: "é, 100%;=ü" },
+};
+const random: Sent = { ...sent, flags: 3 };
+
+const why = cannotRun(POLYGLOT);
+
+describe.skipIf(why !== undefined)(
+  `what crosses from one to the other's propagators${why ? ` (skipped: ${why})` : ""}`,
+  () => {
+    const NAMES = ["traceferry", "stock", "go", "go 1.41", "python", "java"] as const;
+    const known = new Map<string, Propagators>();
+    beforeAll(async () => {
+      const stock = new core.CompositePropagator({
+        propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
+      });
+      known.set("traceferry", ownPropagators(w3cPropagator()));
+      known.set("stock", ownPropagators(stock));
+      // One after the other, so that each is known, and ended, whatever becomes of the next.
+      known.set("go", await startPropagators(go, "headers", "go-headers"));
+      known.set("go 1.41", await startPropagators(oldGo, "go-old", "go-old"));
+      known.set("python", await startPropagators(python, "jeeves.headers", "headers"));
+      known.set("java", await startPropagators(java, "jeeves.Headers", "headers"));
+    });
+    afterAll(async () => {
+      for (const propagators of known.values()) await propagators[Symbol.asyncDispose]();
+    });
+    const at = (name: string): Propagators => {
+      const found = known.get(name);
+      if (found === undefined) throw new Error(`no propagators of ${name}`);
+      return found;
+    };
+    const pairs = NAMES.flatMap((writer) => NAMES.map((reader) => ({ writer, reader })));
+
+    test.for(pairs)(
+      "the trace: written by $writer, read by $reader",
+      async ({ writer, reader }) => {
+        const { traceId, flags } = await at(reader).read(await at(writer).write(sent));
+
+        expect(traceId).toBe(sent.traceId);
+        expect((flags ?? 0) & 1).toBe(1);
+      },
+    );
+
+    test.for(pairs)("baggage: written by $writer, read by $reader", async ({ writer, reader }) => {
+      const { baggage } = await at(reader).read(await at(writer).write(sent));
+
+      // Python writes a blank as "+", and nobody else takes a "+" for a blank.
+      const note = writer === "python" && reader !== "python" ? "é,+100%;=ü" : sent.baggage.note;
+      expect(baggage).toEqual({ tenant: "acme", note });
+    });
+
+    test.for(NAMES)("the random flag, -03, is taken by everyone but old Go: %s", async (reader) => {
+      const header = `00-${sent.traceId}-${sent.spanId}-03`;
+      const { traceId } = await at(reader).read({ traceparent: header });
+
+      expect(traceId).toBe(reader === "go 1.41" ? undefined : sent.traceId);
+    });
+
+    test('an old Go takes what w3cPropagator({ randomFlag: "clear" }) writes', async () => {
+      const clearing = ownPropagators(w3cPropagator({ randomFlag: "clear" }));
+      const kept = await at("traceferry").write(random);
+      const cleared = await clearing.write(random);
+
+      expect([kept.traceparent?.slice(-3), cleared.traceparent?.slice(-3)]).toEqual(["-03", "-01"]);
+      expect((await at("go 1.41").read(kept)).traceId).toBeUndefined();
+      expect((await at("go 1.41").read(cleared)).traceId).toBe(sent.traceId);
+    });
+
+    test("Go leaves = as it is within a value, and every reader takes the first one for the end of the key", async () => {
+      const headers = await at("go").write({ ...sent, baggage: { pair: "a=b=c" } });
+
+      expect(headers.baggage).toBe("pair=a=b=c");
+      for (const reader of NAMES) {
+        expect([reader, (await at(reader).read(headers)).baggage]).toEqual([
+          reader,
+          { pair: "a=b=c" },
+        ]);
+      }
+    });
+  },
+);
+
+describeWithEngines("what libraries of other languages make of a message", () => {
+  test.skipIf(why !== undefined)(
+    `kotel puts a receive span between sender and work, and Python names spans with a slash${why ? ` (skipped: ${why})` : ""}`,
+    async () => {
+      await using jeeves = await startJeeves({ made: POLYGLOT });
+      const { traceId } = await chat(jeeves.url);
+      const spans = await jeeves.trace(traceId);
+
+      const replies = spans.filter(
+        (span) =>
+          span.service === ORCHESTRATOR &&
+          span.kind === "CONSUMER" &&
+          span.attributes["messaging.destination.name"] === AGENT_REPLIES,
+      );
+      const byId = new Map(spans.map((span) => [span.spanId, span]));
+      const chains = replies
+        .filter((span) => span.name.includes("process"))
+        .map((process) => {
+          const receive = byId.get(process.parentSpanId ?? "");
+          const producer = byId.get(receive?.parentSpanId ?? "");
+          return [process, receive, producer].map((span) => span?.name);
+        });
+      expect(chains).toMatchInlineSnapshot();
+
+      const names = spans
+        .filter(({ attributes }) => "rpc.system" in attributes || "rpc.system.name" in attributes)
+        .map(({ service, kind, name }) => `${service} ${kind} ${name}`);
+      expect(names.sort()).toMatchInlineSnapshot();
+      // The trace of a Python gateway is random, and says so.
+      expect(spans.find((span) => span.service === GATEWAY)?.flags?.toString(16)).toMatch(/3$/);
+    },
+  );
+
+  test.skipIf(why !== undefined)(
+    `confluent-kafka for Python begins a new trace; what extracts the record's headers goes on${why ? ` (skipped: ${why})` : ""}`,
+    async () => {
+      const topic = `wire-${randomUUID()}`;
+      const { kafkaBrokers } = engines();
+      await createTopics(kafkaBrokers, [topic], 1);
+      await using receiver = await startReceiver();
+      await using reader = await startReader(topic, kafkaBrokers, receiver.httpUrl);
+      await produce(kafkaBrokers, topic, {
+        traceparent: `00-${sent.traceId}-${sent.spanId}-01`,
+      });
+
+      const spans = await receiver.waitForQuiet({ services: [reader.name], atLeast: 3 });
+      expect(one(spans, "wire.handled").traceId).not.toBe(sent.traceId);
+      expect(one(spans, "wire.extracted").traceId).toBe(sent.traceId);
+    },
+  );
+});
+
+async function startReader(topic: string, brokers: readonly string[], otlpUrl: string) {
+  const run = new Run(() => undefined, undefined);
+  const folder = await python.build(run);
+  const name = "confluent-reader";
+  const child = new RoleProcess(name, python.command(folder, "jeeves.confluent_reader"), {
+    KAFKA_BROKERS: brokers.join(","),
+    TOPIC: topic,
+    GROUP: topic,
+    OTEL_SERVICE_NAME: name,
+    OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl,
+    OTEL_BSP_SCHEDULE_DELAY: "40",
+  });
+  await child.ready(60_000);
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => {
+      await child.stop();
+      await run.end();
+    },
+  };
+}
+
+async function produce(
+  brokers: readonly string[],
+  topic: string,
+  headers: Record<string, string>,
+): Promise<void> {
+  const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+  await producer.send({ topic, messages: [{ value: "hello", headers }] });
+  await producer.disconnect();
+}
+
+function one(spans: readonly TestSpan[], name: string): TestSpan {
+  const [span] = spans.filter((other) => other.name === name);
+  if (span === undefined) throw new Error(`no ${name} in ${spans.map((s) => s.name).join(", ")}`);
+  return span;
+}
