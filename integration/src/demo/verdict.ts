@@ -1,4 +1,10 @@
-import { assembleTraces, diagnose, judgeUnbroken, type TestSpan } from "@traceferry/testkit";
+import {
+  assembleTraces,
+  diagnose,
+  judgeUnbroken,
+  type TestSpan,
+  type Trace,
+} from "@traceferry/testkit";
 import type { ChatAnswer } from "../system/chat.js";
 import { expected, type Hop, hopsOf } from "../topology/paths.js";
 import type { Implementations } from "../topology/roles.js";
@@ -32,7 +38,7 @@ export function judge(
   spans: readonly TestSpan[],
   { stream, made }: { readonly stream: boolean; readonly made: Implementations },
 ): Verdict {
-  const traces = assembleTraces(spans);
+  const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, made));
   const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
   const byRequest = new Map(
     spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
@@ -55,6 +61,14 @@ export function judge(
     hops: judgeHops(spans, hopsOf(stream, made), made, answered.length),
     spanToReceivedMs: delays(spans),
   };
+}
+
+/** bullmq-otel traces what a worker does for itself as well, in traces that no request is part of. */
+function isOwnWork({ spans, services }: Trace, made: Implementations): boolean {
+  return (
+    services.every((service) => made[service] === "stock") &&
+    spans.every(({ kind }) => kind === "INTERNAL")
+  );
 }
 
 export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdict): boolean {

@@ -1,10 +1,9 @@
 import { status } from "@grpc/grpc-js";
-import { bullmqTelemetry } from "@traceferry/bullmq";
-import { traceKafka } from "@traceferry/kafka";
 import { Worker } from "bullmq";
 import { Redis } from "ioredis";
 import type { Producer } from "kafkajs";
 import { z } from "zod";
+import { clientOptions, queueTelemetry, tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
 import { loadService, ServiceClient } from "../system/grpc.js";
 import { createKafka } from "../system/kafka.js";
@@ -27,17 +26,19 @@ const generateChunk = z.object({ text: z.string(), done: generateReply.nullish()
 
 async function start(): Promise<Service> {
   const config = readConfig();
-  const producer = traceKafka(createKafka(config, NAME)).producer();
+  const kafka = await tracedKafka(createKafka(config, NAME));
+  const producer = kafka.producer();
   await producer.connect();
   const llm = new ServiceClient(
     config.LLM_GATEWAY_ADDRESS,
     loadService("llm.proto", "jeeves.v1.LlmGateway"),
+    await clientOptions(),
   );
   const connection = new Redis(config.REDIS_URL, { maxRetriesPerRequest: null });
   const worker = new Worker(PLANNER_QUEUE, (job) => work(job.data, llm, producer), {
     connection,
     concurrency: CONCURRENCY,
-    telemetry: bullmqTelemetry(),
+    telemetry: await queueTelemetry(),
   });
   worker.on("error", (error) => process.stderr.write(`${NAME}: ${error.message}\n`));
   await worker.waitUntilReady();

@@ -1,5 +1,5 @@
-import { traceKafka } from "@traceferry/kafka";
 import type { EachMessagePayload, Producer } from "kafkajs";
+import { tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
 import { createKafka, firstFetch, MAX_WAIT_MS } from "../system/kafka.js";
 import { type AgentRequest, agentRequest, parseJson } from "../system/messages.js";
@@ -12,7 +12,7 @@ import { flushTracing } from "../system/tracing.js";
 const NAME = "jeeves-tools-worker";
 
 async function start(): Promise<Service> {
-  const kafka = traceKafka(createKafka(readConfig(), NAME));
+  const kafka = await tracedKafka(createKafka(readConfig(), NAME));
   const producer = kafka.producer();
   const consumer = kafka.consumer({ groupId: NAME, maxWaitTimeInMs: MAX_WAIT_MS });
   await Promise.all([producer.connect(), consumer.connect()]);

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import {
   Client,
+  type ClientOptions,
   type ClientReadableStream,
   credentials,
   type MethodDefinition,
@@ -9,16 +10,10 @@ import {
   type ServiceDefinition,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { type GrpcTracingOptions, withClientTracing } from "@traceferry/grpc";
 import { HealthImplementation } from "grpc-health-check";
 import type { z } from "zod";
 
 const PROTO = fileURLToPath(new URL("../../../proto", import.meta.url));
-
-/** Health checks are not traced. */
-export const tracingOptions: GrpcTracingOptions = {
-  ignore: (path) => path.startsWith("/grpc.health.v1.Health/"),
-};
 
 /** A service of proto/jeeves/v1 as grpc-js wants it. */
 export function loadService(file: string, name: string): ServiceDefinition {
@@ -33,17 +28,13 @@ export function loadService(file: string, name: string): ServiceDefinition {
   return definition;
 }
 
-/** A traced client of one service; it connects with its first call. */
+/** A client of one service; it connects with its first call. */
 export class ServiceClient {
   readonly #client: Client;
   readonly #service: ServiceDefinition;
 
-  constructor(address: string, service: ServiceDefinition) {
-    this.#client = new Client(
-      address,
-      credentials.createInsecure(),
-      withClientTracing({}, tracingOptions),
-    );
+  constructor(address: string, service: ServiceDefinition, options: ClientOptions) {
+    this.#client = new Client(address, credentials.createInsecure(), options);
     this.#service = service;
   }
 

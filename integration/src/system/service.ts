@@ -19,8 +19,9 @@ export interface RoleOptions {
   readonly flush?: () => Promise<void>;
 }
 
-// A role that cannot stop by then is ended; its spans were flushed when it could.
-const STOP_TIMEOUT_MS = 8000;
+// All is over within 8 s: what does not let go, a client of a broker that is gone, leaves time to send the spans.
+const STOP_TIMEOUT_MS = 6000;
+const FLUSH_TIMEOUT_MS = 1500;
 
 /**
  * Runs one role as a process: starts it, prints one line `READY <name> <address>` on stdout, serves health
@@ -42,21 +43,11 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
   const stop = async (): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    const deadline = setTimeout(() => {
-      process.stderr.write(`${name}: did not stop in ${STOP_TIMEOUT_MS} ms\n`);
-      process.exit(1);
-    }, STOP_TIMEOUT_MS);
-    deadline.unref();
     health?.close();
-    try {
-      await service.stop();
-    } catch (error) {
-      process.stderr.write(`${name}: while stopping: ${messageOf(error)}\n`);
-    }
-    await flush?.().catch((error: unknown) => {
-      process.stderr.write(`${name}: spans were lost: ${messageOf(error)}\n`);
-    });
-    process.exit(0);
+    const stopped = await ends(name, "stopping", () => service.stop(), STOP_TIMEOUT_MS);
+    const flushed =
+      flush === undefined || (await ends(name, "sending spans", flush, FLUSH_TIMEOUT_MS));
+    process.exit(stopped && flushed ? 0 : 1);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop());
   // The starter holds the other end of stdin: when it is gone, however it went, so are we.
@@ -65,6 +56,30 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
     process.stdin.resume();
   }
   process.stdout.write(`READY ${name} ${service.address ?? "-"}\n`);
+}
+
+/** Waits for an act, but not for ever; says what went wrong. Gives whether it came to an end. */
+async function ends(
+  name: string,
+  doing: string,
+  act: () => Promise<void>,
+  limitMs: number,
+): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => {
+    process.stderr.write(`${name}: ${doing} was given up after ${limitMs} ms\n`);
+    resolve(false);
+  }, limitMs);
+  const done = act().then(
+    () => true,
+    (error: unknown) => {
+      process.stderr.write(`${name}: while ${doing}: ${messageOf(error)}\n`);
+      return true;
+    },
+  );
+  const inTime = await Promise.race([done, late]);
+  clearTimeout(timer);
+  return inTime;
 }
 
 function serveHealth(service: Service): ReturnType<typeof createServer> {

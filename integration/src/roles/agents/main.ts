@@ -12,8 +12,11 @@ const NAME = "jeeves-agents";
 
 async function start(): Promise<Service> {
   const config = readConfig();
-  const app = await NestFactory.createMicroservice<MicroserviceOptions>(AgentsModule.with(config), {
+  const module = await AgentsModule.with(config);
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     logger: ["error", "warn"],
+    // Nest would end the process itself, and not in the way of a role.
+    abortOnError: false,
     transport: Transport.KAFKA,
     options: {
       // Nest adds "-server" to client and group otherwise.

@@ -6,10 +6,8 @@ import {
   Module,
   type OnModuleDestroy,
 } from "@nestjs/common";
-import { bullmqTelemetry } from "@traceferry/bullmq";
-import { traceKafka } from "@traceferry/kafka";
-import { TracingModule } from "@traceferry/nestjs";
 import type { Producer } from "kafkajs";
+import { edgeModules, queueTelemetry, tracedKafka } from "../../system/adapters.js";
 import type { Config } from "../../system/config.js";
 import { createKafka } from "../../system/kafka.js";
 import { PLANNER_QUEUE } from "../../system/topics.js";
@@ -31,15 +29,15 @@ class ProducerLifetime implements OnModuleDestroy {
 
 @Module({})
 export class AgentsModule {
-  static with(config: Config): DynamicModule {
+  static async with(config: Config): Promise<DynamicModule> {
     const { hostname: host, port, username, password } = new URL(config.REDIS_URL);
     return {
       module: AgentsModule,
       imports: [
-        TracingModule.forRoot(),
+        ...(await edgeModules()),
         BullModule.forRoot({
           connection: { host, port: Number(port || 6379), username, password },
-          telemetry: bullmqTelemetry(),
+          telemetry: await queueTelemetry(),
         }),
         BullModule.registerQueue({
           name: PLANNER_QUEUE,
@@ -52,7 +50,8 @@ export class AgentsModule {
         {
           provide: PRODUCER,
           useFactory: async (): Promise<Producer> => {
-            const producer = traceKafka(createKafka(config, "jeeves-agents")).producer();
+            const kafka = await tracedKafka(createKafka(config, "jeeves-agents"));
+            const producer = kafka.producer();
             await producer.connect();
             return producer;
           },

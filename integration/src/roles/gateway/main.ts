@@ -8,8 +8,10 @@ import { GatewayModule } from "./module.js";
 
 async function start(): Promise<Service> {
   const config = readConfig();
-  const app = await NestFactory.create(GatewayModule.with(config), {
+  const app = await NestFactory.create(await GatewayModule.with(config), {
     logger: ["error", "warn"],
+    // Nest would end the process itself, and not in the way of a role.
+    abortOnError: false,
     // Open event streams would keep the server from closing.
     forceCloseConnections: true,
   });

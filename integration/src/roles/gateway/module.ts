@@ -5,7 +5,7 @@ import {
   Module,
   type OnModuleDestroy,
 } from "@nestjs/common";
-import { TracingModule } from "@traceferry/nestjs";
+import { clientOptions, edgeModules } from "../../system/adapters.js";
 import type { Config } from "../../system/config.js";
 import { loadService, ServiceClient } from "../../system/grpc.js";
 import { ChatController, CONFIG, ORCHESTRATOR } from "./chat.controller.js";
@@ -26,25 +26,25 @@ class ClientLifetime implements OnModuleDestroy {
 
 @Module({})
 export class GatewayModule {
-  static with(config: Config): DynamicModule {
+  static async with(config: Config): Promise<DynamicModule> {
     return {
       module: GatewayModule,
-      imports: [
-        TracingModule.forRoot({
-          relation: config.EDGE_RELATION,
-          ignore: ["/healthz", "/readyz"],
-        }),
-      ],
+      imports: await edgeModules({
+        relation: config.EDGE_RELATION,
+        baggage: config.EDGE_BAGGAGE ?? true,
+        ignore: ["/healthz", "/readyz"],
+      }),
       controllers: [ChatController, HealthController],
       providers: [
         ClientLifetime,
         { provide: CONFIG, useValue: config },
         {
           provide: ORCHESTRATOR,
-          useFactory: () =>
+          useFactory: async () =>
             new ServiceClient(
               config.ORCHESTRATOR_ADDRESS,
               loadService("orchestrator.proto", "jeeves.v1.Orchestrator"),
+              await clientOptions(),
             ),
         },
       ],

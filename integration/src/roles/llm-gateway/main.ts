@@ -4,9 +4,9 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import { withServerTracing } from "@traceferry/grpc";
+import { serverOptions } from "../../system/adapters.js";
 import { readConfig } from "../../system/config.js";
-import { abortedBy, loadService, serve, shutDown, tracingOptions } from "../../system/grpc.js";
+import { abortedBy, loadService, serve, shutDown } from "../../system/grpc.js";
 import { runRole, type Service } from "../../system/service.js";
 import { flushTracing } from "../../system/tracing.js";
 import { generate, generateRequest, toStatus } from "./generate.js";
@@ -15,7 +15,7 @@ import { ProviderClient } from "./provider-client.js";
 async function start(): Promise<Service> {
   const config = readConfig();
   const provider = new ProviderClient(config);
-  const server = new Server(withServerTracing({}, tracingOptions));
+  const server = new Server(await serverOptions());
   server.addService(loadService("llm.proto", "jeeves.v1.LlmGateway"), {
     Generate: (call: ServerUnaryCall<unknown, object>, reply: sendUnaryData<object>) => {
       const cancel = abortedBy(call);

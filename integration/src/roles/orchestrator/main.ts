@@ -6,10 +6,9 @@ import {
   type sendUnaryData,
   status,
 } from "@grpc/grpc-js";
-import { withServerTracing } from "@traceferry/grpc";
-import { traceKafka } from "@traceferry/kafka";
+import { serverOptions, tracedKafka } from "../../system/adapters.js";
 import { readConfig } from "../../system/config.js";
-import { abortedBy, loadService, serve, shutDown, tracingOptions } from "../../system/grpc.js";
+import { abortedBy, loadService, serve, shutDown } from "../../system/grpc.js";
 import { createKafka } from "../../system/kafka.js";
 import { runRole, type Service } from "../../system/service.js";
 import { messageOf } from "../../system/spans.js";
@@ -23,7 +22,7 @@ type PipelineCall = ServerUnaryCall<unknown, object> | ServerWritableStream<unkn
 
 async function start(): Promise<Service> {
   const config = readConfig();
-  const agents = new AgentsClient(traceKafka(createKafka(config, NAME)), randomUUID());
+  const agents = new AgentsClient(await tracedKafka(createKafka(config, NAME)), randomUUID());
   await agents.connect();
 
   const run = (call: PipelineCall, emit?: (event: object) => void): Promise<object> => {
@@ -34,7 +33,7 @@ async function start(): Promise<Service> {
       reply,
     }));
   };
-  const server = new Server(withServerTracing({}, tracingOptions));
+  const server = new Server(await serverOptions());
   server.addService(loadService("orchestrator.proto", "jeeves.v1.Orchestrator"), {
     ExecutePipeline: (call: ServerUnaryCall<unknown, object>, reply: sendUnaryData<object>) => {
       run(call).then(

@@ -1,0 +1,226 @@
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import "@traceferry/testkit/vitest";
+import type { TestSpan } from "@traceferry/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { repositoryRoot } from "./engines/places.js";
+import { describeWithEngines } from "./suite/engines.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { chat } from "./system/chat.js";
+import { addressOf } from "./system/service.js";
+import { expected } from "./topology/paths.js";
+import {
+  AGENTS,
+  GATEWAY,
+  type Implementations,
+  LLM_GATEWAY,
+  ORCHESTRATOR,
+  PLANNER,
+  TOOLS,
+} from "./topology/roles.js";
+
+const preload = pathToFileURL(join(repositoryRoot, "integration/dist/system/stock.js"));
+
+/** What turns roles into these variants, by their names. */
+function environmentOf(made: Implementations): Record<string, Record<string, string>> {
+  const variants: Record<string, Record<string, string>> = {
+    stock: { INSTRUMENTATION: "stock", NODE_OPTIONS: `--import=${preload}` },
+    bare: { OTEL_SDK_DISABLED: "true" },
+  };
+  return Object.fromEntries(
+    Object.entries(made).map(([name, variant]) => [name, variants[variant] ?? {}]),
+  );
+}
+
+const allStock: Implementations = Object.fromEntries(
+  [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY].map((name) => [name, "stock"]),
+);
+
+describeWithEngines("roles that the incumbents trace", () => {
+  // Between orchestrator, agents and workers three hops close a circle: it takes three systems to cross each
+  // of them in both directions.
+  describe.for([
+    ["in every place", allStock],
+    ["at orchestrator and LLM gateway", { [ORCHESTRATOR]: "stock", [LLM_GATEWAY]: "stock" }],
+    [
+      "at gateway, agents and LLM gateway",
+      { [GATEWAY]: "stock", [AGENTS]: "stock", [LLM_GATEWAY]: "stock" },
+    ],
+    ["at gateway and workers", { [GATEWAY]: "stock", [PLANNER]: "stock", [TOOLS]: "stock" }],
+  ] satisfies [string, Implementations][])("%s", ([, made]) => {
+    let jeeves: Jeeves;
+    beforeAll(async () => {
+      jeeves = await startJeeves({ roleEnv: environmentOf(made) });
+    });
+    afterAll(async () => {
+      await jeeves?.[Symbol.asyncDispose]();
+    });
+
+    test.each([
+      ["in one piece", false],
+      ["streamed", true],
+    ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
+      const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
+
+      const spans = await jeeves.trace(traceId, expected(made).services);
+      expect(reply).toContain("The message has 8 words.");
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+      expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
+      expect(servicesWithOurSpans(spans)).toEqual(
+        expected(made).services.filter((name) => made[name] === undefined),
+      );
+    });
+
+    test("answer health checks without a span", async () => {
+      for (const path of ["/healthz", "/readyz"]) {
+        expect((await fetch(new URL(path, jeeves.url))).status).toBe(200);
+      }
+      const { traceId } = await chat(jeeves.url);
+
+      await jeeves.trace(traceId, expected(made).services);
+      expect(
+        jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
+      ).toEqual([]);
+    });
+  });
+});
+
+describeWithEngines("roles that only relay", () => {
+  const caller = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" };
+  const headers = {
+    traceparent: `00-${caller.traceId}-${caller.spanId}-01`,
+    tracestate: "vendor=secret",
+    baggage: "tenant=acme",
+  };
+  const provider = startProvider();
+  afterAll(() => provider.server.close());
+
+  // Neighbours are never bare together, so that each relays between two that make spans.
+  describe.for([
+    ["gateway, agents and LLM gateway", [GATEWAY, AGENTS, LLM_GATEWAY]],
+    ["orchestrator", [ORCHESTRATOR]],
+    ["the two workers", [PLANNER, TOOLS]],
+  ] as const)("%s", ([, names]) => {
+    const made: Implementations = Object.fromEntries(names.map((name) => [name, "bare"]));
+    let jeeves: Jeeves;
+    beforeAll(async () => {
+      jeeves = await startJeeves({
+        roleEnv: environmentOf(made),
+        providerUrl: await provider.url,
+      });
+    });
+    afterAll(async () => {
+      await jeeves?.[Symbol.asyncDispose]();
+    });
+
+    test.each([
+      ["in one piece", false],
+      ["streamed", true],
+    ])("make no span, and the next continues the one before: %s", async (_, stream) => {
+      const traceparent = headers.traceparent.replace("4736", stream ? "4737" : "4738");
+      const { traceId, requestId } = await chat(jeeves.url, {
+        stream,
+        headers: { ...headers, traceparent },
+      });
+
+      const spans = await jeeves.trace(traceId, expected(made).services);
+      expect(traceparent).toContain(traceId);
+      await expect(spans).toHaveUnbrokenTrace({ traceId, remoteRoot: true, ...expected(made) });
+      expect(spans.find((span) => span.parentSpanId === caller.spanId)?.service).toBe(
+        names[0] === GATEWAY ? ORCHESTRATOR : GATEWAY,
+      );
+      expect(new Set(requestIdsOn(spans))).toEqual(new Set([requestId]));
+      // The call to the provider leaves the system, and the tracestate stays.
+      const within = spans.filter(({ name }) => name !== "POST");
+      expect(new Set(within.map(({ traceState }) => traceState))).toEqual(
+        new Set([headers.tracestate]),
+      );
+    });
+  });
+
+  describe("LLM gateway and gateway", () => {
+    const made: Implementations = { [GATEWAY]: "bare", [LLM_GATEWAY]: "bare" };
+    let jeeves: Jeeves;
+    beforeAll(async () => {
+      jeeves = await startJeeves({
+        roleEnv: environmentOf(made),
+        providerUrl: await provider.url,
+      });
+    });
+    afterAll(async () => {
+      await jeeves?.[Symbol.asyncDispose]();
+    });
+
+    test("give the provider the traceparent they were given, and nothing else", async () => {
+      const { traceId } = await chat(jeeves.url, { headers });
+
+      const spans = await jeeves.trace(traceId, expected(made).services);
+      const exit = spans.find(({ service, kind }) => service === PLANNER && kind === "CLIENT");
+      expect(provider.seen.at(-1)?.traceparent).toBe(`00-${caller.traceId}-${exit?.spanId}-01`);
+      expect(provider.seen.at(-1)).not.toHaveProperty("tracestate");
+      expect(provider.seen.at(-1)).not.toHaveProperty("baggage");
+    });
+
+    test("tell no trace id where the caller had none, and still say the request's id", async () => {
+      const { traceId, requestId, reply } = await chat(jeeves.url);
+
+      const spans = await jeeves.receiver.waitForQuiet({
+        enough: (all) => requestIdsOn(all, requestId).length === 4,
+      });
+      expect([traceId, reply]).toEqual(["", expect.any(String)]);
+      expect(requestIdsOn(spans, requestId)).toHaveLength(4);
+    });
+  });
+
+  test("pass nothing at all when propagation is off", async () => {
+    await using jeeves = await startJeeves({
+      roleEnv: { [ORCHESTRATOR]: { OTEL_SDK_DISABLED: "true", OTEL_PROPAGATORS: "none" } },
+    });
+    const { traceId } = await chat(jeeves.url);
+
+    const spans = await jeeves.receiver.waitForQuiet({
+      services: [GATEWAY, AGENTS, PLANNER, TOOLS, LLM_GATEWAY],
+      quietMs: 400,
+    });
+    const inTrace = spans.filter((span) => span.traceId === traceId);
+    expect(new Set(inTrace.map(({ service }) => service))).toEqual(new Set([GATEWAY]));
+    expect(new Set(requestIdsOn(spans))).toEqual(new Set([""]));
+  });
+});
+
+/** What the application's spans say is the request's id; of all, or of those that say this one. */
+function requestIdsOn(spans: readonly TestSpan[], only?: string): unknown[] {
+  return spans
+    .filter(({ name }) => /^(pipeline\.execute|agent\.process|llm\.generate)$/.test(name))
+    .map(({ attributes }) => attributes["jeeves.request.id"])
+    .filter((id) => only === undefined || id === only);
+}
+
+function servicesWithOurSpans(spans: readonly TestSpan[]): string[] {
+  const ours = new Set(
+    spans.filter(({ scope }) => scope.name.startsWith("@traceferry/")).map((span) => span.service),
+  );
+  return expected().services.filter((name) => ours.has(name));
+}
+
+/** Somebody else's service: it notes which headers leave the system. */
+function startProvider() {
+  const seen: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers);
+    request.setEncoding("utf8");
+    request.once("data", (body: string) => {
+      const content = "Very good, sir.";
+      const streamed = body.includes('"stream":true');
+      const choices = [streamed ? { delta: { content } } : { message: { content } }];
+      const json = JSON.stringify({ model: "other", choices });
+      response.setHeader("content-type", streamed ? "text/event-stream" : "application/json");
+      response.end(streamed ? `data: ${json}\n\ndata: [DONE]\n\n` : json);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  const url = once(server, "listening").then(() => `http://${addressOf(server.address())}`);
+  return { server, seen, url };
+}
