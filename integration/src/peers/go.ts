@@ -17,7 +17,7 @@ function goModule(module: string): Peer {
         : undefined,
     build: async (run) => {
       const version = (await versionOf("go", "version")) ?? "";
-      return keep(run, buildName(module, version, []), (folder) =>
+      return keep(run, buildName(module, version, ["dist"]), (folder) =>
         runTool(
           run,
           `${module}: building`,

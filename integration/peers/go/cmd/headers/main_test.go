@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestTheOldModuleRunsTheSameProgram(t *testing.T) {
+	here, err := os.ReadFile("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile("../../../go-old/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := strings.Replace(string(here), `const name = "go-headers"`, `const name = "go-old"`, 1)
+	if string(old) != want {
+		t.Error("go-old/main.go is not cmd/headers/main.go under the name go-old")
+	}
+}
+
+func TestBothTraceFlagsAreReadAndWritten(t *testing.T) {
+	given := spanContext{
+		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
+		SpanID:  "00f067aa0ba902b7",
+		Flags:   3,
+		Baggage: map[string]string{"note": "é, 100%;=ü"},
+	}
+	written, err := inject(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := extract(headers{written})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if written["traceparent"] != "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03" {
+		t.Errorf("wrote %q", written["traceparent"])
+	}
+	if read.Flags != 3 || !read.Remote || read.Baggage["note"] != "é, 100%;=ü" {
+		t.Errorf("read %+v", read)
+	}
+}
