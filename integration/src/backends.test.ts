@@ -1,0 +1,138 @@
+import pRetry from "p-retry";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildTimeoutMs, describeWithBackends } from "./backends/describe.js";
+import {
+  type Backend,
+  type Jaeger,
+  type JaegerTrace,
+  startCollector,
+  startJaeger,
+} from "./backends/index.js";
+import { describeWithEngines, engines } from "./suite/engines.js";
+import { type ChatAnswer, chat } from "./system/chat.js";
+import { startTopology, type Topology } from "./topology/index.js";
+import { SERVICES } from "./topology/paths.js";
+import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR } from "./topology/roles.js";
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], () => {
+  describeWithEngines("with the reference system", () => {
+    let jaeger: Jaeger;
+    let collector: Backend;
+    let topology: Topology;
+    let usual: ChatAnswer;
+    let slow: ChatAnswer;
+
+    beforeAll(async () => {
+      jaeger = await startJaeger({ say });
+      collector = await startCollector({
+        say,
+        exportTo: [jaeger.otlpUrl],
+        keepPercent: 100,
+        decisionWaitMs: 2000,
+        rootWaitMs: 1000,
+      });
+      topology = await startTopology({ engines: engines(), otlpUrl: collector.otlpUrl, say });
+      usual = await chat(topology.gatewayUrl);
+      slow = await chat(topology.gatewayUrl, {
+        headers: { "x-provider-directive": "latency=1500" },
+      });
+      await whole(jaeger, usual.traceId);
+      await whole(jaeger, slow.traceId);
+    }, buildTimeoutMs);
+    afterAll(async () => {
+      await topology?.[Symbol.asyncDispose]();
+      await collector?.[Symbol.asyncDispose]();
+      await jaeger?.[Symbol.asyncDispose]();
+    });
+
+    test("shows a request as one tree, by the trace's id", async () => {
+      const trace = await whole(jaeger, usual.traceId);
+
+      const ids = new Set(trace.spans.map(({ spanId }) => spanId));
+      const outside = trace.spans.filter(({ parentSpanId = "" }) => !ids.has(parentSpanId));
+      expect(outside).toEqual([expect.objectContaining({ service: GATEWAY })]);
+    });
+
+    test("knows nothing of a trace that never was", async () => {
+      expect(await jaeger.api.trace("4bf92f3577b34da6a3ce929d0e0e4736")).toBeUndefined();
+    });
+
+    test("finds it by service and operation", async () => {
+      expect(await jaeger.api.services()).toEqual(expect.arrayContaining([...SERVICES]));
+      expect(await jaeger.api.operations(ORCHESTRATOR)).toContain("pipeline.execute");
+
+      const search = { service: ORCHESTRATOR, operation: "pipeline.execute" };
+      expect(idsOf(await jaeger.api.search(search))).toContain(usual.traceId);
+      const other = { service: ORCHESTRATOR, operation: "llm.generate" };
+      expect(await jaeger.api.search(other)).toEqual([]);
+    });
+
+    test.each([ORCHESTRATOR, LLM_GATEWAY])(
+      "finds it by jeeves.request.id, on a span of %s",
+      async (service) => {
+        const tags = { "jeeves.request.id": usual.requestId };
+        expect(idsOf(await jaeger.api.search({ service, tags }))).toEqual([usual.traceId]);
+      },
+    );
+
+    test("finds it by minimum duration", async () => {
+      const found = await jaeger.api.search({ service: GATEWAY, minDurationMs: 1400 });
+      expect(idsOf(found)).toEqual([slow.traceId]);
+    });
+
+    test("has a page for the very trace", async () => {
+      expect(jaeger.traceUrl(usual.traceId)).toBe(`${jaeger.url}/trace/${usual.traceId}`);
+      const page = await fetch(jaeger.traceUrl(usual.traceId));
+      expect(page.status).toBe(200);
+      expect(page.headers.get("content-type")).toContain("text/html");
+    });
+
+    test("is used where it runs already, and left running", async () => {
+      const environment = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
+      const running = await startJaeger({ say }, environment);
+      await running[Symbol.asyncDispose]();
+
+      expect(running.otlpUrl).toBe(jaeger.otlpUrl);
+      expect((await running.api.trace(usual.traceId))?.traceId).toBe(usual.traceId);
+    });
+  });
+});
+
+describe("a Jaeger that is said to run", () => {
+  test.each([
+    [{ JAEGER_URL: "http://127.0.0.1:1" }, "JAEGER_OTLP_URL is not set"],
+    [{ JAEGER_OTLP_URL: "http://127.0.0.1:1" }, "JAEGER_URL is not set"],
+    [{ JAEGER_URL: "jaeger", JAEGER_OTLP_URL: "http://127.0.0.1:1" }, 'JAEGER_URL is "jaeger"'],
+  ])("at %o is a clear error", async (environment, message) => {
+    await expect(startJaeger({ say }, environment)).rejects.toThrow(message);
+  });
+
+  test("but does not answer is a clear error", async () => {
+    const environment = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
+    const start = startJaeger({ say }, environment);
+    await expect(start).rejects.toThrow(/Jaeger at http.* \(JAEGER_URL\) does not answer/);
+  });
+});
+
+function idsOf(traces: readonly JaegerTrace[]): string[] {
+  return traces.map(({ traceId }) => traceId);
+}
+
+/** The trace in Jaeger, once every service has a span in it and the root is there. */
+function whole(jaeger: Jaeger, traceId: string): Promise<JaegerTrace> {
+  return pRetry(
+    async () => {
+      const trace = await jaeger.api.trace(traceId);
+      const seen = new Set(trace?.spans.map(({ service }) => service));
+      const missing = SERVICES.filter((service) => !seen.has(service));
+      const root = trace?.spans.find(({ parentSpanId }) => parentSpanId === undefined);
+      if (trace === undefined || root === undefined || missing.length > 0) {
+        throw new Error(`Jaeger has no root or no span of ${missing.join(", ")} in ${traceId}`);
+      }
+      return trace;
+    },
+    { retries: 100, minTimeout: 200, factor: 1 },
+  );
+}

@@ -1,0 +1,249 @@
+import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CollectorOptions, startCollector } from "./collector.js";
+import { buildTimeoutMs, describeWithBackends } from "./describe.js";
+import type { Backend } from "./program.js";
+import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test.helper.js";
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+// The processor looks at its traces once a second.
+const quick = { decisionWaitMs: 2000, rootWaitMs: 1000 };
+
+describeWithBackends("the collector", ["collector"], () => {
+  describe("between a busy system and its backend", () => {
+    let chain: Chain;
+    let late: readonly TestSpan[];
+    const ordinary = many("ordinary", 600);
+    const failed = many("failed", 60);
+    const slow = many("slow", 60);
+    const checks = many("check", 1000);
+    const grpcChecks = many("grpc check", 1000);
+    const failedChecks = many("failed check", 40);
+    const withCheckInside = many("check inside", 600);
+
+    beforeAll(async () => {
+      chain = await startChain(quick);
+      await sendSpans(chain.collector.otlpUrl, [
+        ...ordinary.flatMap((trace) => withChild({ trace })),
+        ...failed.flatMap((trace) => withChild({ trace }, { error: "no such order" })),
+        ...slow.flatMap((trace) => withChild({ trace, durationMs: 1500 })),
+        ...checks.flatMap((trace) =>
+          withChild({ trace, name: "GET", attributes: { "url.path": "/healthz" } }),
+        ),
+        ...grpcChecks.flatMap((trace) => withChild({ trace, name: "grpc.health.v1.Health/Check" })),
+        ...failedChecks.map((trace) => ({ trace, name: "GET /readyz", error: "not ready" })),
+        ...withCheckInside.flatMap((trace) => withChild({ trace }, { name: "GET /healthz" })),
+      ]);
+      await decided(chain);
+      // What comes after the decision: one span more of each, that would be kept by itself.
+      await sendSpans(
+        chain.collector.otlpUrl,
+        [...ordinary, ...failed].map((trace) => ({
+          trace,
+          span: "late",
+          parent: "root",
+          error: "late",
+        })),
+      );
+      late = await decided(chain);
+    }, buildTimeoutMs);
+    afterAll(async () => {
+      await chain?.[Symbol.asyncDispose]();
+    });
+
+    test("keeps every trace in which something failed", () => {
+      expect(kept(late, failed)).toBe(60);
+    });
+
+    test("keeps every trace that was slow", () => {
+      expect(kept(late, slow)).toBe(60);
+    });
+
+    test("keeps a tenth of the rest", () => {
+      expect(kept(late, ordinary)).toSatisfy(within(600, 0.1));
+    });
+
+    test("drops health checks, but for one in a hundred", () => {
+      expect(kept(late, checks)).toSatisfy(within(1000, 0.01));
+      expect(kept(late, grpcChecks)).toSatisfy(within(1000, 0.01));
+    });
+
+    test("keeps every health check that failed", () => {
+      expect(kept(late, failedChecks)).toBe(40);
+    });
+
+    test("takes a health check inside of other work as a part of that work", () => {
+      expect(kept(late, withCheckInside)).toSatisfy(within(600, 0.1));
+    });
+
+    test("keeps a trace whole or not at all, spans that come late included", () => {
+      const sizes = [...ordinary, ...failed].map((trace) => spansOf(late, trace).length);
+      expect(new Set(sizes)).toEqual(new Set([0, 3]));
+    });
+  });
+
+  describe("told to keep everything", () => {
+    let chain: Chain;
+    beforeAll(async () => {
+      chain = await startChain({ ...quick, keepPercent: 100 });
+    }, buildTimeoutMs);
+    afterAll(async () => {
+      await chain?.[Symbol.asyncDispose]();
+    });
+
+    test("keeps every ordinary trace", async () => {
+      const traces = many("all", 200);
+      await sendSpans(
+        chain.collector.otlpUrl,
+        traces.flatMap((trace) => withChild({ trace })),
+      );
+
+      const spans = await decided(chain);
+      expect(kept(spans, traces)).toBe(200);
+    });
+
+    test("masks what is named like a secret, in attributes of spans, events and resources", async () => {
+      const secrets = {
+        authorization: "Bearer 5ecret",
+        Authorization: "Basic dTpwYXNz",
+        "http.request.header.authorization": ["Bearer 5ecret"],
+        "http.request.header.x-api-key": ["5ecret"],
+        "http.request.header.cookie": ["sid=5ecret", "theme=dark"],
+        "http.response.header.set_cookie": ["sid=5ecret; HttpOnly"],
+        "rpc.grpc.request.metadata.proxy-authorization": ["5ecret"],
+        "db.password": "5ecret",
+        userPassword: "5ecret",
+        accessToken: "5ecret",
+        "app.token": "5ecret",
+        API_KEY: "5ecret",
+        client_secret: "5ecret",
+        "user.pwd": 5003,
+      };
+      await sendSpans(chain.collector.otlpUrl, [
+        { trace: "names", attributes: secrets, event: secrets, resource: secrets },
+      ]);
+
+      const [span] = await chain.receiver.waitForTrace(traceIdOf("names"));
+      const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, "****"]));
+      expect(span?.attributes).toEqual(masked);
+      expect(span?.events[0]?.attributes).toEqual(masked);
+      expect(span?.resource).toMatchObject(masked);
+    });
+
+    test.each([
+      ["GET /pay?order=7&api_key=5ecret&page=2", "GET /pay?order=7&****&page=2"],
+      ["upstream said: authorization: Bearer abcdef5ecret", "upstream said: ****"],
+      ['{"user":"ann","password":"5ecret"}', '{"user":"ann","****"}'],
+      ["cannot reach redis://ann:5ecret@cache:6379/0", "cannot reach redis****cache:6379/0"],
+      ["401 for sk-live-0123456789abcdef5ecret", "401 for ****"],
+      ["jwt eyJhbGciOiJI.eyJzdWIi.5ecret expired", "jwt **** expired"],
+    ])("masks the secret in the text %s", async (text, without) => {
+      await sendSpans(chain.collector.otlpUrl, [
+        {
+          trace: text,
+          attributes: { "some.text": text, "some.texts": [text] },
+          event: { "exception.message": text },
+          error: text,
+        },
+      ]);
+
+      const [span] = await chain.receiver.waitForTrace(traceIdOf(text));
+      expect(span?.attributes["some.text"]).toBe(without);
+      expect(span?.events[0]?.attributes["exception.message"]).toBe(without);
+      expect(span?.status.message).toBe(without);
+      expect(JSON.stringify(span?.attributes)).not.toContain("5ecret");
+    });
+
+    test("masks the secret in a span's name", async () => {
+      await sendSpans(chain.collector.otlpUrl, [{ trace: "name", name: "GET /pay?token=5ecret" }]);
+
+      const [span] = await chain.receiver.waitForTrace(traceIdOf("name"));
+      expect(span?.name).toBe("GET /pay?****");
+    });
+
+    test("leaves alone what only sounds like it", async () => {
+      const plain = {
+        "jeeves.request.id": "5f0c7a52-6f7b-4f57-9d0d-0f4d4f5ce0c1",
+        "jeeves.session.id": "session-7",
+        "jeeves.llm.tokens.prompt": 12,
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.request.max_tokens": 100,
+        "http.request.header.accept": ["application/json"],
+        "url.full": "http://127.0.0.1:8081/v1/chat/completions?page=2",
+        "server.address": "127.0.0.1",
+        "exception.message": "the basic plan has no token left",
+      };
+      await sendSpans(chain.collector.otlpUrl, [{ trace: "plain", attributes: plain }]);
+
+      const [span] = await chain.receiver.waitForTrace(traceIdOf("plain"));
+      expect(span?.attributes).toEqual(plain);
+    });
+  });
+
+  test("that cannot start says why, with its last lines", async () => {
+    const start = startCollector({ say: () => undefined, exportTo: [] });
+    await expect(start).rejects.toThrow(
+      /collector did not start, it ended with exit code 1.*at least one exporter/s,
+    );
+  });
+});
+
+/** A collector, and what arrives behind it. */
+interface Chain extends AsyncDisposable {
+  readonly collector: Backend;
+  readonly receiver: OtlpReceiver;
+}
+
+async function startChain(options: Omit<CollectorOptions, "say" | "exportTo">): Promise<Chain> {
+  const receiver = await startReceiver();
+  try {
+    const collector = await startCollector({ say, exportTo: [receiver.httpUrl], ...options });
+    return {
+      collector,
+      receiver,
+      [Symbol.asyncDispose]: async () => {
+        await collector[Symbol.asyncDispose]();
+        await receiver.close();
+      },
+    };
+  } catch (error) {
+    await receiver.close();
+    throw error;
+  }
+}
+
+let markers = 0;
+
+/** All that arrived, once everything sent so far is decided: a trace that is certainly kept, sent last, was. */
+async function decided({ collector, receiver }: Chain): Promise<readonly TestSpan[]> {
+  const trace = `marker ${markers++}`;
+  await sendSpans(collector.otlpUrl, [{ trace, error: "marker" }]);
+  await receiver.waitForTrace(traceIdOf(trace));
+  return receiver.waitForQuiet({ quietMs: 600 });
+}
+
+function many(name: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `${name} ${i}`);
+}
+
+function withChild(root: SyntheticSpan, child: Partial<SyntheticSpan> = {}): SyntheticSpan[] {
+  const { trace } = root;
+  return [root, { name: "SELECT orders", ...child, trace, span: "child", parent: "root" }];
+}
+
+function spansOf(spans: readonly TestSpan[], trace: string): readonly TestSpan[] {
+  const id = traceIdOf(trace);
+  return spans.filter(({ traceId }) => traceId === id);
+}
+
+function kept(spans: readonly TestSpan[], traces: readonly string[]): number {
+  const arrived = new Set(spans.map(({ traceId }) => traceId));
+  return traces.filter((trace) => arrived.has(traceIdOf(trace))).length;
+}
+
+/** As many as chance allows: four standard deviations around the mean, and some at all. */
+function within(count: number, share: number): (value: number) => boolean {
+  const mean = count * share;
+  const spread = 4 * Math.sqrt(mean * (1 - share));
+  return (value) => value > 0 && Math.abs(value - mean) <= spread;
+}

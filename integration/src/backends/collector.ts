@@ -1,0 +1,72 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { repositoryRoot } from "../engines/places.js";
+import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
+
+export interface CollectorOptions extends StartOptions {
+  /** Where it sends what it keeps: addresses that take OTLP over HTTP. */
+  readonly exportTo: readonly string[];
+  /** How many percent of the ordinary traces are kept. Default: 10. */
+  readonly keepPercent?: number;
+  /** How many percent of health checks are kept. Default: 1. */
+  readonly healthKeepPercent?: number;
+  /** A trace that takes longer is kept. Default: 1000. */
+  readonly slowMs?: number;
+  /** From the first span of a trace to the decision about it, where its root does not come. Default: 30,000. */
+  readonly decisionWaitMs?: number;
+  /** From the root span to the decision. Default: 5000. */
+  readonly rootWaitMs?: number;
+}
+
+/** Where the Collector's configuration is, the same for people and for tests. */
+const collectorConfigs = join(repositoryRoot, "integration/deploy/collector");
+
+/** Starts an OpenTelemetry Collector between the roles and `exportTo`. It keeps and masks as it does for people. */
+export async function startCollector(options: CollectorOptions): Promise<Backend> {
+  const running = await startProgram(programOf(options), options);
+  return {
+    otlpUrl: `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`,
+    logs: running.logs,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+function programOf(
+  options: CollectorOptions,
+): Program<"OTLP_GRPC_PORT" | "OTLP_HTTP_PORT" | "HEALTH_PORT"> {
+  const { keepPercent = 10, healthKeepPercent = 1, slowMs = 1000 } = options;
+  const { decisionWaitMs = 30_000, rootWaitMs = 5000 } = options;
+  return {
+    name: "collector",
+    ports: ["OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
+    env: () => ({
+      KEEP_PERCENT: String(keepPercent),
+      HEALTH_KEEP_PERCENT: String(healthKeepPercent),
+      SLOW_MS: String(slowMs),
+      DECISION_WAIT: `${decisionWaitMs}ms`,
+      ROOT_WAIT: `${rootWaitMs}ms`,
+    }),
+    configs: async (scratch) => {
+      const file = join(scratch, "export.yaml");
+      await writeFile(file, exportTo(options.exportTo));
+      return [join(collectorConfigs, "collector.yaml"), file];
+    },
+    answers: (ports) => [
+      new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/`),
+      new Request(`http://127.0.0.1:${ports.OTLP_HTTP_PORT}/v1/traces`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: "{}",
+      }),
+    ],
+  };
+}
+
+/** What export-to-jaeger.yaml is for people: JSON is YAML. */
+function exportTo(urls: readonly string[]): string {
+  const exporters = urls.map((endpoint, i) => [`otlp_http/${i + 1}`, { endpoint }] as const);
+  return JSON.stringify({
+    exporters: Object.fromEntries(exporters),
+    service: { pipelines: { traces: { exporters: exporters.map(([name]) => name) } } },
+  });
+}

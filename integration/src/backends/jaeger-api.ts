@@ -1,0 +1,133 @@
+import { z } from "zod";
+
+const TIMEOUT_MS = 10_000;
+
+const tag = z.object({ key: z.string(), value: z.unknown() });
+
+const reference = z.object({ refType: z.string(), traceID: z.string(), spanID: z.string() });
+
+const rawTrace = z.object({
+  traceID: z.string(),
+  spans: z.array(
+    z.object({
+      spanID: z.string(),
+      operationName: z.string(),
+      references: z.array(reference).default([]),
+      /** Microseconds. */
+      duration: z.number(),
+      tags: z.array(tag).default([]),
+      processID: z.string(),
+    }),
+  ),
+  processes: z.record(z.string(), z.object({ serviceName: z.string() })),
+});
+
+const operation = z.object({ name: z.string(), spanKind: z.string() });
+
+/** One span as Jaeger shows it. */
+interface JaegerSpan {
+  readonly spanId: string;
+  /** Undefined for a root. */
+  readonly parentSpanId: string | undefined;
+  readonly service: string;
+  readonly operation: string;
+  readonly durationMs: number;
+  readonly tags: Readonly<Record<string, unknown>>;
+}
+
+export interface JaegerTrace {
+  readonly traceId: string;
+  readonly spans: readonly JaegerSpan[];
+}
+
+/** What a trace must have to be found. All of it must be true of one of its spans. */
+interface JaegerSearch {
+  readonly service: string;
+  readonly operation?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly minDurationMs?: number;
+  /** At most so many traces, the newest first. Default: 20. */
+  readonly limit?: number;
+}
+
+/** Jaeger's HTTP API: the one that its own UI uses. */
+export class JaegerApi {
+  readonly #url: string;
+
+  /** @param url - where the UI is */
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  /** The trace; undefined when Jaeger does not know it. */
+  async trace(traceId: string): Promise<JaegerTrace | undefined> {
+    const found = await this.#get(`/api/traces/${encodeURIComponent(traceId)}`, z.array(rawTrace));
+    const trace = found?.[0];
+    return trace && traceFrom(trace);
+  }
+
+  async services(): Promise<readonly string[]> {
+    return (await this.#get("/api/services", z.array(z.string()))) ?? [];
+  }
+
+  /** Names of the spans that a service made. */
+  async operations(service: string): Promise<readonly string[]> {
+    const query = new URLSearchParams({ service });
+    const found = await this.#get(`/api/operations?${query}`, z.array(operation));
+    return (found ?? []).map(({ name }) => name);
+  }
+
+  async search(wanted: JaegerSearch): Promise<readonly JaegerTrace[]> {
+    const { service, operation: name, tags, minDurationMs, limit = 20 } = wanted;
+    const query = new URLSearchParams({ service, limit: String(limit) });
+    if (name !== undefined) query.set("operation", name);
+    if (tags !== undefined) query.set("tags", JSON.stringify(tags));
+    if (minDurationMs !== undefined) query.set("minDuration", `${minDurationMs}ms`);
+    const found = await this.#get(`/api/traces?${query}`, z.array(rawTrace));
+    return (found ?? []).map(traceFrom);
+  }
+
+  /** The field `data` of the answer; undefined for "not found". @throws what Jaeger said */
+  async #get<T>(path: string, data: z.ZodType<T>): Promise<T | undefined> {
+    const response = await fetch(`${this.#url}${path}`, {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const text = await response.text();
+    if (response.status === 404) return undefined;
+    const start = text.slice(0, 300);
+    if (!response.ok) throw new Error(`Jaeger answers ${response.status} to ${path}: ${start}`);
+    // A list that is empty comes as null.
+    const answer = z.object({ data: data.nullable() });
+    let parsed: z.infer<typeof answer>;
+    try {
+      parsed = answer.parse(JSON.parse(text));
+    } catch (error) {
+      throw new Error(`Jaeger's answer to ${path} is not understood: ${start}`, { cause: error });
+    }
+    return parsed.data ?? undefined;
+  }
+}
+
+function traceFrom({ traceID, spans, processes }: z.infer<typeof rawTrace>): JaegerTrace {
+  return {
+    traceId: traceID,
+    spans: spans.map(({ references, ...span }) => ({
+      spanId: span.spanID,
+      parentSpanId: parentOf(references, traceID),
+      service: processes[span.processID]?.serviceName ?? "",
+      operation: span.operationName,
+      durationMs: span.duration / 1000,
+      tags: Object.fromEntries(span.tags.map(({ key, value }) => [key, value])),
+    })),
+  };
+}
+
+/** Parents and links are references alike. A parent that is linked to as well is told once, as a link. */
+function parentOf(
+  references: readonly z.infer<typeof reference>[],
+  traceId: string,
+): string | undefined {
+  const here = references.filter(({ traceID }) => traceID === traceId);
+  const parent = here.find(({ refType }) => refType === "CHILD_OF") ?? here[0];
+  return parent?.spanID;
+}

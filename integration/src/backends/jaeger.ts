@@ -1,0 +1,97 @@
+import { join } from "node:path";
+import { repositoryRoot } from "../engines/places.js";
+import { JaegerApi } from "./jaeger-api.js";
+import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
+
+export interface Jaeger extends Backend {
+  /** Its UI, for people. */
+  readonly url: string;
+  readonly api: JaegerApi;
+  /** The page of one trace, for people. */
+  traceUrl(traceId: string): string;
+}
+
+/** Where Jaeger's configuration is, the same for people and for tests. */
+const jaegerConfig = join(repositoryRoot, "integration/deploy/jaeger/jaeger.yaml");
+
+/**
+ * Starts a Jaeger that forgets everything at its end; or takes the one that runs at JAEGER_URL (its UI) and
+ * JAEGER_OTLP_URL (where it takes OTLP over HTTP), when the environment names both. That one is left running.
+ */
+export async function startJaeger(
+  options: StartOptions,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Jaeger> {
+  const given = runningJaeger(environment);
+  if (given !== undefined) return useRunning(given, options);
+  const running = await startProgram(program, options);
+  const url = `http://127.0.0.1:${running.ports.UI_PORT}`;
+  options.say(`jaeger: ${url}`);
+  return {
+    ...faceOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
+    logs: running.logs,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+const program: Program<
+  "UI_PORT" | "GRPC_PORT" | "OTLP_GRPC_PORT" | "OTLP_HTTP_PORT" | "HEALTH_PORT"
+> = {
+  name: "jaeger",
+  ports: ["UI_PORT", "GRPC_PORT", "OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
+  env: (scratch) => ({ STORAGE: join(scratch, "storage") }),
+  configs: async () => [jaegerConfig],
+  answers: (ports) => [
+    new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/status`),
+    new Request(`http://127.0.0.1:${ports.UI_PORT}/api/services`),
+  ],
+};
+
+interface Given {
+  readonly url: string;
+  readonly otlpUrl: string;
+}
+
+function runningJaeger(
+  environment: Readonly<Record<string, string | undefined>>,
+): Given | undefined {
+  const { JAEGER_URL: url = "", JAEGER_OTLP_URL: otlpUrl = "" } = environment;
+  if (url === "" && otlpUrl === "") return undefined;
+  if (url === "" || otlpUrl === "") {
+    throw new TypeError(
+      `JAEGER_URL and JAEGER_OTLP_URL go together; ${url === "" ? "JAEGER_URL" : "JAEGER_OTLP_URL"} is not set`,
+    );
+  }
+  for (const [name, value] of [
+    ["JAEGER_URL", url],
+    ["JAEGER_OTLP_URL", otlpUrl],
+  ]) {
+    if (!/^https?:\/\//.test(value ?? "") || !URL.canParse(value ?? "")) {
+      throw new TypeError(`${name} is ${JSON.stringify(value)}; it has to be an http address`);
+    }
+  }
+  return { url: url.replace(/\/+$/, ""), otlpUrl: otlpUrl.replace(/\/+$/, "") };
+}
+
+async function useRunning({ url, otlpUrl }: Given, { say, signal }: StartOptions): Promise<Jaeger> {
+  signal?.throwIfAborted();
+  const jaeger = faceOf(url, otlpUrl);
+  try {
+    await jaeger.api.services();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Jaeger at ${url} (JAEGER_URL) does not answer: ${why}`, { cause: error });
+  }
+  signal?.throwIfAborted();
+  say(`jaeger: the one at ${url} (JAEGER_URL is set)`);
+  return { ...jaeger, logs: () => "", [Symbol.asyncDispose]: async () => undefined };
+}
+
+function faceOf(url: string, otlpUrl: string) {
+  return {
+    url,
+    otlpUrl,
+    api: new JaegerApi(url),
+    traceUrl: (traceId: string) => `${url}/trace/${traceId}`,
+  };
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pRetry from "p-retry";
+import { Child } from "../engines/local/child.js";
+import { freePort, onFreePorts } from "../engines/local/ports.js";
+import { Run } from "../engines/run.js";
+import { endOnSignal } from "../engines/signals.js";
+import { type BinaryName, binary } from "./binaries.js";
+
+export interface StartOptions {
+  /** Hears what is built and started. */
+  readonly say: (line: string) => void;
+  /** Gives up, and ends what was started until then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A backend that runs, until it is disposed of. */
+export interface Backend extends AsyncDisposable {
+  /** Where it takes OTLP over HTTP: for OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly otlpUrl: string;
+  /** The last lines it printed; empty for one that was running before. */
+  logs(): string;
+}
+
+/** How one program is started. */
+export interface Program<Port extends string> {
+  readonly name: BinaryName;
+  /** Environment variables that say on which port it listens for what; each gets a free one. */
+  readonly ports: readonly Port[];
+  readonly configs: (scratch: string) => Promise<readonly string[]>;
+  readonly env: (scratch: string) => Readonly<Record<string, string>>;
+  /** Addresses that answer with success once it can do its work. */
+  readonly answers: (ports: Readonly<Record<Port, number>>) => readonly Request[];
+}
+
+/** What was started, before it is given a face. */
+export interface Running<Port extends string> extends AsyncDisposable {
+  readonly ports: Readonly<Record<Port, number>>;
+  logs(): string;
+}
+
+/**
+ * Builds the program where it has to be, and starts it on free ports of this host only. It ends when it is disposed
+ * of, when this process is told to stop, and when it dies. The error of one that does not start has its last lines.
+ */
+export async function startProgram<Port extends string>(
+  program: Program<Port>,
+  { say, signal }: StartOptions,
+): Promise<Running<Port>> {
+  signal?.throwIfAborted();
+  const run = new Run(say, signal);
+  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  try {
+    const file = await run.step(() => binary(run, program.name));
+    const scratch = await mkdtemp(join(tmpdir(), `traceferry-${program.name}-`));
+    run.guard.removes(scratch);
+    run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+    const choose = () => choosePorts(program.ports);
+    const ports = await run.step(() =>
+      onFreePorts(run, program.name, choose, async (chosen) => {
+        await launch(run, program, file, scratch, chosen);
+        return chosen;
+      }),
+    );
+    return {
+      ports,
+      logs: () => run.lines.all(),
+      [Symbol.asyncDispose]: async () => {
+        await run.end();
+        await forget();
+      },
+    };
+  } catch (error) {
+    const why = error instanceof Error ? error : new Error(String(error));
+    await run.end(why);
+    await forget();
+    throw why;
+  }
+}
+
+async function launch<Port extends string>(
+  run: Run,
+  program: Program<Port>,
+  file: string,
+  scratch: string,
+  ports: Readonly<Record<Port, number>>,
+): Promise<void> {
+  const { name, configs, env, answers } = program;
+  const variables = Object.entries({ LISTEN_HOST: "127.0.0.1", ...ports, ...env(scratch) });
+  const child = new Child(run, {
+    name,
+    // `env` becomes the program: it keeps the process's id.
+    file: "env",
+    arguments: [
+      ...variables.map(([variable, value]) => `${variable}=${value}`),
+      file,
+      ...(await configs(scratch)).map((config) => `--config=file:${config}`),
+    ],
+  });
+  try {
+    // Its own word first: whoever took a port in between may answer as well.
+    await child.until(child.prints(/Everything is ready/));
+    await child.until(Promise.all(answers(ports).map((request) => succeeds(request, run.signal))));
+  } catch (error) {
+    throw error instanceof Error ? inOurWords(error) : error;
+  }
+}
+
+/** Go writes it small, and `onFreePorts` looks for it as Kafka and Redis write it. */
+function inOurWords(error: Error): Error {
+  const message = error.message.replaceAll("address already in use", "Address already in use");
+  return message === error.message ? error : new Error(message, { cause: error });
+}
+
+async function succeeds(request: Request, signal: AbortSignal): Promise<void> {
+  await pRetry(
+    async () => {
+      const timeout = AbortSignal.timeout(2_000);
+      const response = await fetch(request.clone(), { signal: AbortSignal.any([signal, timeout]) });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`${request.url} answers ${response.status}`);
+    },
+    { retries: 100, minTimeout: 50, factor: 1, signal },
+  );
+}
+
+async function choosePorts<Port extends string>(
+  names: readonly Port[],
+): Promise<Record<Port, number>> {
+  const ports: Partial<Record<Port, number>> = {};
+  for (const name of names) ports[name] = await freePort();
+  return complete(ports, names);
+}
+
+function complete<Port extends string>(
+  ports: Partial<Record<Port, number>>,
+  names: readonly Port[],
+): Record<Port, number> {
+  const isComplete = (some: typeof ports): some is Record<Port, number> =>
+    names.every((name) => some[name] !== undefined);
+  if (!isComplete(ports)) throw new Error("a port was not chosen");
+  return ports;
+}
