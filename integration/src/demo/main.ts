@@ -3,12 +3,16 @@ import { startReceiver } from "@traceferry/testkit";
 import { startEngines } from "../engines/index.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
+import { startDemoBackend } from "./backend.js";
 import { type DemoOptions, readOptions } from "./options.js";
 import { printVerdict } from "./print.js";
 import { sendRequests } from "./requests.js";
 import { isUnbroken, judge } from "./verdict.js";
 
 const INTERRUPTED = 130;
+const QUIET_MS = 500;
+// Tail sampling looks at what it holds once a second.
+const QUIET_BEHIND_COLLECTOR_MS = 3000;
 
 // What is going on is told on stderr, so that stdout holds the result only.
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -21,9 +25,13 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     signal,
   });
   await using receiver = await startReceiver();
+  await using backend =
+    options.backend === undefined
+      ? undefined
+      : await startDemoBackend(receiver.httpUrl, { say, signal });
   await using topology = await startTopology({
     engines,
-    otlpUrl: receiver.httpUrl,
+    otlpUrl: backend?.otlpUrl ?? receiver.httpUrl,
     say,
     signal,
     made: options.made,
@@ -40,7 +48,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     .waitForQuiet({
       services: [...expected(options.made).services],
       traces: answers.filter(({ reply }) => reply !== undefined).length,
-      quietMs: 500,
+      quietMs: backend === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
       timeoutMs: 20_000,
     })
     .catch(() => receiver.spans);
@@ -53,6 +61,10 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   process.stdout.write(
     `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
   );
+  const shown = answers.find(({ traceId }) => traceId !== "");
+  if (backend !== undefined && shown !== undefined) {
+    say(`\nthe trace in Jaeger: ${backend.traceUrl(shown.traceId)}`);
+  }
   if (options.json) {
     const rssMb = await topology.rssMb();
     const { hops, ...rest } = verdict;

@@ -20,6 +20,8 @@ export interface DemoOptions {
   readonly made: Implementations;
   /** The service that runs without a propagator, to see how broken hops are told. */
   readonly break?: string;
+  /** A trace backend for people, beside the demo's own receiver. */
+  readonly backend?: "jaeger";
   readonly keep: boolean;
   readonly json: boolean;
 }
@@ -33,6 +35,9 @@ Roles: ts is TypeScript with Traceferry; stock the same, instrumented by instrum
 bullmq-otel; bare the same, passing the context on without a span; go, python and java are other languages, with
 nothing but their own OpenTelemetry. What has to be built for one is built first and kept.
 
+Backend: Jaeger and the OpenTelemetry Collector are built from their Go modules, once, which takes minutes; JAEGER_URL
+and JAEGER_OTLP_URL name a Jaeger that runs already.
+
 Exit code: 0 when every request was answered and every trace is unbroken, 1 when not or when something could
 not be started, 130 when interrupted before the verdict.
 
@@ -43,7 +48,7 @@ Examples:
   npm run demo -- --orchestrator go --tools java --gateway stock
   npm run demo -- --stream --parallel --engines local
   npm run demo -- --break jeeves-agents
-  npm run demo -- --keep`;
+  npm run demo -- --backend jaeger --keep`;
 
 /** Reads the command line. Prints help or a complaint and ends the process where that is what is asked for. */
 export function readOptions(argv: readonly string[]): DemoOptions {
@@ -70,6 +75,12 @@ export function readOptions(argv: readonly string[]): DemoOptions {
         "--break <service>",
         "run one service without a propagator, to see how a broken hop is told",
       ).choices(SERVICES),
+    )
+    .addOption(
+      new Option(
+        "--backend <name>",
+        "send the spans through a collector to this backend too, and print where to see the trace",
+      ).choices(["jaeger"]),
     )
     .option("--keep", "leave all running and print the addresses to try by hand", false)
     .option("--json", "print one JSON object as the last line of stdout", false)

@@ -111,7 +111,7 @@ export async function recordPeers(
       () => sender.produce(TOOL_REQUESTS, headers),
     );
     await note(
-      { ...python, library: "opentelemetry-instrumentation-httpx", boundary: "http" },
+      { ...python, library: "opentelemetry-instrumentation-aiohttp-client", boundary: "http" },
       provider,
       () =>
         sender.call(

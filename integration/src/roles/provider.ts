@@ -82,7 +82,9 @@ async function answer(
     }
     send(response, { model, choices: [{ index: 0, delta: { content } }] });
   }
-  send(response, { model, choices: [{ index: 0, delta: {}, finish_reason: "stop" }], usage });
+  send(response, { model, choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+  // As OpenAI does when asked for the usage: a last chunk without a choice.
+  send(response, { model, choices: [], usage });
   response.end("data: [DONE]\n\n");
 }
 

@@ -17,7 +17,8 @@ const completion = z.object({
 });
 const chunk = z.object({
   model: z.string(),
-  choices: z.array(z.object({ delta: z.object({ content: z.string().nullish() }) })).min(1),
+  // OpenAI's last chunk has the usage and no choice.
+  choices: z.array(z.object({ delta: z.object({ content: z.string().nullish() }) })),
   usage: usage.nullish(),
 });
 

@@ -1,0 +1,1 @@
+"""The role jeeves-gateway: HTTP in, the orchestrator asked over gRPC."""

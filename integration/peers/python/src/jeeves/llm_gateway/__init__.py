@@ -1,0 +1,1 @@
+"""The role jeeves-llm-gateway: gRPC in, an OpenAI-compatible provider out."""

@@ -1,0 +1,29 @@
+import { Metadata } from "@grpc/grpc-js";
+import { propagation, trace } from "@opentelemetry/api";
+import { w3cPropagator } from "@traceferry/core";
+import { goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { recordSpans } from "@traceferry/testkit/record";
+import { expect, test } from "vitest";
+import { extractMetadata } from "./carrier.js";
+
+const grpc = goldenHeaders.filter(({ boundary }) => boundary === "grpc");
+
+test.for(grpc)("$library of $peer is continued (sender: $continues)", ({ continues, headers }) => {
+  using _ = recordSpans({ propagator: w3cPropagator() });
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+  const read = extractMetadata(metadata);
+
+  const [, traceId, spanId, flags = ""] = headers.traceparent?.split("-") ?? [];
+  expect(trace.getSpanContext(read)).toMatchObject({
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
+  });
+  expect(goldenSender.traceparent.includes(traceId ?? "")).toBe(continues);
+  expect(trace.getSpanContext(read)?.traceState?.serialize()).toBe(headers.tracestate);
+  expect(propagation.getBaggage(read)?.getEntry("tenant")?.value).toBe(
+    continues ? "acme" : undefined,
+  );
+});
