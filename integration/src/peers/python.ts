@@ -18,7 +18,9 @@ export const python: Peer = {
       .split(".")
       .map(Number);
     const old = major < oldest[0] || (major === oldest[0] && minor < oldest[1]);
-    return old ? `${version} is too old: ${install}` : undefined;
+    if (old) return `${version} is too old: ${install}`;
+    const modules = await versionOf("python3", "-c", "import venv, ensurepip; print('ok')");
+    return modules === undefined ? `${version} has no venv: ${install}` : undefined;
   },
   build: async (run) => {
     const version = (await versionOf("python3", "--version")) ?? "";

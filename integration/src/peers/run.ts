@@ -32,7 +32,7 @@ export async function runTool(
 }
 
 /** The first line a tool prints about itself; undefined when it is not installed or does not run. */
-export async function versionOf(file: string, argument: string): Promise<string | undefined> {
-  const result = await execa(file, [argument], { all: true, reject: false, timeout: 20_000 });
+export async function versionOf(file: string, ...given: string[]): Promise<string | undefined> {
+  const result = await execa(file, given, { all: true, reject: false, timeout: 20_000 });
   return result.failed ? undefined : String(result.all).trim().split("\n")[0];
 }
