@@ -1,9 +1,7 @@
 import { once } from "node:events";
-import { startReceiver } from "@traceferry/testkit";
-import { startEngines } from "../engines/index.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
-import { startDemoBackend } from "./backend.js";
+import { startGround } from "./ground.js";
 import { type DemoOptions, readOptions } from "./options.js";
 import { printVerdict } from "./print.js";
 import { sendRequests } from "./requests.js";
@@ -19,19 +17,12 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   const began = Date.now();
-  await using engines = await startEngines({
-    kind: options.engines ?? "auto",
-    say,
-    signal,
-  });
-  await using receiver = await startReceiver();
-  await using backend =
-    options.backend === undefined
-      ? undefined
-      : await startDemoBackend(receiver.httpUrl, { say, signal });
+  await using ground = await startGround(options, { say, signal });
+  const { engines, hosts, receiver, traceUrl } = ground;
   await using topology = await startTopology({
     engines,
-    otlpUrl: backend?.otlpUrl ?? receiver.httpUrl,
+    hosts,
+    otlpUrl: ground.otlpUrl,
     say,
     signal,
     made: options.made,
@@ -48,7 +39,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     .waitForQuiet({
       services: [...expected(options.made).services],
       traces: answers.filter(({ reply }) => reply !== undefined).length,
-      quietMs: backend === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
+      quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
       timeoutMs: 20_000,
     })
     .catch(() => receiver.spans);
@@ -62,8 +53,8 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
-  if (backend !== undefined && shown !== undefined) {
-    say(`\nthe trace in Jaeger: ${backend.traceUrl(shown.traceId)}`);
+  if (traceUrl !== undefined && shown !== undefined) {
+    say(`\nthe trace in Jaeger: ${traceUrl(shown.traceId)}`);
   }
   if (options.json) {
     const rssMb = await topology.rssMb();

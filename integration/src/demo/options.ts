@@ -16,6 +16,8 @@ export interface DemoOptions {
   readonly stream: boolean;
   readonly parallel: boolean;
   readonly engines?: EngineKind;
+  /** Where the roles run, and with containers Kafka and Redis beside them. */
+  readonly hosts: "processes" | "containers";
   /** What each role is made of. */
   readonly made: Implementations;
   /** The service that runs without a propagator, to see how broken hops are told. */
@@ -35,6 +37,9 @@ Roles: ts is TypeScript with Traceferry; stock the same, instrumented by instrum
 bullmq-otel; bare the same, passing the context on without a span; go, python and java are other languages, with
 nothing but their own OpenTelemetry. What has to be built for one is built first and kept.
 
+Hosts: with containers each role runs in one of its own, on a network with Kafka and Redis. The images are built where
+their sources changed.
+
 Backend: Jaeger and the OpenTelemetry Collector are built from their Go modules, once, which takes minutes; JAEGER_URL
 and JAEGER_OTLP_URL name a Jaeger that runs already.
 
@@ -48,6 +53,7 @@ Examples:
   npm run demo -- --orchestrator go --tools java --gateway stock
   npm run demo -- --stream --parallel --engines local
   npm run demo -- --break jeeves-agents
+  npm run demo -- --polyglot --hosts containers
   npm run demo -- --backend jaeger --keep`;
 
 /** Reads the command line. Prints help or a complaint and ends the process where that is what is asked for. */
@@ -68,6 +74,14 @@ export function readOptions(argv: readonly string[]): DemoOptions {
         "local",
         "external",
       ]),
+    )
+    .addOption(
+      new Option(
+        "--hosts <kind>",
+        "where the roles run; containers have Kafka and Redis beside them",
+      )
+        .choices(["processes", "containers"])
+        .default("processes"),
     )
     .option("--polyglot", "every role that has a version in another language is that one", false)
     .addOption(
@@ -96,6 +110,12 @@ export function readOptions(argv: readonly string[]): DemoOptions {
     );
   }
   const { polyglot, ...chosen } = command.parse(argv, { from: "user" }).opts<Parsed>();
+  if (chosen.hosts === "containers" && chosen.backend !== undefined) {
+    command.error("error: --backend needs --hosts processes: it listens on this machine only");
+  }
+  if (chosen.hosts === "containers" && (chosen.engines ?? "docker") !== "docker") {
+    command.error("error: --hosts containers brings engines of its own: leave --engines out");
+  }
   return { ...chosen, made: { ...(polyglot && POLYGLOT), ...madeOf(chosen) } };
 }
 

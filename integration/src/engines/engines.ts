@@ -15,8 +15,11 @@ export interface StartOptions {
   /** Hears, line by line, what was chosen and why, and what is fetched and started. */
   readonly say: (line: string) => void;
   /** Gives up, and ends what was started until then. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
+
+/** Where Kafka and Redis answer. */
+export type EngineAddresses = Pick<Engines, "kafkaBrokers" | "redisUrl">;
 
 /** Engines that run and answer, until they are disposed of. */
 export interface Engines extends AsyncDisposable {

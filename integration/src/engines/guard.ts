@@ -52,6 +52,16 @@ export class Guard {
     );
   }
 
+  /** Removes the network and all containers on it. Needs the docker command. */
+  removesNetwork(name: string): void {
+    const network = quote(name);
+    // Another guard may be removing some of the same containers: the network goes when the last of them has.
+    this.#write(
+      `for _ in 1 2 3 4 5 6 7 8 9 10; do boxes=$(docker ps -aq --filter network=${network}); ` +
+        `[ -z "$boxes" ] || docker rm -fv $boxes; docker network rm ${network} && break; sleep 0.5; done`,
+    );
+  }
+
   /** Everything was ended in the orderly way. */
   async done(): Promise<void> {
     this.#shell.stdin.end("done\n");

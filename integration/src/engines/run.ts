@@ -1,3 +1,4 @@
+import type { EngineAddresses } from "./engines.js";
 import { Guard } from "./guard.js";
 import { Lines } from "./lines.js";
 
@@ -5,6 +6,8 @@ import { Lines } from "./lines.js";
 export interface Started {
   readonly kafkaBrokers?: string[];
   readonly redisUrl?: string;
+  /** The same for containers on the network that they joined. */
+  readonly inside?: EngineAddresses;
 }
 
 /** Starts the engines of one kind. What has to be undone is told to the run at once. */

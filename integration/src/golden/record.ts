@@ -2,7 +2,7 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { Kafka, logLevel } from "kafkajs";
-import type { Engines } from "../engines/index.js";
+import type { EngineAddresses } from "../engines/engines.js";
 import { chat } from "../system/chat.js";
 import { loadService } from "../system/grpc.js";
 import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/topics.js";
@@ -33,7 +33,7 @@ const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
 export async function recordPeers(
-  engines: Engines,
+  engines: EngineAddresses,
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Recording[]> {
@@ -145,7 +145,7 @@ function isTapped(headers: RawHeaders): boolean {
 type Headers = Readonly<Record<string, string>>;
 
 /** An untraced program that sends what it is told to. */
-async function startSender(engines: Engines) {
+async function startSender(engines: EngineAddresses) {
   const kafka = new Kafka({ brokers: engines.kafkaBrokers, logLevel: logLevel.NOTHING });
   const producer = kafka.producer();
   await producer.connect();

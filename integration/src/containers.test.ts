@@ -1,0 +1,261 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
+import { execa } from "execa";
+import { getContainerRuntimeClient } from "testcontainers";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import "@traceferry/testkit/vitest";
+import { build } from "./containers/builder.js";
+import { buildImages, imageName } from "./containers/images.js";
+import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
+import {
+  engineThatAnswers,
+  noEngine,
+  ownerLabel,
+  removeContainer,
+} from "./engines/docker-engine.js";
+import { Run } from "./engines/run.js";
+import { expectApplicationSpans } from "./suite/application.js";
+import { cannotRun } from "./suite/toolchains.js";
+import { chat } from "./system/chat.js";
+import { expected, startTopology, type Topology } from "./topology/index.js";
+import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";
+
+const silent = (): void => undefined;
+const hasEngine = (await engineThatAnswers()) !== undefined;
+// What is absent is reported as such; in CI it is tried all the same, and fails.
+const noDocker = hasEngine || process.env.CI !== undefined ? undefined : noEngine;
+
+describe.each<[title: string, made: Implementations, most: number]>([
+  ["every role in TypeScript, in a container of its own,", {}, 40],
+  ["every role in another language that has one, in a container of its own,", POLYGLOT, 140],
+])("%s", (title, made, mostMb) => {
+  const missing = noDocker ?? cannotRun(made);
+  if (missing !== undefined) {
+    test.skip(`${title} (skipped: ${missing})`);
+    return;
+  }
+
+  let boxes: ContainerHosts;
+  let receiver: OtlpReceiver;
+  let topology: Topology;
+  beforeAll(async () => {
+    boxes = await startContainerHosts({ say: silent });
+    receiver = await startReceiver({ host: boxes.receiverHost });
+    topology = await startTopology({
+      engines: boxes.engines,
+      otlpUrl: boxes.insideUrl(receiver.httpUrl),
+      hosts: boxes.hosts,
+      made,
+      say: silent,
+    });
+  });
+  afterAll(async () => {
+    await topology?.[Symbol.asyncDispose]();
+    await receiver?.close();
+    await boxes?.[Symbol.asyncDispose]();
+  });
+
+  test.each([false, true])(
+    "makes one unbroken trace of a request, streamed: %s",
+    async (stream) => {
+      const { services, paths, root } = expected(made);
+      const options = { message: "Plan a picnic", sessionId: "session-7", stream };
+
+      const { traceId, reply, requestId } = await chat(topology.gatewayUrl, options);
+
+      expect(reply).toContain("Plan a picnic");
+      expect(reply).toContain("The message has 3 words.");
+      const spans = await receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, root, paths, services });
+      expectApplicationSpans(spans, made, { requestId, sessionId: "session-7" });
+    },
+  );
+
+  test("is healthy, and says so itself", async () => {
+    await vi.waitFor(
+      async () => {
+        const all = await Promise.all((await boxesOf(process.pid)).map(({ id }) => inspect(id)));
+        const roles = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
+        expect(roles.map(({ State }) => State.Health?.Status)).toEqual(ROLES.map(() => "healthy"));
+      },
+      { timeout: 40_000, interval: 500 },
+    );
+  });
+
+  test("runs as nobody in particular, with no right of a system's own", async () => {
+    for (const { id, image } of await boxesOf(process.pid)) {
+      if (!image.startsWith("traceferry/")) continue;
+      const { Config, HostConfig } = await inspect(id);
+      const users = await usersIn(id);
+      expect({ image, user: Config.User }).toEqual({ image, user: "10001:10001" });
+      expect({ image, users }).toEqual({ image, users: new Set(["10001"]) });
+      expect(HostConfig.CapDrop).toEqual(["ALL"]);
+    }
+  });
+
+  test("can be reached from outside at the gateway only, and from this machine only", async () => {
+    const published = (await boxesOf(process.pid)).flatMap(({ image, ports }) =>
+      ports.map((port) => `${image} ${port}`),
+    );
+
+    const gateway = ROLES.find(({ name }) => name === GATEWAY);
+    const name = gateway && imageName(gateway, made[GATEWAY] ?? "ts");
+    expect(published.sort()).toEqual([
+      "confluentinc/cp-kafka:8.0.0 127.0.0.1",
+      "redis:7 127.0.0.1",
+      `${name} 127.0.0.1`,
+    ]);
+  });
+
+  test(`takes up to ${mostMb} MB more than its base, once for all roles of a language`, async () => {
+    for (const role of ROLES) {
+      const { layers, size } = await imageOf(imageName(role, made[role.name] ?? "ts"));
+      const foreign = made[role.name];
+      const shared = await imageOf(`traceferry/roles-${foreign ?? "node"}:local`);
+      const base = await imageOf(BASES[foreign ?? "node"] ?? "");
+      expect(size - base.size, role.name).toBeLessThan(mostMb * 1e6);
+      expect(layers, role.name).toEqual(shared.layers);
+      expect(layers.slice(0, base.layers.length), role.name).toEqual(base.layers);
+    }
+  });
+
+  test("is not built again from the same files", async () => {
+    const said: string[] = [];
+    const run = new Run((line) => said.push(line), undefined);
+
+    await buildImages(made, run);
+
+    await run.end();
+    expect(said).toEqual([]);
+  });
+
+  test("is named when it dies", async () => {
+    const { dockerode } = (await getContainerRuntimeClient()).container;
+    const tools = (await boxesOf(process.pid)).find(({ image }) => image.includes(TOOLS));
+
+    await dockerode.getContainer(tools?.id ?? "").kill();
+
+    await expect(topology.failure).rejects.toThrow(
+      /^jeeves-tools-worker ended with code 137; its last lines:\n/,
+    );
+  });
+
+  test("is gone, and its network too, when all is disposed of", async () => {
+    expect(await boxesOf(process.pid)).not.toEqual([]);
+    expect(await networksOf(process.pid)).toHaveLength(1);
+
+    await topology[Symbol.asyncDispose]();
+    await boxes[Symbol.asyncDispose]();
+
+    expect(await boxesOf(process.pid)).toEqual([]);
+    expect(await networksOf(process.pid)).toEqual([]);
+  });
+});
+
+const BASES: Readonly<Record<string, string>> = {
+  node: "node:24-bookworm-slim",
+  go: "debian:bookworm-slim",
+  python: "python:3.11-slim-bookworm",
+  java: "eclipse-temurin:17-jre-jammy",
+};
+
+const reason = noDocker === undefined ? "" : ` (skipped: ${noDocker})`;
+describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
+  test.each(["SIGINT", "SIGKILL"] as const)(
+    "of a program that gets %s go with it, and so does their network",
+    async (signal) => {
+      const { child } = await programWithContainers();
+      const { pid = 0 } = child;
+      expect(await boxesOf(pid)).toHaveLength(2);
+
+      child.kill(signal);
+
+      expect((await child).signal).toBe(signal);
+      const left = async () => [...(await boxesOf(pid)), ...(await networksOf(pid))];
+      await vi.waitFor(async () => expect(await left()).toEqual([]), 20_000);
+    },
+  );
+
+  test("whose image cannot be built: what the build said is told", async () => {
+    const client = await getContainerRuntimeClient();
+    const context = await mkdtemp(join(tmpdir(), "traceferry-test-"));
+    onTestFinished(() => rm(context, { recursive: true }));
+    await writeFile(
+      join(context, "Dockerfile"),
+      `FROM debian:bookworm-slim\nLABEL ${ownerLabel}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
+    );
+    onTestFinished(async () => {
+      // The engine keeps the container in which a build failed, for people to look into.
+      for (const { id } of await boxesOf(process.pid)) await removeContainer(client, id);
+    });
+    const name = "traceferry/impossible:local";
+    const run = new Run(silent, undefined);
+
+    const built = build(client, { name, madeFrom: "nothing", arguments: {} }, context, run);
+
+    await expect(built).rejects.toThrow(
+      /^traceferry\/impossible:local could not be built\. .*the shelf is empty\n.*code: 3/s,
+    );
+    await run.end();
+  });
+});
+
+async function boxesOf(pid: number) {
+  const { dockerode } = (await getContainerRuntimeClient()).container;
+  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const all = await dockerode.listContainers({ all: true, filters });
+  return all.map(({ Id, Image, Ports }) => ({
+    id: Id,
+    image: Image,
+    ports: Ports.flatMap(({ IP, PublicPort }) => (PublicPort === undefined ? [] : [IP])),
+  }));
+}
+
+async function networksOf(pid: number): Promise<string[]> {
+  const { dockerode } = (await getContainerRuntimeClient()).container;
+  const filters = { label: [`${ownerLabel}=${pid}`] };
+  return (await dockerode.listNetworks({ filters })).map(({ Name }) => Name);
+}
+
+async function inspect(id: string) {
+  return (await getContainerRuntimeClient()).container.dockerode.getContainer(id).inspect();
+}
+
+/** Whose processes run in the container. */
+async function usersIn(id: string): Promise<Set<string | undefined>> {
+  const { dockerode } = (await getContainerRuntimeClient()).container;
+  const top: unknown = await dockerode.getContainer(id).top({ ps_args: "-o uid,pid" });
+  const processes: unknown = Reflect.get(Object(top), "Processes");
+  if (!Array.isArray(processes)) throw new Error(`no processes in ${id}`);
+  return new Set(processes.map((columns: unknown) => String(Reflect.get(Object(columns), 0))));
+}
+
+async function imageOf(name: string): Promise<{ size: number; layers: string[] }> {
+  const { dockerode } = (await getContainerRuntimeClient()).container;
+  const { Size, RootFS } = await dockerode.getImage(name).inspect();
+  return { size: Size, layers: RootFS.Layers ?? [] };
+}
+
+/** A program of its own with Kafka and Redis on a network of containers; it has said that it is ready. */
+async function programWithContainers() {
+  const text = `
+    import { startContainerHosts } from "${new URL("../dist/containers/index.js", import.meta.url)}";
+    await startContainerHosts({ say: () => {} });
+    console.log("ready");
+    setInterval(() => {}, 60_000);`;
+  const child = execa(process.execPath, ["--input-type=module", "--eval", text], {
+    reject: false,
+    all: true,
+    buffer: false,
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const said: string[] = [];
+  for await (const line of createInterface({ input: child.all })) {
+    if (line === "ready") return { child };
+    said.push(line);
+  }
+  throw new Error(`the program ended, it said:\n${said.join("\n")}`);
+}

@@ -1,0 +1,46 @@
+import { Command } from "commander";
+import { Run } from "../engines/run.js";
+import { endOnSignal } from "../engines/signals.js";
+import { messageOf } from "../system/spans.js";
+import { POLYGLOT, ROLES } from "../topology/roles.js";
+import { buildImages, imageName } from "./images.js";
+
+const HELP = `
+One that is there and made from the same files is left as it is. Needs a Docker engine, and the TypeScript built
+(npm run build); --polyglot needs Go, Python, Java and Maven as well. Base images are pulled where they are not
+here; integration/images/build.sh makes stand-ins for them.
+
+Exit code: 0 when all images are there, 1 when not.`;
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(): Promise<number> {
+  const command = new Command()
+    .name("node integration/dist/containers/build.js")
+    .description("Builds the container image of every role, and prints their names.")
+    .option("--polyglot", "also those in Go, Python and Java", false)
+    .helpOption("--help", "show this")
+    .addHelpText("after", HELP)
+    .allowExcessArguments(false);
+  const { polyglot } = command.parse().opts<{ readonly polyglot: boolean }>();
+
+  const run = new Run(say, undefined);
+  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  try {
+    const names = new Set<string>();
+    for (const made of polyglot ? [{}, POLYGLOT] : [{}]) {
+      await buildImages(made, run);
+      for (const role of ROLES) names.add(imageName(role, made[role.name] ?? "ts"));
+    }
+    process.stdout.write(`${[...names].join("\n")}\n`);
+    return 0;
+  } catch (error) {
+    say(`images: ${messageOf(error)}`);
+    return 1;
+  } finally {
+    await run.end();
+    await forget();
+  }
+}
+
+process.exit(await main());

@@ -1,0 +1,192 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { ContainerRuntimeClient } from "testcontainers";
+import { getReaper, LABEL_TESTCONTAINERS_SESSION_ID } from "testcontainers";
+import { lookDocker } from "../engines/docker.js";
+import {
+  chooseReaper,
+  engineThatAnswers,
+  noEngine,
+  ownerLabel,
+  reasonOf,
+  removeAll,
+  runLabel,
+} from "../engines/docker-engine.js";
+import type { EngineAddresses, Engines } from "../engines/engines.js";
+import { Run } from "../engines/run.js";
+import { endOnSignal } from "../engines/signals.js";
+import { type Hosts, nodeCommand } from "../topology/hosts.js";
+import { GATEWAY } from "../topology/roles.js";
+import { buildImages, imageName } from "./images.js";
+import { APP } from "./recipes.js";
+import { RoleContainer } from "./role.js";
+
+// By this name the containers know this machine, wherever its engine runs.
+const MACHINE = "host.docker.internal";
+
+export interface ContainerHostsOptions {
+  /** Hears what is built and started. */
+  readonly say: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A network of containers: Kafka and Redis run on it, roles are started on it. Disposing of it ends all of them. */
+export interface ContainerHosts extends AsyncDisposable {
+  /** Their addresses are those of this process. They end with the network. */
+  readonly engines: Omit<Engines, keyof AsyncDisposable>;
+  /** For `startTopology`. */
+  readonly hosts: Hosts;
+  /** The address to listen on for what the roles shall reach, such as the OTLP receiver. */
+  readonly receiverHost: string;
+  /** The address by which the roles reach what listens there. */
+  insideUrl(url: string): string;
+}
+
+/** Makes a network for this run and starts Kafka and Redis on it. @throws what is missing */
+export async function startContainerHosts(options: ContainerHostsOptions): Promise<ContainerHosts> {
+  const { say, signal } = options;
+  signal?.throwIfAborted();
+  const client = await engineThatAnswers();
+  if (client === undefined) throw new Error(noEngine);
+  const run = new Run(say, signal);
+  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const dispose = async (): Promise<void> => {
+    await run.end();
+    await forget();
+  };
+  try {
+    const place = await run.step(() => makeNetwork(run, client));
+    const { engines, inside } = await run.step(() => startEngines(run, place));
+    const roles: RoleContainer[] = [];
+    // The newest is undone first: the roles end before the engines do.
+    run.atEnd(async () => {
+      await Promise.all(roles.map((role) => role.stop()));
+      await removeAll(client, place.mark);
+    });
+    run.signal.throwIfAborted();
+    return {
+      engines,
+      hosts: hostsOn(place, inside, roles),
+      receiverHost: place.isLocal ? place.gateway : "127.0.0.1",
+      insideUrl: (url) => {
+        const inside = new URL(url);
+        inside.hostname = MACHINE;
+        return inside.href.replace(/\/$/, "");
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** In the same run as the network, because that can only go when they have. */
+async function startEngines(run: Run, { network }: Place) {
+  const finding = await lookDocker({}, run.say, run.signal, network);
+  if (!finding.works) throw new Error(finding.missing.join("\n"));
+  run.say(`engines: docker (${finding.because})`);
+  const { kafkaBrokers, redisUrl, inside } = await finding.start(run);
+  if (kafkaBrokers === undefined || redisUrl === undefined || inside === undefined) {
+    throw new Error("the engines have no addresses");
+  }
+  const engines = {
+    kind: "docker" as const,
+    reason: finding.because,
+    kafkaBrokers,
+    redisUrl,
+    failure: run.failure,
+    logs: () => run.lines.all(),
+  };
+  return { engines, inside };
+}
+
+/** A network of this run, and the way from it to this machine. */
+interface Place {
+  readonly mark: string;
+  readonly network: { readonly name: string };
+  readonly gateway: string;
+  /** Whether the gateway is an address of this machine; it is not where the engine runs in a machine of its own. */
+  readonly isLocal: boolean;
+}
+
+async function makeNetwork(run: Run, client: ContainerRuntimeClient): Promise<Place> {
+  await chooseReaper(client);
+  const { sessionId } = await getReaper(client);
+  const mark = crypto.randomUUID();
+  const name = `traceferry-${mark.slice(0, 8)}`;
+  run.guard.removesNetwork(name);
+  const { dockerode } = client.container;
+  const network = await dockerode.createNetwork({
+    Name: name,
+    CheckDuplicate: true,
+    Driver: "bridge",
+    Labels: {
+      [runLabel]: mark,
+      [ownerLabel]: String(process.pid),
+      [LABEL_TESTCONTAINERS_SESSION_ID]: sessionId,
+    },
+  });
+  run.atEnd(async () => {
+    try {
+      await network.remove();
+    } catch (error) {
+      // Ryuk or the guard may have been quicker.
+      if (!/not found|no such network/i.test(reasonOf(error))) throw error;
+    }
+  });
+  const gateway = gatewayIn(await network.inspect());
+  if (gateway === undefined) throw new Error(`the network ${name} has no gateway`);
+  return { mark, network: { name }, gateway, isLocal: await isOwn(gateway) };
+}
+
+/** Whether this machine has the address. Asking by use: a network without containers is on no list yet. */
+async function isOwn(address: string): Promise<boolean> {
+  const server = createServer().listen(0, address);
+  try {
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
+function gatewayIn(network: unknown): string | undefined {
+  const ipam = field(network, "IPAM");
+  const config = field(ipam, "Config");
+  const gateway: unknown = Array.isArray(config) ? field(config[0], "Gateway") : undefined;
+  return typeof gateway === "string" && gateway !== "" ? gateway : undefined;
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
+  const { mark, network, gateway, isLocal } = place;
+  return {
+    engines: inside,
+    prepare: async (made, run) => {
+      await buildImages(made, run);
+      return (role, implementation, env) => {
+        const isVariant = implementation === "stock" || implementation === "bare";
+        const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");
+        const container = new RoleContainer({
+          name: role.name,
+          image: imageName(role, implementation),
+          command: isVariant ? [command.file, ...command.arguments] : undefined,
+          env: { ...env, ...(isVariant && command.env) },
+          labels: { [runLabel]: mark, [ownerLabel]: String(process.pid) },
+          network,
+          extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
+          port: role.port,
+          isPublished: role.name === GATEWAY,
+        });
+        roles.push(container);
+        return container;
+      };
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { copyFile, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type ContainerRuntimeClient, ImageName } from "testcontainers";
+import { chooseReaper, engineThatAnswers, noEngine, provide } from "../engines/docker-engine.js";
+import { cacheFolder, repositoryRoot } from "../engines/places.js";
+import { withProgress } from "../engines/progress.js";
+import type { Run } from "../engines/run.js";
+import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
+import { build, isCurrent, type Plan } from "./builder.js";
+import { digest, RECIPES, type Recipe } from "./recipes.js";
+
+/** Where each role in a container is asked for its health. */
+const HEALTH_PORT = 9090;
+const FOLDER = join(repositoryRoot, "integration/images/roles");
+
+/** What the image of a role is called. The stock and the bare variant are the ts image, started differently. */
+export function imageName({ name, foreign }: Role, made: Implementation): string {
+  const isForeign = foreign !== undefined && made === foreign.language;
+  return `traceferry/${name}${isForeign ? `-${made}` : ""}:local`;
+}
+
+/**
+ * Builds the images that a system made of these needs, unless they are there and made from the same files.
+ * Everything goes in as files: a build needs no network.
+ *
+ * @throws what is missing, or what the build said
+ */
+export async function buildImages(made: Implementations, run: Run): Promise<void> {
+  const client = await engineThatAnswers();
+  if (client === undefined) throw new Error(noEngine);
+  await chooseReaper(client);
+  for (const recipe of Object.values(RECIPES)) {
+    const alike = ROLES.filter((role) => recipeOf(role, made[role.name] ?? "ts") === recipe);
+    if (alike.length > 0) await buildAlike(client, recipe, alike, made, run);
+  }
+}
+
+function recipeOf({ foreign }: Role, made: Implementation): Recipe {
+  return RECIPES[foreign !== undefined && made === foreign.language ? foreign.language : "node"];
+}
+
+/** First what the roles of one language share, then each of them: a few lines on top. */
+async function buildAlike(
+  client: ContainerRuntimeClient,
+  recipe: Recipe,
+  roles: readonly Role[],
+  made: Implementations,
+  run: Run,
+): Promise<void> {
+  const language = await buildLanguage(client, recipe, run);
+  const dockerfile = await readFile(join(FOLDER, "Dockerfile"), "utf8");
+  const plans: Plan[] = roles.map((role) => {
+    const { name, entry, foreign, port } = role;
+    const settings = {
+      LANGUAGE_IMAGE: language.name,
+      ROLE: name,
+      PROGRAM: recipe.language === "node" ? entry : (foreign?.program ?? entry),
+      PORT: String(port ?? 0),
+      PORTS: [HEALTH_PORT, ...(port === undefined ? [] : [port])].join(" "),
+    };
+    return {
+      name: imageName(role, made[name] ?? "ts"),
+      madeFrom: digest(dockerfile, language.madeFrom, JSON.stringify(settings)),
+      arguments: settings,
+    };
+  });
+  await buildStale(client, plans, run, (context) =>
+    copyFile(join(FOLDER, "Dockerfile"), join(context, "Dockerfile")),
+  );
+}
+
+async function buildLanguage(
+  client: ContainerRuntimeClient,
+  recipe: Recipe,
+  run: Run,
+): Promise<Plan> {
+  const folder = join(FOLDER, recipe.language);
+  const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
+  const check = await readFile(join(FOLDER, "healthy"));
+  const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
+  const below: string[] = [];
+  for (const base of bases) {
+    const missing = await provide(client, base, run.say, run.signal);
+    if (missing !== undefined) throw new Error(missing);
+    below.push((await client.image.inspect(ImageName.fromString(base))).Id);
+  }
+  run.signal.throwIfAborted();
+  const { inputs, fill } = await recipe.prepare(run);
+  const plan = {
+    name: `traceferry/roles-${recipe.language}:local`,
+    madeFrom: digest(dockerfile, check, ...below, inputs),
+    arguments: {},
+  };
+  await buildStale(client, [plan], run, async (context) => {
+    await withProgress(run.say, `${plan.name}: gathering its files`, () => fill(context));
+    await copyFile(join(folder, "Dockerfile"), join(context, "Dockerfile"));
+    await copyFile(join(FOLDER, "healthy"), join(context, "healthy"));
+  });
+  return plan;
+}
+
+/** Builds those that are not there or made from something else, in one context. */
+async function buildStale(
+  client: ContainerRuntimeClient,
+  plans: readonly Plan[],
+  run: Run,
+  fill: (context: string) => Promise<void>,
+): Promise<void> {
+  const current = await Promise.all(plans.map((plan) => isCurrent(client, plan)));
+  const stale = plans.filter((_, i) => !current[i]);
+  if (stale.length === 0) return;
+  mkdirSync(cacheFolder(), { recursive: true });
+  const context = mkdtempSync(join(cacheFolder(), "context."));
+  run.guard.removes(context);
+  try {
+    await fill(context);
+    for (const plan of stale) await build(client, plan, context, run);
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+}

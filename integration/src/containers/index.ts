@@ -1,0 +1,1 @@
+export { type ContainerHosts, type ContainerHostsOptions, startContainerHosts } from "./hosts.js";

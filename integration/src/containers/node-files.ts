@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { copyFile, lstat, mkdir, readdir, readFile, readlink, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { nodeFileTrace } from "@vercel/nft";
+import { repositoryRoot } from "../engines/places.js";
+import { ROLES } from "../topology/roles.js";
+
+const DIST = "integration/dist";
+const MANIFEST = "package.json";
+// Loaded by name while the program runs, so that no import leads there.
+const UNSEEN = [
+  "node_modules/@opentelemetry/instrumentation/hook.mjs",
+  "node_modules/import-in-the-middle/hook.mjs",
+];
+
+/** Changes when one of the files changes that the roles in TypeScript are made of. */
+export async function nodeInputs(): Promise<string> {
+  const hash = createHash("sha256");
+  const folders = [`${DIST}/roles`, `${DIST}/system`, "proto"];
+  for (const name of await readdir(join(repositoryRoot, "packages"))) {
+    folders.push(`packages/${name}/dist`);
+  }
+  const files = [`${DIST}/../${MANIFEST}`];
+  for (const folder of folders) files.push(...(await filesIn(folder)));
+  for (const file of files.filter(isRun).sort()) {
+    hash.update(file).update(await readFile(join(repositoryRoot, file)));
+  }
+  // What npm says of the libraries that it installed stands for their thousands of files.
+  hash.update(await readFile(join(repositoryRoot, "node_modules/.package-lock.json")));
+  return hash.digest("hex");
+}
+
+/**
+ * Copies what the roles need at run time and nothing else: their own files, and of each library those that an
+ * import leads to. The workspaces stay links, as npm makes them.
+ */
+export async function copyNodeFiles(target: string): Promise<void> {
+  const stock = `${DIST}/system/stock.js`;
+  const entries = [
+    ...ROLES.map(({ entry }) => `${DIST}/roles/${entry}`),
+    ...[stock, ...UNSEEN].filter((file) => existsSync(join(repositoryRoot, file))),
+  ];
+  const { fileList, warnings } = await nodeFileTrace(
+    entries.map((file) => join(repositoryRoot, file)),
+    { base: repositoryRoot, processCwd: repositoryRoot, conditions: ["node", "import"] },
+  );
+  await expectAllFound([...warnings].map(({ message }) => message));
+  const files = new Set([...fileList, ...(await filesIn("proto"))]);
+  for (const file of files) await copy(file, target);
+}
+
+// Libraries ask for much that nobody installs; what we ask for ourselves has to be there.
+async function expectAllFound(warnings: readonly string[]): Promise<void> {
+  const manifest: unknown = JSON.parse(
+    await readFile(join(repositoryRoot, "integration", MANIFEST), "utf8"),
+  );
+  const ours = Object.keys(Object(Reflect.get(Object(manifest), "dependencies")));
+  const missing = warnings
+    .flatMap((text) => /^Failed to resolve dependency "([^"]+)"/.exec(text)?.[1] ?? [])
+    .filter((wanted) => ours.some((name) => wanted === name || wanted.startsWith(`${name}/`)));
+  if (missing.length > 0) throw new Error(`not installed (npm ci): ${missing.join(", ")}`);
+}
+
+async function copy(file: string, target: string): Promise<void> {
+  const from = join(repositoryRoot, file);
+  const to = join(target, file);
+  await mkdir(dirname(to), { recursive: true });
+  const isLink = (await lstat(from)).isSymbolicLink();
+  await (isLink ? symlink(await readlink(from), to) : copyFile(from, to));
+}
+
+function isRun(file: string): boolean {
+  return /\.(m?js|proto|json)$/.test(file) && !file.endsWith(".test.js");
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const path = join(repositoryRoot, folder);
+  if (!existsSync(path)) return [];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(repositoryRoot.length + 1));
+}

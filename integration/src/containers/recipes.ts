@@ -1,0 +1,152 @@
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { keep } from "../engines/local/cache.js";
+import type { Run } from "../engines/run.js";
+import { PEERS } from "../peers/index.js";
+import { type Language, sourcesOf } from "../peers/peer.js";
+import { runTool } from "../peers/run.js";
+import { ROLES } from "../topology/roles.js";
+import { copyNodeFiles, nodeInputs } from "./node-files.js";
+
+/** Where the role's files lie in an image. */
+export const APP = "/app";
+
+/** What fills the context of a build, once what goes into it is there. */
+interface Content {
+  /** Changes whenever a file of the context would. */
+  readonly inputs: string;
+  fill(context: string): Promise<void>;
+}
+
+/** How the images of one language are made; the Dockerfile lies in images/roles. */
+export interface Recipe {
+  readonly language: "node" | Language;
+  /** Has what goes into the images built or fetched, outside of Docker and into the cache. */
+  prepare(run: Run): Promise<Content>;
+}
+
+const node: Recipe = {
+  language: "node",
+  prepare: async () => ({
+    inputs: await nodeInputs(),
+    fill: (context) => copyNodeFiles(join(context, "app")),
+  }),
+};
+
+const go: Recipe = {
+  language: "go",
+  prepare: async (run) => {
+    const folder = await built("go", run);
+    return {
+      inputs: basename(folder),
+      fill: (context) => copyInto(join(context, "app"), folder, programsIn("go")),
+    };
+  },
+};
+
+const java: Recipe = {
+  language: "java",
+  prepare: async (run) => {
+    const folder = await built("java", run);
+    const jars = ["opentelemetry-javaagent.jar", "jeeves.jar", "lib"].map((jar) => `target/${jar}`);
+    return {
+      inputs: basename(folder),
+      fill: (context) =>
+        copyInto(join(context, "app"), folder, ["java.args", "agent.properties", ...jars]),
+    };
+  },
+};
+
+// The image's Python, whichever the host has.
+const PYTHON = "3.11";
+const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+const python: Recipe = {
+  language: "python",
+  prepare: async (run) => {
+    const missing = await PEERS.python.lacks();
+    if (missing !== undefined) throw new Error(`the python images cannot be built: ${missing}`);
+    const sources = sourcesOf("python");
+    const pinned = await readFile(join(sources, "requirements.txt"));
+    const wheels = await keep(run, `wheels-${digest(pinned)}`, (folder) =>
+      fetchWheels(run, sources, folder),
+    );
+    const entries = await readdir(join(sources, "src"), { recursive: true, withFileTypes: true });
+    const files = entries
+      .filter((entry) => entry.isFile() && !entry.parentPath.includes("__pycache__"))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+    const hash = createHash("sha256").update(pinned);
+    for (const file of files) {
+      hash.update(file.slice(sources.length)).update(await readFile(file));
+    }
+    return {
+      inputs: hash.digest("hex"),
+      fill: async (context) => {
+        await copyInto(context, sources, ["requirements.txt"]);
+        await cp(wheels, join(context, "wheels"), { recursive: true });
+        await copyInto(join(context, "app"), sources, ["src"]);
+      },
+    };
+  },
+};
+
+/** Exactly what requirements.txt pins, for the image's Python and this machine's processor. */
+async function fetchWheels(run: Run, sources: string, folder: string): Promise<void> {
+  const machine = MACHINES[process.arch];
+  if (machine === undefined) throw new Error(`no Python images for ${process.arch}`);
+  // Debian's Python has no pip outside of an environment.
+  const pip = await keep(run, `pip-${PYTHON}`, (environment) =>
+    runTool(
+      run,
+      "python: making a virtual environment",
+      { file: "python3", arguments: ["-m", "venv", environment] },
+      { cwd: sources },
+    ),
+  );
+  const platforms = ["manylinux2014", "manylinux_2_17", "manylinux_2_28"];
+  await runTool(
+    run,
+    "python: fetching what requirements.txt pins, as wheels",
+    {
+      file: join(pip, "bin/python"),
+      arguments: [
+        ...["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"],
+        ...["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"],
+        ...["cp311", "abi3", "none"].flatMap((abi) => ["--abi", abi]),
+        ...platforms.flatMap((platform) => ["--platform", `${platform}_${machine}`]),
+        ...["--requirement", "requirements.txt", "--dest", folder],
+      ],
+    },
+    { cwd: sources },
+  );
+}
+
+async function built(language: Language, run: Run): Promise<string> {
+  const missing = await PEERS[language].lacks();
+  if (missing !== undefined) throw new Error(`the ${language} images cannot be built: ${missing}`);
+  return PEERS[language].build(run);
+}
+
+function programsIn(language: Language): readonly string[] {
+  return ROLES.flatMap(({ foreign }) => (foreign?.language === language ? [foreign.program] : []));
+}
+
+async function copyInto(target: string, from: string, names: readonly string[]): Promise<void> {
+  await mkdir(target, { recursive: true });
+  for (const name of names) {
+    await cp(join(from, name), join(target, name), {
+      recursive: true,
+      filter: (file) => !file.includes("__pycache__"),
+    });
+  }
+}
+
+export function digest(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\0");
+  return hash.digest("hex").slice(0, 12);
+}
+
+export const RECIPES: Readonly<Record<Recipe["language"], Recipe>> = { node, go, python, java };

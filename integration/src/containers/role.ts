@@ -1,0 +1,212 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { PassThrough } from "node:stream";
+import {
+  type ContainerRuntimeClient,
+  GenericContainer,
+  getContainerRuntimeClient,
+  Wait,
+} from "testcontainers";
+import {
+  type ContainerNetwork,
+  onLoopback,
+  placeOn,
+  reasonOf,
+  removeContainer,
+} from "../engines/docker-engine.js";
+import type { RoleAddress, RunningRole } from "../topology/hosts.js";
+
+const KEPT_LINES = 40;
+// Longer than a role gives itself.
+const KILL_AFTER_S = 9;
+// Not modified: it had ended already.
+const GONE = new Set([304, 404, 409]);
+
+/** How one role runs in a container. */
+export interface RoleContainerOptions {
+  readonly name: string;
+  readonly image: string;
+  /** In place of the image's own. */
+  readonly command: readonly string[] | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: ContainerNetwork;
+  /** By which the containers reach this machine: a name, and its address. */
+  readonly extraHost: { readonly host: string; readonly ipAddress: string };
+  readonly port: number | undefined;
+  /** Whether the port is published, on this machine's loopback address. */
+  readonly isPublished: boolean;
+}
+
+/** One role as a container of its own. */
+export class RoleContainer implements RunningRole {
+  readonly name: string;
+  readonly #options: RoleContainerOptions;
+  readonly #lines: string[] = [];
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #created: Promise<string>;
+  readonly #exited: Promise<string>;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: RoleContainerOptions) {
+    this.name = options.name;
+    this.#options = options;
+    const created = Promise.withResolvers<string>();
+    const exited = Promise.withResolvers<string>();
+    this.#created = created.promise;
+    this.#exited = exited.promise;
+    this.#created.catch(() => undefined);
+    this.#exited.catch(() => undefined);
+    const box = new Box(options, async (id) => {
+      const { ended } = await this.#watch(id);
+      ended.then(exited.resolve, exited.reject);
+      created.resolve(id);
+    });
+    box.start().catch((error: unknown) => {
+      // Nothing but what was before its creation: of what comes later its end tells.
+      created.reject(error);
+      exited.resolve(`before it began (${reasonOf(error)})`);
+    });
+  }
+
+  get unexpectedEnd(): Promise<Error> {
+    return this.#exited.then((how) =>
+      this.#stopping !== undefined
+        ? new Promise<Error>(() => undefined)
+        : new Error(`${this.name} ended ${how}; its last lines:\n${this.lastLines()}`),
+    );
+  }
+
+  async ready(timeoutMs: number): Promise<RoleAddress> {
+    const slow = AbortSignal.timeout(timeoutMs);
+    const late = once(slow, "abort").then(() => {
+      throw new Error(`${this.name} was not ready in ${timeoutMs} ms:\n${this.lastLines()}`);
+    });
+    const ended = this.unexpectedEnd.then((error) => {
+      throw error;
+    });
+    await Promise.race([this.#ready.promise, ended, late]);
+    return this.#address();
+  }
+
+  async #address(): Promise<RoleAddress> {
+    const { name, port, isPublished, network } = this.#options;
+    if (port === undefined) return { inside: "-", outside: "-" };
+    const client = await getContainerRuntimeClient();
+    const { NetworkSettings } = await this.#container(client, await this.#created).inspect();
+    const published = NetworkSettings.Ports[`${port}/tcp`]?.[0]?.HostPort;
+    const outside =
+      isPublished && published !== undefined
+        ? `${client.info.containerRuntime.host.replace("localhost", "127.0.0.1")}:${published}`
+        : `${NetworkSettings.Networks[network.name]?.IPAddress ?? name}:${port}`;
+    return { inside: `${name}:${port}`, outside };
+  }
+
+  lastLines(): string {
+    return this.#lines.length === 0
+      ? "  (it printed nothing)"
+      : this.#lines.map((line) => `  ${line}`).join("\n");
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#end((container) => container.stop({ t: KILL_AFTER_S }));
+    return this.#stopping;
+  }
+
+  kill(): Promise<void> {
+    this.#stopping ??= this.#end((container) => container.kill());
+    return this.#stopping;
+  }
+
+  async memoryMb(): Promise<number> {
+    const client = await getContainerRuntimeClient();
+    const container = this.#container(client, await this.#created);
+    const { memory_stats: memory } = await container.stats({ stream: false, "one-shot": true });
+    // What the kernel could take back at once is not the role's: "docker stats" counts the same way.
+    const { inactive_file, total_inactive_file = inactive_file ?? 0 } = memory.stats ?? {};
+    return ((memory.usage ?? 0) - total_inactive_file) / 1024 / 1024;
+  }
+
+  /** The container's id, once it is created. */
+  get id(): Promise<string> {
+    return this.#created;
+  }
+
+  /** Follows what it prints, from the first line on, and its end. */
+  async #watch(id: string): Promise<{ readonly ended: Promise<string> }> {
+    const client = await getContainerRuntimeClient();
+    const container = this.#container(client, id);
+    const output = new PassThrough();
+    const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+    container.modem.demuxStream(stream, output, output);
+    stream.on("end", () => output.end()).on("error", () => output.end());
+    const start = `READY ${this.name} `;
+    const lines = createInterface({ input: output });
+    lines.on("line", (line) => {
+      if (line.startsWith(start)) this.#ready.resolve();
+      else if (this.#lines.push(line) > KEPT_LINES) this.#lines.shift();
+    });
+    const printed = once(lines, "close");
+    const ended: Promise<unknown> = container.wait({ condition: "next-exit" });
+    const all = Promise.all([ended, printed]);
+    return { ended: all.then(([result]) => `with code ${codeIn(result)}`) };
+  }
+
+  async #end(ask: (container: Handle) => Promise<unknown>): Promise<void> {
+    const client = await getContainerRuntimeClient();
+    const id = await this.#created.catch(() => undefined);
+    if (id === undefined) return;
+    try {
+      await ask(this.#container(client, id));
+      await this.#exited;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    await removeContainer(client, id);
+  }
+
+  #container(client: ContainerRuntimeClient, id: string): Handle {
+    return client.container.dockerode.getContainer(id);
+  }
+}
+
+type Handle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
+
+class Box extends GenericContainer {
+  readonly #onCreated: (id: string) => Promise<void>;
+
+  constructor(options: RoleContainerOptions, onCreated: (id: string) => Promise<void>) {
+    super(options.image);
+    this.#onCreated = onCreated;
+    const { network, name, command, port, isPublished } = options;
+    this.createOpts.NetworkingConfig = placeOn(network, name);
+    this.withNetworkMode(network.name)
+      .withLabels(options.labels)
+      .withEnvironment(options.env)
+      .withExtraHosts([options.extraHost])
+      .withDroppedCapabilities("ALL")
+      .withSecurityOpt("no-new-privileges:true")
+      // Whether it is ready, its own line tells: see RoleContainer.
+      .withWaitStrategy(Wait.forAll([]));
+    if (command !== undefined) this.withCommand([...command]);
+    if (isPublished && port !== undefined) this.withExposedPorts(port);
+  }
+
+  protected override beforeContainerCreated(): Promise<void> {
+    return onLoopback(this.hostConfig.PortBindings ?? {});
+  }
+
+  protected override containerCreated(id: string): Promise<void> {
+    return this.#onCreated(id);
+  }
+}
+
+function codeIn(result: unknown): string {
+  const isObject = typeof result === "object" && result !== null;
+  return isObject && "StatusCode" in result ? String(result.StatusCode) : "unknown";
+}
+
+function isGone(error: unknown): boolean {
+  const code: unknown = error instanceof Error ? Reflect.get(error, "statusCode") : undefined;
+  return typeof code === "number" && GONE.has(code);
+}

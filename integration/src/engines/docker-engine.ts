@@ -1,0 +1,111 @@
+import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
+import { giveUpOn } from "./abort.js";
+import { withProgress } from "./progress.js";
+
+type Say = (line: string) => void;
+
+// What testcontainers 12.2 uses to remove containers of a process that died (reaper.js).
+const reaperImage = "testcontainers/ryuk:0.14.0";
+const answerSeconds = 2;
+
+/** On everything that one run of containers makes; its value is different for each. */
+export const runLabel = "org.traceferry.run";
+/** The process that a container was started for: to be found by people, and by the tests. */
+export const ownerLabel = "org.traceferry.process";
+
+/** The Docker engine, where one answers within two seconds. */
+export async function engineThatAnswers(): Promise<ContainerRuntimeClient | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), answerSeconds * 1000);
+  });
+  try {
+    return await Promise.race([getContainerRuntimeClient(), tooLate]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What is missing where no engine answers, and what to do about it. */
+export const noEngine =
+  "no Docker engine answers: start one (bare Debian, as root: .ci/docker-engine.sh)";
+
+/** Pulls the image unless it is here; returns what kept it from being pulled. */
+export async function provide(
+  client: ContainerRuntimeClient,
+  image: string,
+  say: Say,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const name = ImageName.fromString(image);
+  if (await client.image.exists(name)) return undefined;
+  const hint = "make it here with integration/images/build.sh";
+  try {
+    await withProgress(say, `${image}: pulling`, () => giveUpOn(signal, client.image.pull(name)));
+    // A pull that breaks off in the middle is not reported as an error.
+    if (await client.image.exists(name)) return undefined;
+    return `the image ${image} is not here and its pull broke off: ${hint}`;
+  } catch (error) {
+    signal?.throwIfAborted();
+    return `the image ${image} is not here and cannot be pulled: ${hint} (${reasonOf(error)})`;
+  }
+}
+
+/** Ryuk removes our containers when we die. Where its image cannot be had, our guard does. */
+export async function chooseReaper(client: ContainerRuntimeClient): Promise<void> {
+  if (process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined) return;
+  const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? reaperImage);
+  try {
+    if (await client.image.exists(name)) return;
+    await giveUpOn(AbortSignal.timeout(10_000), client.image.pull(name));
+    if (await client.image.exists(name)) return;
+  } catch {
+    // Nothing to tell: the guard does the same.
+  }
+  process.env.TESTCONTAINERS_RYUK_DISABLED = "true";
+}
+
+/** Removes every container of a run, running or not. */
+export async function removeAll(client: ContainerRuntimeClient, mark: string): Promise<void> {
+  const { dockerode } = client.container;
+  const filters = { label: [`${runLabel}=${mark}`] };
+  const containers = await dockerode.listContainers({ all: true, filters });
+  await Promise.all(containers.map(({ Id }) => removeContainer(client, Id)));
+}
+
+/** Removes one container, running or not. */
+export async function removeContainer(client: ContainerRuntimeClient, id: string): Promise<void> {
+  try {
+    await client.container.dockerode.getContainer(id).remove({ force: true, v: true });
+  } catch (error) {
+    // Ryuk, testcontainers or the guard may have been quicker.
+    if (!/no such container|already in progress/i.test(reasonOf(error))) throw error;
+  }
+}
+
+/** A network that containers find each other on by name. */
+export interface ContainerNetwork {
+  readonly name: string;
+}
+
+/** The container's place on its network. Testcontainers' own way would leave it on Docker's common network as well. */
+export function placeOn({ name }: ContainerNetwork, alias: string) {
+  return { EndpointsConfig: { [name]: { Aliases: [alias] } } };
+}
+
+/** Publishes the ports for this machine only, where the engine is on it; testcontainers publishes them for everybody. */
+export async function onLoopback(
+  ports: Record<string, { HostIp?: string | undefined }[]>,
+): Promise<void> {
+  const client = await getContainerRuntimeClient();
+  if (client.info.containerRuntime.host !== "localhost") return;
+  for (const bindings of Object.values(ports)) {
+    for (const binding of bindings) binding.HostIp = "127.0.0.1";
+  }
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

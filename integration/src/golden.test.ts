@@ -1,0 +1,35 @@
+import { type GoldenHeaders, goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { expect, test } from "vitest";
+import { recordPeers, SENDER } from "./golden/record.js";
+import { describeWithEngines, engines } from "./suite/engines.js";
+import { cannotRun } from "./suite/toolchains.js";
+import { POLYGLOT } from "./topology/roles.js";
+
+const why = cannotRun(POLYGLOT);
+
+describeWithEngines("the golden headers of other languages", () => {
+  test.skipIf(why !== undefined)(
+    `are what the peers write today${why ? ` (skipped: ${why})` : ""}`,
+    { timeout: 180_000 },
+    async () => {
+      const today = await recordPeers(engines(), () => undefined);
+
+      expect(goldenSender).toEqual(SENDER);
+      expect(today.map(shape)).toEqual(goldenHeaders.map(shape));
+    },
+  );
+});
+
+/** A recording without what differs from run to run: ids, and the order in which baggage is written. */
+function shape({ headers, ...of }: GoldenHeaders): object {
+  const [version, traceId = "", , flags] = headers.traceparent?.split("-") ?? [];
+  const known = SENDER.traceparent.includes(traceId) ? traceId : "(new)";
+  const baggage = headers.baggage
+    ?.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "(uuid)")
+    .split(",")
+    .sort();
+  return {
+    ...of,
+    headers: { ...headers, traceparent: [version, known, "(span)", flags].join("-"), baggage },
+  };
+}
