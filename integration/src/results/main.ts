@@ -44,8 +44,9 @@ async function run(
   const results: Result[] = [];
   for (const [name, made] of Object.entries(SYSTEMS)) {
     say(`\n${name}`);
-    const result = await measure({ name, made, engines, say, signal }, (url) =>
-      sendRequests(url, { requests, concurrency, stream: false, parallel: false }, say, signal),
+    const load = { concurrency, stream: false, parallel: false };
+    const result = await measure({ name, made, engines, say, signal }, requests, (url, count) =>
+      sendRequests(url, { requests: count, ...load }, say, signal),
     );
     say(JSON.stringify(result));
     results.push(result);

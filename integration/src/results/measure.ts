@@ -30,26 +30,28 @@ export interface Measured {
   readonly signal: AbortSignal;
 }
 
-/** Starts one system, lets `send` send its requests, and judges all traces. */
+/** Requests that are sent first and not counted: connections are made, and the compilers of V8 and Java do their work. */
+export const WARM_UP = 200;
+
+/** Starts one system, lets `send` send so many requests to its gateway, and judges all traces. */
 export async function measure(
   { name, made, engines, say, signal }: Measured,
-  send: (gatewayUrl: string) => Promise<ChatAnswer[]>,
+  requests: number,
+  send: (gatewayUrl: string, requests: number) => Promise<ChatAnswer[]>,
 ): Promise<Result> {
   await using receiver = await startReceiver();
   const otlpUrl = receiver.httpUrl;
   await using topology = await startTopology({ engines, otlpUrl, made, say, signal });
+  const sendAll = (count: number): Promise<ChatAnswer[]> =>
+    Promise.race([send(topology.gatewayUrl, count), topology.failure, engines.failure]);
+  const quiet = { services: [...expected(made).services], quietMs: 1000, timeoutMs: 60_000 };
+  await sendAll(WARM_UP);
+  await receiver.waitForQuiet(quiet);
+  receiver.clear();
   const began = Date.now();
-  const answers = await Promise.race([
-    send(topology.gatewayUrl),
-    topology.failure,
-    engines.failure,
-  ]);
+  const answers = await sendAll(requests);
   const seconds = (Date.now() - began) / 1000;
-  const spans = await receiver.waitForQuiet({
-    services: [...expected(made).services],
-    quietMs: 1000,
-    timeoutMs: 60_000,
-  });
+  const spans = await receiver.waitForQuiet(quiet);
   const { answered, complete, orphans, spanToReceivedMs } = judge(answers, spans, {
     stream: false,
     made,

@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from "node:os";
-import type { Result } from "./measure.js";
+import { type Result, WARM_UP } from "./measure.js";
 
 interface Settings {
   readonly requests: number;
@@ -21,6 +21,7 @@ export function report(
     "",
     "A trace is whole when it has one root, no orphan, every service, and every service continues the exit span of the one before. A false parent is a span",
     "in the trace of a request that is not its own. Roles that are not named are TypeScript with Traceferry.",
+    `Each system is warmed up with ${WARM_UP} requests that are not counted.`,
     "",
     "| system | requests | answered | whole traces | orphans | false parents | spans | requests a second | span end to received, p50 | p99 | memory of all roles |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

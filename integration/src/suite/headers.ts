@@ -21,7 +21,7 @@ export interface Sent {
 }
 
 /** What a reader made of headers. */
-export interface Read {
+interface Read {
   /** Undefined when it did not take the sender. */
   readonly traceId: string | undefined;
   readonly flags: number | undefined;

@@ -41,7 +41,7 @@ export interface Hosts {
 }
 
 /** Starts one role. @param env - its settings; addresses in it are those of inside */
-export type StartRole = (
+type StartRole = (
   role: Role,
   made: Implementation,
   env: Readonly<Record<string, string>>,

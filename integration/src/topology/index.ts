@@ -1,2 +1,2 @@
-export { expected, hopsOf, SERVICES } from "./paths.js";
+export { expected, SERVICES } from "./paths.js";
 export { startTopology, type Topology, type TopologyOptions } from "./start.js";
