@@ -39,7 +39,13 @@ answers() { command -v docker >/dev/null && timeout 5 docker version --format '{
 if version=$(answers); then
   say "an engine answers already (version $version), left as it is"
   # Images are made from a root file system: the tool for it is wanted beside any engine.
-  command -v debootstrap >/dev/null || say "debootstrap is not installed; integration/images/build.sh needs it to make a base image"
+  if ! command -v debootstrap >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends debootstrap; } >&2
+    else
+      say "debootstrap is not installed; integration/images/build.sh needs it to make a base image"
+    fi
+  fi
   exit 0
 fi
 

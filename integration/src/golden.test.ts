@@ -2,12 +2,14 @@ import { type GoldenHeaders, goldenHeaders, goldenSender } from "@traceferry/tes
 import { expect, test } from "vitest";
 import { recordPeers, SENDER } from "./golden/record.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.js";
 import { POLYGLOT } from "./topology/roles.js";
 
 const why = cannotRun(POLYGLOT);
 
 describeWithEngines("the golden headers of other languages", () => {
+  buildBefore(POLYGLOT);
+
   test.skipIf(why !== undefined)(
     `are what the peers write today${why ? ` (skipped: ${why})` : ""}`,
     { timeout: 180_000 },

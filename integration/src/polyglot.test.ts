@@ -1,13 +1,20 @@
 import "@traceferry/testkit/vitest";
+import { diagnose, type TestSpan } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import { expectApplicationSpans, titleOf } from "./suite/application.js";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { coveringSet } from "./suite/pairs.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.js";
 import { type ChatOptions, chat } from "./system/chat.js";
-import { expected, hopsOf } from "./topology/paths.js";
-import { GATEWAY, type Implementations, implementationsOf, ROLES } from "./topology/roles.js";
+import { expected, type Hop, hopsOf } from "./topology/paths.js";
+import {
+  GATEWAY,
+  type Implementations,
+  implementationsOf,
+  POLYGLOT,
+  ROLES,
+} from "./topology/roles.js";
 
 const choices = new Map(
   ROLES.filter(({ option }) => option !== undefined).map((role) => [
@@ -21,6 +28,8 @@ const neighbours = hopsOf(false).map(({ from, to }) => [from, to] as const);
 const rows = coveringSet(choices, neighbours).slice(1);
 
 describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
+  buildBefore(POLYGLOT);
+
   describe.for(rows.map((made) => [titleOf(made), made] as const))("%s", ([, made]) => {
     const why = cannotRun(made);
     const title = "in one piece, streamed, and side by side";
@@ -33,6 +42,7 @@ describeWithEngines("whatever the roles are made of, one request is one unbroken
       await expectWhole(jeeves, made, { message: "Plan a picnic" });
       await expectWhole(jeeves, made, { message: "Plan a picnic", stream: true });
       await expectWhole(jeeves, made, { message: "Plan a picnic", mode: "parallel" });
+      expect(requestTraces(jeeves.receiver.spans)).toBe(3);
     });
   });
 });
@@ -46,14 +56,39 @@ async function expectWhole(
   const answer = await chat(jeeves.url, { ...options, sessionId });
   expect(answer.reply, JSON.stringify(answer)).toContain("Plan a picnic");
   expect(answer.reply).toContain("The message has 3 words.");
+  if (options.stream) {
+    expect(answer.events.slice(0, 3)).toEqual(["stage", "stage", "stage"]);
+    expect(answer.events.filter((event) => event === "text").length).toBeGreaterThan(1);
+    expect(answer.events.at(-1)).toBe("done");
+  }
 
   const traceId =
     made[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
   const spans = await jeeves.trace(traceId);
   await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+  expect(missingHops(spans, options.stream === true, made)).toEqual([]);
   expectApplicationSpans(spans, made, {
     requestId: answer.requestId,
     sessionId,
     ...(options.mode && { mode: options.mode }),
   });
+}
+
+/** The hops that no span tells of: by service and by what carried the request there. */
+function missingHops(
+  spans: readonly TestSpan[],
+  streamed: boolean,
+  made: Implementations,
+): readonly Hop[] {
+  const seen = diagnose(spans, { root: expected(made).root }).hops.filter(({ ok }) => ok);
+  return hopsOf(streamed, made).filter(
+    (hop) =>
+      !seen.some(({ from, to, via }) => from === hop.from && to === hop.to && via === hop.via),
+  );
+}
+
+/** How many traces there are, but for those in which a library of the incumbents does something for itself. */
+function requestTraces(spans: readonly TestSpan[]): number {
+  return new Set(spans.filter(({ kind }) => kind !== "INTERNAL").map(({ traceId }) => traceId))
+    .size;
 }

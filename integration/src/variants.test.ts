@@ -1,15 +1,13 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import "@traceferry/testkit/vitest";
 import type { TestSpan } from "@traceferry/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { repositoryRoot } from "./engines/places.js";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
 import { addressOf } from "./system/service.js";
+import { PLANNER_QUEUE } from "./system/topics.js";
 import { expected } from "./topology/paths.js";
 import {
   AGENTS,
@@ -21,69 +19,63 @@ import {
   TOOLS,
 } from "./topology/roles.js";
 
-const preload = pathToFileURL(join(repositoryRoot, "integration/dist/system/stock.js"));
-
-/** What turns roles into these variants, by their names. */
-function environmentOf(made: Implementations): Record<string, Record<string, string>> {
-  const variants: Record<string, Record<string, string>> = {
-    stock: { INSTRUMENTATION: "stock", NODE_OPTIONS: `--import=${preload}` },
-    bare: { OTEL_SDK_DISABLED: "true" },
-  };
-  return Object.fromEntries(
-    Object.entries(made).map(([name, variant]) => [name, variants[variant] ?? {}]),
-  );
-}
-
 const allStock: Implementations = Object.fromEntries(
   [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY].map((name) => [name, "stock"]),
 );
 
 describeWithEngines("roles that the incumbents trace", () => {
-  // Between orchestrator, agents and workers three hops close a circle: it takes three systems to cross each
-  // of them in both directions.
-  describe.for([
-    ["in every place", allStock],
-    ["at orchestrator and LLM gateway", { [ORCHESTRATOR]: "stock", [LLM_GATEWAY]: "stock" }],
-    [
-      "at gateway, agents and LLM gateway",
-      { [GATEWAY]: "stock", [AGENTS]: "stock", [LLM_GATEWAY]: "stock" },
-    ],
-    ["at gateway and workers", { [GATEWAY]: "stock", [PLANNER]: "stock", [TOOLS]: "stock" }],
-  ] satisfies [string, Implementations][])("%s", ([, made]) => {
-    let jeeves: Jeeves;
-    beforeAll(async () => {
-      jeeves = await startJeeves({ roleEnv: environmentOf(made) });
-    });
-    afterAll(async () => {
-      await jeeves?.[Symbol.asyncDispose]();
-    });
+  const made = allStock;
+  let jeeves: Jeeves;
+  beforeAll(async () => {
+    jeeves = await startJeeves({ made });
+  });
+  afterAll(async () => {
+    await jeeves?.[Symbol.asyncDispose]();
+  });
 
-    test.each([
-      ["in one piece", false],
-      ["streamed", true],
-    ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
-      const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
+  test.each([
+    ["in one piece", false],
+    ["streamed", true],
+  ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
+    const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
 
-      const spans = await jeeves.trace(traceId, expected(made).services);
-      expect(reply).toContain("The message has 8 words.");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
-      expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
-      expect(servicesWithOurSpans(spans)).toEqual(
-        expected(made).services.filter((name) => made[name] === undefined),
-      );
+    const spans = await jeeves.trace(traceId, expected(made).services);
+    expect(reply).toContain("The message has 8 words.");
+    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+    expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
+    expect(servicesWithOurSpans(spans)).toEqual(
+      expected(made).services.filter((name) => made[name] === undefined),
+    );
+  });
+
+  test("name gRPC's spans with a prefix, and bullmq-otel makes traces of its own beside the request's", async () => {
+    const { traceId } = await chat(jeeves.url);
+
+    const spans = await jeeves.trace(traceId, expected(made).services);
+    const grpc = spans.filter(({ attributes }) => attributes["rpc.system"] === "grpc");
+    expect(new Set(grpc.map(({ name }) => name))).toEqual(
+      new Set([
+        "grpc.jeeves.v1.Orchestrator/ExecutePipeline",
+        "grpc.jeeves.v1.LlmGateway/Generate",
+      ]),
+    );
+    const own = await jeeves.receiver.waitForQuiet({
+      enough: (all) => all.some(({ name }) => name === `startStalledCheckTimer ${PLANNER_QUEUE}`),
     });
+    const roots = own.filter(({ kind, parentSpanId }) => kind === "INTERNAL" && !parentSpanId);
+    expect(new Set(roots.map(({ service }) => service))).toEqual(new Set([PLANNER]));
+  });
 
-    test("answer health checks without a span", async () => {
-      for (const path of ["/healthz", "/readyz"]) {
-        expect((await fetch(new URL(path, jeeves.url))).status).toBe(200);
-      }
-      const { traceId } = await chat(jeeves.url);
+  test("answer health checks without a span", async () => {
+    for (const path of ["/healthz", "/readyz"]) {
+      expect((await fetch(new URL(path, jeeves.url))).status).toBe(200);
+    }
+    const { traceId } = await chat(jeeves.url);
 
-      await jeeves.trace(traceId, expected(made).services);
-      expect(
-        jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
-      ).toEqual([]);
-    });
+    await jeeves.trace(traceId, expected(made).services);
+    expect(
+      jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
+    ).toEqual([]);
   });
 });
 
@@ -107,7 +99,7 @@ describeWithEngines("roles that only relay", () => {
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        roleEnv: environmentOf(made),
+        made,
         providerUrl: await provider.url,
       });
     });
@@ -145,7 +137,7 @@ describeWithEngines("roles that only relay", () => {
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        roleEnv: environmentOf(made),
+        made,
         providerUrl: await provider.url,
       });
     });

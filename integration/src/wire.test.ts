@@ -6,17 +6,21 @@ import { startReceiver, type TestSpan } from "@traceferry/testkit";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTopics } from "./engines/index.js";
-import { Run } from "./engines/run.js";
 import { go, oldGo } from "./peers/go.js";
 import { java } from "./peers/java.js";
 import { python } from "./peers/python.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
-import { ownPropagators, type Propagators, type Sent, startPropagators } from "./suite/headers.js";
+import {
+  ownPropagators,
+  type Propagators,
+  type Sent,
+  startProgram,
+  startPropagators,
+} from "./suite/headers.js";
 import { startJeeves } from "./suite/jeeves.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.js";
 import { chat } from "./system/chat.js";
 import { AGENT_REPLIES } from "./system/topics.js";
-import { RoleProcess } from "./topology/process.js";
 import { ORCHESTRATOR, POLYGLOT } from "./topology/roles.js";
 
 const sent: Sent = {
@@ -34,6 +38,7 @@ describe.skipIf(why !== undefined)(
   () => {
     const NAMES = ["traceferry", "stock", "go", "go 1.41", "python", "java"] as const;
     const known = new Map<string, Propagators>();
+    buildBefore(POLYGLOT);
     beforeAll(async () => {
       const stock = new core.CompositePropagator({
         propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
@@ -176,10 +181,8 @@ describeWithEngines("what libraries of other languages make of a message", () =>
 });
 
 async function startReader(topic: string, brokers: readonly string[], otlpUrl: string) {
-  const run = new Run(() => undefined, undefined);
-  const folder = await python.build(run);
   const name = "confluent-reader";
-  const child = new RoleProcess(name, python.command(folder, "jeeves.confluent_reader"), {
+  const program = await startProgram(python, "jeeves.confluent_reader", name, {
     KAFKA_BROKERS: brokers.join(","),
     TOPIC: topic,
     GROUP: topic,
@@ -187,14 +190,7 @@ async function startReader(topic: string, brokers: readonly string[], otlpUrl: s
     OTEL_EXPORTER_OTLP_ENDPOINT: otlpUrl,
     OTEL_BSP_SCHEDULE_DELAY: "40",
   });
-  await child.ready(60_000);
-  return {
-    name,
-    [Symbol.asyncDispose]: async () => {
-      await child.stop();
-      await run.end();
-    },
-  };
+  return { name, ...program };
 }
 
 async function produce(

@@ -1,6 +1,6 @@
 import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
 import { type Engines, startEngines } from "../engines/index.js";
-import type { Hosts } from "../topology/hosts.js";
+import { checkProcesses, type Hosts } from "../topology/hosts.js";
 import { startDemoBackend } from "./backend.js";
 import type { DemoOptions } from "./options.js";
 
@@ -39,6 +39,7 @@ async function startProcesses(
   started: Started,
   stack: AsyncDisposableStack,
 ): Promise<Parts> {
+  await checkProcesses(options.made);
   const engines = stack.use(await startEngines({ kind: options.engines ?? "auto", ...started }));
   const receiver = stack.use(await startReceiver());
   const backend = options.backend && stack.use(await startDemoBackend(receiver.httpUrl, started));

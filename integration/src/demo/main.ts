@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { giveUpOn } from "../engines/abort.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
 import { startGround } from "./ground.js";
@@ -15,8 +16,15 @@ const QUIET_BEHIND_COLLECTOR_MS = 3000;
 // What is going on is told on stderr, so that stdout holds the result only.
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
+async function run(options: DemoOptions, interrupted: AbortSignal): Promise<number> {
   const began = Date.now();
+  const failed = new AbortController();
+  const signal = AbortSignal.any([interrupted, failed.signal]);
+  // What runs is then ended at once: the requests that are under way, and engines that have something to keep.
+  const giveUp = (error: unknown): never => {
+    failed.abort(error);
+    throw error;
+  };
   await using ground = await startGround(options, { say, signal });
   const { engines, hosts, receiver, traceUrl } = ground;
   await using topology = await startTopology({
@@ -27,27 +35,26 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
     signal,
     made: options.made,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
-  });
+  }).catch(giveUp);
 
   const answers = await Promise.race([
     sendRequests(topology.gatewayUrl, options, say, signal),
     topology.failure,
-    engines.failure,
-  ]);
+  ]).catch(giveUp);
   const wallMs = Date.now() - began;
-  const spans = await receiver
-    .waitForQuiet({
-      services: [...expected(options.made).services],
-      traces: answers.filter(({ reply }) => reply !== undefined).length,
-      quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
-      timeoutMs: 20_000,
-    })
-    .catch(() => receiver.spans);
+  const quiet = receiver.waitForQuiet({
+    services: [...expected(options.made).services],
+    traces: answers.filter(({ reply }) => reply !== undefined).length,
+    quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
+    timeoutMs: 20_000,
+  });
+  const arrived = quiet.catch(() => receiver.spans);
+  const spans = await giveUpOn(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
 
   const verdict = judge(answers, spans, options);
-  const failed = answers.find(({ reply }) => reply === undefined);
-  if (failed !== undefined) {
-    say(`a request was answered with ${failed.status}: ${JSON.stringify(failed.error)}`);
+  const refused = answers.find(({ reply }) => reply === undefined);
+  if (refused !== undefined) {
+    say(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
     `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
@@ -70,7 +77,7 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   }
   if (options.keep) {
     say(tryByHand(topology.gatewayUrl, receiver.httpUrl));
-    await Promise.race([once(signal, "abort"), topology.failure, engines.failure]);
+    await Promise.race([once(interrupted, "abort"), topology.failure]).catch(giveUp);
   }
   return isUnbroken(verdict) ? 0 : 1;
 }
@@ -89,6 +96,12 @@ function tryByHand(gatewayUrl: string, otlpUrl: string): string {
   ].join("\n");
 }
 
+/** An error, after those that it hides: what goes wrong while all is ended is not why it was ended. */
+function faultsIn(error: unknown): unknown[] {
+  const hides = error instanceof Error && "suppressed" in error && "error" in error;
+  return hides ? [...faultsIn(error.suppressed), ...faultsIn(error.error)] : [error];
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const interrupted = new AbortController();
@@ -103,7 +116,7 @@ async function main(): Promise<number> {
     return await run(options, interrupted.signal);
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
-    say(`demo: ${messageOf(error)}`);
+    for (const fault of faultsIn(error)) say(`demo: ${messageOf(fault)}`);
     return 1;
   }
 }

@@ -67,7 +67,9 @@ export function judge(
 function isOwnWork({ spans, services }: Trace, made: Implementations): boolean {
   return (
     services.every((service) => made[service] === "stock") &&
-    spans.every(({ kind }) => kind === "INTERNAL")
+    spans.every(
+      ({ kind, attributes }) => kind === "INTERNAL" && !("jeeves.request.id" in attributes),
+    )
   );
 }
 

@@ -3,6 +3,8 @@ import { keep } from "../engines/local/cache.js";
 import { buildName, type Peer, sourcesOf } from "./peer.js";
 import { runTool, versionOf } from "./run.js";
 
+const OLDEST = [1, 26] as const;
+
 /** Go's programs: static binaries, one for each folder in `cmd`. */
 export const go: Peer = goModule("go");
 /** The last OpenTelemetry for Go that takes no trace flags above 2. */
@@ -11,10 +13,14 @@ export const oldGo: Peer = goModule("go-old");
 function goModule(module: string): Peer {
   return {
     language: "go",
-    lacks: async () =>
-      (await versionOf("go", "version")) === undefined
-        ? "go is not installed: install Go 1.26 or newer"
-        : undefined,
+    lacks: async () => {
+      const version = await versionOf("go", "version");
+      const install = `install Go ${OLDEST.join(".")} or newer`;
+      if (version === undefined) return `go is not installed: ${install}`;
+      const [, major = 0, minor = 0] = /go(\d+)\.(\d+)/.exec(version)?.map(Number) ?? [];
+      const old = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
+      return old ? `${version} is too old: ${install}` : undefined;
+    },
     build: async (run) => {
       const version = (await versionOf("go", "version")) ?? "";
       return keep(run, buildName(module, version, ["dist"]), (folder) =>

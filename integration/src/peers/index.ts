@@ -9,15 +9,21 @@ export const PEERS: Readonly<Record<Language, Peer>> = { go, python, java };
 /** Peers that are built. */
 export type Built = (language: Language, program: string) => Command;
 
+/** @throws what this machine lacks to build and run the peers of these languages, all of it */
+export async function checkToolchains(languages: Iterable<Language>): Promise<void> {
+  const found = await Promise.all(
+    [...new Set(languages)].map(async (language) => {
+      const missing = await PEERS[language].lacks();
+      return missing === undefined ? [] : [`the ${language} programs cannot be built: ${missing}`];
+    }),
+  );
+  if (found.flat().length > 0) throw new Error(found.flat().join("\n"));
+}
+
 /** Builds the peers of these languages, side by side. @throws what is missing, or what a build said */
 export async function buildPeers(languages: Iterable<Language>, run: Run): Promise<Built> {
   const wanted = [...new Set(languages)];
-  for (const language of wanted) {
-    const missing = await PEERS[language].lacks();
-    if (missing !== undefined) {
-      throw new Error(`the ${language} programs cannot be built: ${missing}`);
-    }
-  }
+  await checkToolchains(wanted);
   const folders = await run.together(wanted.map((language) => () => PEERS[language].build(run)));
   return (language, program) => {
     const folder = folders[wanted.indexOf(language)];

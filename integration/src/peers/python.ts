@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { keep } from "../engines/local/cache.js";
-import { buildName, type Peer, sourcesOf } from "./peer.js";
+import { type Peer, sourcesOf } from "./peer.js";
 import { runTool, versionOf } from "./run.js";
 
-const BUILT = [".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"];
+const requirements = join(sourcesOf("python"), "requirements.txt");
 const oldest = [3, 11] as const;
 
 /** Python's programs: modules, run in a virtual environment of exactly what requirements.txt pins. */
@@ -24,7 +26,9 @@ export const python: Peer = {
   },
   build: async (run) => {
     const version = (await versionOf("python3", "--version")) ?? "";
-    const name = buildName("python", version, BUILT);
+    // The programs run from their sources: what is kept are the packages.
+    const pinned = createHash("sha256").update(version).update(readFileSync(requirements));
+    const name = `python-${pinned.digest("hex").slice(0, 12)}`;
     return keep(run, name, async (folder) => {
       const cwd = sourcesOf("python");
       const venv = { file: "python3", arguments: ["-m", "venv", folder] };
@@ -35,7 +39,7 @@ export const python: Peer = {
         "python: installing what requirements.txt pins",
         {
           file: join(folder, "bin/python"),
-          arguments: [...install, "--require-hashes", "-r", "requirements.txt"],
+          arguments: [...install, "--require-hashes", "-r", requirements],
         },
         { cwd },
       );

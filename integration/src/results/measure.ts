@@ -13,7 +13,9 @@ export interface Result {
   /** Requests whose trace is whole. */
   readonly whole: number;
   readonly orphans: number;
-  /** Spans that hang in the trace of another request than their own. */
+  /** All that arrived, whole or not. */
+  readonly traces: number;
+  /** Spans of the application that a trace has too many or too few: another request's work hangs there. */
   readonly falseParents: number;
   readonly spans: number;
   readonly requestsPerSecond: number;
@@ -46,13 +48,13 @@ export async function measure(
     Promise.race([send(topology.gatewayUrl, count), topology.failure, engines.failure]);
   const quiet = { services: [...expected(made).services], quietMs: 1000, timeoutMs: 60_000 };
   await sendAll(WARM_UP);
-  await receiver.waitForQuiet(quiet);
+  await receiver.waitForQuiet({ ...quiet, traces: WARM_UP });
   receiver.clear();
   const began = Date.now();
   const answers = await sendAll(requests);
   const seconds = (Date.now() - began) / 1000;
-  const spans = await receiver.waitForQuiet(quiet);
-  const { answered, complete, orphans, spanToReceivedMs } = judge(answers, spans, {
+  const spans = await receiver.waitForQuiet({ ...quiet, traces: requests });
+  const { answered, complete, traces, orphans, spanToReceivedMs } = judge(answers, spans, {
     stream: false,
     made,
   });
@@ -61,6 +63,7 @@ export async function measure(
     made,
     answered,
     whole: complete,
+    traces,
     orphans,
     falseParents: falseParents(spans),
     spans: spans.length,
@@ -70,15 +73,29 @@ export async function measure(
   };
 }
 
+// What the application makes of one request.
+const OF_ONE_REQUEST: ReadonlyMap<string, number> = new Map([
+  ["pipeline.execute", 1],
+  ["agent.process", 3],
+  ["llm.generate", 1],
+  ["llm.provider.call", 1],
+]);
+
+/** A span under the wrong parent is one too many in that trace, and one too few in its own. */
 function falseParents(spans: readonly TestSpan[]): number {
-  const requests = new Map<string, unknown>();
+  const seen = new Map<string, number>();
+  const traces = new Set<string>();
+  for (const { traceId, name } of spans) {
+    if (!OF_ONE_REQUEST.has(name)) continue;
+    traces.add(traceId);
+    const key = `${traceId} ${name}`;
+    seen.set(key, (seen.get(key) ?? 0) + 1);
+  }
   let wrong = 0;
-  for (const { traceId, attributes } of spans) {
-    const request = attributes["jeeves.request.id"];
-    if (request === undefined) continue;
-    const first = requests.get(traceId);
-    if (first === undefined) requests.set(traceId, request);
-    else if (first !== request) wrong++;
+  for (const traceId of traces) {
+    for (const [name, count] of OF_ONE_REQUEST) {
+      wrong += Math.abs((seen.get(`${traceId} ${name}`) ?? 0) - count);
+    }
   }
   return wrong;
 }

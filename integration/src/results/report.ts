@@ -20,23 +20,24 @@ export function report(
     `${availableParallelism()} cores and ${memory} GiB, Node ${process.version.slice(1)}, engines ${engines}; all roles, Kafka, Redis, the sender and the receiver share it.`,
     "",
     "A trace is whole when it has one root, no orphan, every service, and every service continues the exit span of the one before. A false parent is a span",
-    "in the trace of a request that is not its own. Roles that are not named are TypeScript with Traceferry.",
+    "of the application that a trace has too many or too few: it hangs in the trace of another request. Roles that are not named are TypeScript with Traceferry.",
     `Each system is warmed up with ${WARM_UP} requests that are not counted.`,
     "",
-    "| system | requests | answered | whole traces | orphans | false parents | spans | requests a second | span end to received, p50 | p99 | memory of all roles |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| system | requests | answered | traces | of them whole | orphans | false parents | spans | requests a second | span end to received, p50 | p99 | memory of all roles |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ...results.map((result) => row(result, requests)),
     "",
   ].join("\n");
 }
 
 function row(result: Result, requests: number): string {
-  const { name, made, answered, whole, orphans, falseParents, spans } = result;
+  const { name, made, answered, traces, whole, orphans, falseParents, spans } = result;
   const roles = Object.entries(made).map(([role, is]) => `${role.replace("jeeves-", "")} ${is}`);
   const cells = [
     `${name}: ${roles.join(", ")}`,
     requests,
     answered,
+    traces,
     whole,
     orphans,
     falseParents,

@@ -113,7 +113,7 @@ function sorted<T extends { readonly span: string }>(spans: readonly T[]): T[] {
   return [...spans].sort((a, b) => (a.span < b.span ? -1 : a.span > b.span ? 1 : 0));
 }
 
-/** "gateway python, orchestrator go": the roles that are not `ts`, for a test's title. */
+/** "python gateway, go orchestrator, ts agents ...": for a test's title. */
 export function titleOf(made: Implementations): string {
   const names = [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY];
   return names

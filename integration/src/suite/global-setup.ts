@@ -1,6 +1,8 @@
 import type { TestProject } from "vitest/node";
 import { type EngineKind, startEngines } from "../engines/index.js";
 
+import { messageOf } from "../system/spans.js";
+
 /** What the suite's tests are told of the engines, or why there are none. */
 export type SuiteEngines =
   | { readonly kind: EngineKind; readonly kafkaBrokers: string[]; readonly redisUrl: string }
@@ -19,6 +21,13 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     const engines = await startEngines({ say });
     const { kind, kafkaBrokers, redisUrl } = engines;
     project.provide("engines", { kind, kafkaBrokers, redisUrl });
+    engines.failure.catch(async (error: unknown) => {
+      // No test can pass any more, and each would wait for its own time limit.
+      say(`the suite ends: ${messageOf(error)}`);
+      process.exitCode = 1;
+      await engines[Symbol.asyncDispose]();
+      process.exit(1);
+    });
     return async () => {
       await engines[Symbol.asyncDispose]();
     };

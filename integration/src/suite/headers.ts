@@ -44,48 +44,58 @@ const understood = z.object({
   baggage: z.record(z.string(), z.string()),
 });
 
+/** A program of a peer while it runs. */
+interface Program extends AsyncDisposable {
+  /** `host:port`, where it serves. */
+  readonly address: string;
+}
+
+/** Builds and starts one program of a peer that is no role. */
+export async function startProgram(
+  peer: Peer,
+  program: string,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Program> {
+  await using stack = new AsyncDisposableStack();
+  const run = new Run(() => undefined, undefined);
+  stack.defer(() => run.end());
+  const folder = await peer.build(run);
+  const child = new RoleProcess(name, peer.command(folder, program), env);
+  stack.defer(() => child.stop());
+  const { outside } = await child.ready(READY_MS);
+  const running = stack.move();
+  return { address: outside, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
 /** The propagators of another language, in the program it has for that. */
 export async function startPropagators(
   peer: Peer,
   program: string,
   name: string,
 ): Promise<Propagators> {
-  const run = new Run(() => undefined, undefined);
-  const folder = await peer.build(run);
-  const child = new RoleProcess(name, peer.command(folder, program), {
-    OTEL_TRACES_EXPORTER: "none",
-  });
-  const stop = async (): Promise<void> => {
-    await child.stop();
-    await run.end();
+  const running = await startProgram(peer, program, name, { OTEL_TRACES_EXPORTER: "none" });
+  const ask = async <T>(path: string, body: object, answer: z.ZodType<T>): Promise<T> => {
+    const response = await fetch(`http://${running.address}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return answer.parse(await response.json());
   };
-  try {
-    const { outside } = await child.ready(READY_MS);
-    const ask = async <T>(path: string, body: object, answer: z.ZodType<T>): Promise<T> => {
-      const response = await fetch(`http://${outside}${path}`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-      });
-      return answer.parse(await response.json());
-    };
-    return {
-      write: (sent) => ask("/inject", sent, written),
-      read: async (headers) => {
-        const { traceId, flags, baggage } = await ask("/extract", { headers }, understood);
-        const taken = !NOBODY.test(traceId ?? "");
-        return {
-          traceId: taken ? (traceId ?? undefined) : undefined,
-          flags: taken ? (flags ?? undefined) : undefined,
-          baggage,
-        };
-      },
-      [Symbol.asyncDispose]: stop,
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  return {
+    write: (sent) => ask("/inject", sent, written),
+    read: async (headers) => {
+      const { traceId, flags, baggage } = await ask("/extract", { headers }, understood);
+      const taken = !NOBODY.test(traceId ?? "");
+      return {
+        traceId: taken ? (traceId ?? undefined) : undefined,
+        flags: taken ? (flags ?? undefined) : undefined,
+        baggage,
+      };
+    },
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
 }
 
 /** A propagator of this process. */

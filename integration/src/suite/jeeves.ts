@@ -28,12 +28,17 @@ export async function startJeeves(
       topology,
       receiver,
       url: topology.gatewayUrl,
+      // A trace that a role took with it does not come: which role that was is better known at once.
       trace: (traceId, services = expected(options.made).services) =>
-        receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
+        Promise.race([
+          receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
+          topology.failure,
+        ]),
       traceOf: async (requestId) => {
         const isOf = (span: TestSpan): boolean =>
           span.attributes["jeeves.request.id"] === requestId;
-        const spans = await receiver.waitForQuiet({ atLeast: 1, quietMs: 400 });
+        const quiet = receiver.waitForQuiet({ atLeast: 1, quietMs: 400 });
+        const spans = await Promise.race([quiet, topology.failure]);
         const found = spans.find(isOf);
         if (found === undefined) throw new Error(`no span has the request's id ${requestId}`);
         return found.traceId;

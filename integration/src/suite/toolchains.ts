@@ -1,4 +1,6 @@
-import { PEERS } from "../peers/index.js";
+import { beforeAll } from "vitest";
+import { Run } from "../engines/run.js";
+import { buildPeers, PEERS } from "../peers/index.js";
 import type { Language } from "../peers/peer.js";
 import type { Implementations } from "../topology/roles.js";
 
@@ -17,6 +19,22 @@ export function cannotRun(made: Implementations): string | undefined {
   return languagesOf(made)
     .flatMap((language) => missing.get(language) ?? [])
     .at(0);
+}
+
+/** How long a hook may take that builds what is not built yet. */
+const BUILD_TIMEOUT_MS = 15 * 60_000;
+
+/** Builds the peers that these systems need before the first test, which then takes no longer than it does. */
+export function buildBefore(...systems: readonly Implementations[]): void {
+  const runnable = systems.filter((made) => cannotRun(made) === undefined);
+  beforeAll(async () => {
+    const run = new Run((line) => process.stderr.write(`${line}\n`), undefined);
+    try {
+      await buildPeers(runnable.flatMap(languagesOf), run);
+    } finally {
+      await run.end();
+    }
+  }, BUILD_TIMEOUT_MS);
 }
 
 function languagesOf(made: Implementations): Language[] {

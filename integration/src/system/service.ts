@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { messageOf } from "./spans.js";
@@ -29,22 +30,25 @@ const FLUSH_TIMEOUT_MS = 1500;
  * fails to start says why on stderr and ends with code 1.
  */
 export async function runRole({ name, start, flush }: RoleOptions): Promise<void> {
-  let service: Service;
+  let service: Service | undefined;
+  let health: HealthServer | undefined;
   try {
+    // First: a role that cannot have the port has joined nothing yet, and one that takes its time is alive.
+    health = await serveHealth(() => service !== undefined && (service.ready?.() ?? true));
     service = await start();
   } catch (error) {
     process.stderr.write(`${name}: cannot start: ${messageOf(error)}\n`);
     await flush?.().catch(() => undefined);
     process.exit(1);
   }
-  const health = process.env.HEALTH_PORT === undefined ? undefined : serveHealth(service);
+  const started = service;
 
   let stopping = false;
   const stop = async (): Promise<void> => {
     if (stopping) return;
     stopping = true;
     health?.close();
-    const stopped = await ends(name, "stopping", () => service.stop(), STOP_TIMEOUT_MS);
+    const stopped = await ends(name, "stopping", () => started.stop(), STOP_TIMEOUT_MS);
     const flushed =
       flush === undefined || (await ends(name, "sending spans", flush, FLUSH_TIMEOUT_MS));
     process.exit(stopped && flushed ? 0 : 1);
@@ -55,7 +59,7 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
     process.stdin.on("end", () => void stop()).on("error", () => void stop());
     process.stdin.resume();
   }
-  process.stdout.write(`READY ${name} ${service.address ?? "-"}\n`);
+  process.stdout.write(`READY ${name} ${started.address ?? "-"}\n`);
 }
 
 /** Waits for an act, but not for ever; says what went wrong. Gives whether it came to an end. */
@@ -82,19 +86,24 @@ async function ends(
   return inTime;
 }
 
-function serveHealth(service: Service): ReturnType<typeof createServer> {
+type HealthServer = ReturnType<typeof createServer>;
+
+/** Where HEALTH_PORT says so. @throws when that port cannot be had */
+async function serveHealth(isReady: () => boolean): Promise<HealthServer | undefined> {
+  if (process.env.HEALTH_PORT === undefined) return undefined;
+  const port = Number(process.env.HEALTH_PORT);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error("wrong configuration: HEALTH_PORT: expected a whole number from 0 to 65535");
+  }
   const server = createServer((request, response) => {
-    const ok = request.url === "/healthz" || (request.url === "/readyz" && isReady(service));
+    const ok = request.url === "/healthz" || (request.url === "/readyz" && isReady());
     const known = request.url === "/healthz" || request.url === "/readyz";
     response.writeHead(ok ? 200 : known ? 503 : 404, { "content-type": "application/json" });
     response.end(JSON.stringify({ status: ok ? "ok" : known ? "not ready" : "no such page" }));
   });
-  server.listen(Number(process.env.HEALTH_PORT), process.env.HOST ?? "127.0.0.1");
+  server.listen(port, process.env.HOST ?? "127.0.0.1");
+  await once(server, "listening");
   return server;
-}
-
-function isReady(service: Service): boolean {
-  return service.ready?.() ?? true;
 }
 
 /** `host:port` of a server that listens. */

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { EngineAddresses } from "../engines/engines.js";
 import { repositoryRoot } from "../engines/places.js";
 import type { Run } from "../engines/run.js";
-import { buildPeers } from "../peers/index.js";
-import type { Command } from "../peers/peer.js";
+import { buildPeers, checkToolchains } from "../peers/index.js";
+import type { Command, Language } from "../peers/peer.js";
 import { RoleProcess } from "./process.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "./roles.js";
 
@@ -50,10 +50,7 @@ type StartRole = (
 /** Each role as a process of this machine. */
 export const processes: Hosts = {
   prepare: async (made, run) => {
-    const languages = ROLES.flatMap(({ name, foreign }) =>
-      foreign !== undefined && made[name] === foreign.language ? [foreign.language] : [],
-    );
-    const built = await buildPeers(languages, run);
+    const built = await buildPeers(languagesOf(made), run);
     return (role, implementation, env) => {
       const { foreign } = role;
       const command =
@@ -64,6 +61,17 @@ export const processes: Hosts = {
     };
   },
 };
+
+/** Finds out, before anything is started, whether such processes can be built here. @throws what is missing */
+export function checkProcesses(made: Implementations): Promise<void> {
+  return checkToolchains(languagesOf(made));
+}
+
+function languagesOf(made: Implementations): Language[] {
+  return ROLES.flatMap(({ name, foreign }) =>
+    foreign !== undefined && made[name] === foreign.language ? [foreign.language] : [],
+  );
+}
 
 const DIST = join(repositoryRoot, "integration/dist");
 

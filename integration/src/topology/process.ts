@@ -3,7 +3,7 @@ import pidusage from "pidusage";
 import type { Command } from "../peers/peer.js";
 import type { RoleAddress, RunningRole } from "./hosts.js";
 
-const KEPT_LINES = 40;
+const KEPT_LINES = 15;
 // Longer than a role gives itself.
 const KILL_AFTER_MS = 9000;
 
@@ -13,19 +13,14 @@ export class RoleProcess implements RunningRole {
   readonly #child: ResultPromise<ReturnType<typeof settings>>;
   readonly #lines: string[] = [];
   readonly #exited: Promise<string>;
+  readonly #ready = Promise.withResolvers<string>();
   #stopping = false;
 
   /** @param env - added to this process's environment */
   constructor(name: string, command: Command, env: Readonly<Record<string, string>>) {
     this.name = name;
     this.#child = execa(command.file, command.arguments, settings(command, env));
-    this.#exited = this.#child.then(({ exitCode, signal, shortMessage }) =>
-      signal
-        ? `by ${signal}`
-        : exitCode === undefined
-          ? String(shortMessage)
-          : `with code ${exitCode}`,
-    );
+    this.#exited = this.#watch();
   }
 
   async memoryMb(): Promise<number> {
@@ -42,8 +37,6 @@ export class RoleProcess implements RunningRole {
   }
 
   async ready(timeoutMs: number): Promise<RoleAddress> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.#listen(resolve).catch(() => undefined);
     const slow = AbortSignal.timeout(timeoutMs);
     const late = new Promise<never>((_, reject) => {
       slow.addEventListener("abort", () => {
@@ -53,16 +46,20 @@ export class RoleProcess implements RunningRole {
     const ended = this.unexpectedEnd.then((error) => {
       throw error;
     });
-    const address = await Promise.race([promise, ended, late]);
+    const address = await Promise.race([this.#ready.promise, ended, late]);
     return { inside: address, outside: address };
   }
 
-  async #listen(ready: (address: string) => void): Promise<void> {
+  /** Reads what it prints, to the last line, and tells how it ended. */
+  async #watch(): Promise<string> {
     const start = `READY ${this.name} `;
     for await (const line of this.#child.iterable({ from: "all" })) {
-      if (line.startsWith(start)) ready(line.slice(start.length));
+      if (line.startsWith(start)) this.#ready.resolve(line.slice(start.length));
       else if (this.#lines.push(line) > KEPT_LINES) this.#lines.shift();
     }
+    const { exitCode, signal, shortMessage } = await this.#child;
+    if (signal) return `by ${signal}`;
+    return exitCode === undefined ? `(${shortMessage})` : `with code ${exitCode}`;
   }
 
   lastLines(): string {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { EngineAddresses } from "../engines/engines.js";
+import { giveUpOn } from "../engines/abort.js";
+import type { EngineAddresses, Engines } from "../engines/engines.js";
 import { createTopics } from "../engines/index.js";
 import { Run } from "../engines/run.js";
 import { endOnSignal } from "../engines/signals.js";
@@ -8,10 +9,15 @@ import { type Hosts, processes, type RoleAddress, type RunningRole } from "./hos
 import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./roles.js";
 
 const READY_TIMEOUT_MS = 60_000;
+// Where something failed nobody waits for roles that wait for a broker that is gone.
+const KILL_AFTER_MS = 3000;
 
 export interface TopologyOptions {
-  /** Where this process finds Kafka and Redis, and the roles too, unless their hosts say otherwise. */
-  readonly engines: EngineAddresses;
+  /**
+   * Where this process finds Kafka and Redis, and the roles too, unless their hosts say otherwise. Their failure is
+   * the topology's.
+   */
+  readonly engines: EngineAddresses & Partial<Pick<Engines, "failure">>;
   /** Where the roles export their spans: the OTLP HTTP address. */
   readonly otlpUrl: string;
   /** Hears what is built and started. */
@@ -36,7 +42,7 @@ export interface Topology extends AsyncDisposable {
   /** The resource attribute `test.run.id` of every span of this run. */
   readonly runId: string;
   readonly made: Implementations;
-  /** Rejects when a role ends before it was asked to; says which and shows its last lines. */
+  /** Rejects when a role or an engine ends before it was asked to; says which and shows its last lines. */
   readonly failure: Promise<never>;
   role(name: string): RunningRole;
   /** `host:port` of a role that serves. */
@@ -48,10 +54,14 @@ export interface Topology extends AsyncDisposable {
 /**
  * Starts every role, each as soon as those it needs have an address, and waits until all are ready. What has to be
  * built for that is built first. When a role cannot start the others are stopped and its last lines are in the error.
+ * Roles that are stopped because of a failure or a signal are killed after three seconds.
  */
 export async function startTopology(options: TopologyOptions): Promise<Topology> {
-  const { engines, say, signal, providerUrl, roleEnv = {}, made = {}, hosts = processes } = options;
-  signal?.throwIfAborted();
+  const { engines, say, providerUrl, roleEnv = {}, made = {}, hosts = processes } = options;
+  options.signal?.throwIfAborted();
+  const broken = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, broken.signal]) : broken.signal;
+  engines.failure?.catch((error: unknown) => broken.abort(error));
   const run = new Run(say, signal);
   const runId = randomUUID();
   const common = environment(options, runId);
@@ -61,9 +71,20 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   const stop = async (): Promise<void> => {
     // First of all nothing new is started or built.
     await run.end(new Error("the roles were stopped"));
-    await Promise.all([...running.values()].map((role) => role.stop()));
+    const roles = [...running.values()];
+    const hurry = (): void => {
+      setTimeout(() => void Promise.all(roles.map((role) => role.kill())), KILL_AFTER_MS).unref();
+    };
+    if (signal.aborted) hurry();
+    else signal.addEventListener("abort", hurry);
+    await Promise.all(roles.map((role) => role.stop()));
+    signal.removeEventListener("abort", hurry);
   };
-  const forget = endOnSignal(stop);
+  // The engines end by the same signal, at the same time.
+  const forget = endOnSignal(async () => {
+    broken.abort(new Error("the process was told to stop"));
+    await stop();
+  });
   const dispose = async (): Promise<void> => {
     await stop();
     await forget();
@@ -71,7 +92,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
 
   try {
     const startRole = await hosts.prepare(made, run);
-    await createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS);
+    await giveUpOn(run.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
     const began = Date.now();
     say(`roles: starting ${ROLES.length}${describe(made)} ...`);
     const start = async (role: Role): Promise<RoleAddress> => {
@@ -97,21 +118,24 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
         given === undefined ? start(role) : Promise.resolve({ inside: given, outside: given }),
       );
     }
-    await Promise.all(addresses.values());
-    signal?.throwIfAborted();
+    await giveUpOn(run.signal, Promise.all(addresses.values()));
     say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   } catch (error) {
     for (const address of addresses.values()) address.catch(() => undefined);
+    broken.abort(error);
     await dispose();
     throw error;
   }
 
-  const failure = Promise.race([...running.values()].map((role) => role.unexpectedEnd)).then(
-    (error): never => {
-      throw error;
-    },
-  );
-  failure.catch(() => undefined);
+  const ends = [...running.values()].map((role) => role.unexpectedEnd);
+  const roleFailure = Promise.race(ends).then((error): never => {
+    throw error;
+  });
+  const failure = Promise.race([
+    roleFailure,
+    ...(engines.failure === undefined ? [] : [engines.failure]),
+  ]);
+  failure.catch((error: unknown) => broken.abort(error));
 
   const role = (name: string): RunningRole => {
     const found = running.get(name);

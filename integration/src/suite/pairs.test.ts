@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { hopsOf } from "../topology/paths.js";
+import { type Implementation, implementationsOf, ROLES } from "../topology/roles.js";
+import { coveringSet } from "./pairs.js";
+
+const choices = new Map(
+  ROLES.filter(({ option }) => option !== undefined).map((role) => [
+    role.name,
+    implementationsOf(role),
+  ]),
+);
+const hops = hopsOf(false).map(({ from, to }) => [from, to] as const);
+const rows = coveringSet(choices, hops);
+
+test("every two implementations of neighbours meet in some row, but for two bare ones", () => {
+  const missing = hops.flatMap(([from, to]) =>
+    offered(from).flatMap((one) =>
+      offered(to)
+        .filter((other) => one !== "bare" || other !== "bare")
+        .filter((other) => !rows.some((row) => row[from] === one && row[to] === other))
+        .map((other) => `${from} ${one} - ${to} ${other}`),
+    ),
+  );
+
+  expect(missing).toEqual([]);
+});
+
+test("no row has two bare neighbours, and each says what every role is", () => {
+  for (const row of rows) {
+    expect(hops.filter(([from, to]) => row[from] === "bare" && row[to] === "bare")).toEqual([]);
+    expect(Object.keys(row).sort()).toEqual([...choices.keys()].sort());
+  }
+});
+
+test("the first row is all of ts, and there are few more rows than pairs at one hop", () => {
+  expect(new Set(Object.values(rows[0] ?? {}))).toEqual(new Set(["ts"]));
+  expect(rows.length).toBeLessThanOrEqual(20);
+});
+
+function offered(role: string): readonly Implementation[] {
+  return choices.get(role) ?? [];
+}
