@@ -7,6 +7,7 @@ import { execa } from "execa";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import "@traceferry/testkit/vitest";
+import { buildTimeoutMs, lacksBackends } from "./backends/describe.js";
 import { build } from "./containers/builder.js";
 import { buildImages, imageName } from "./containers/images.js";
 import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
@@ -23,6 +24,10 @@ import { chat } from "./system/chat.js";
 import { expected, startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";
 
+const COLLECTOR = "traceferry/collector:local";
+// Every trace is kept, and soon.
+const quick = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
+
 const silent = (): void => undefined;
 const hasEngine = (await engineThatAnswers()) !== undefined;
 // What is absent is reported as such; in CI it is tried all the same, and fails.
@@ -32,7 +37,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
   ["every role in TypeScript, in a container of its own,", {}, 40],
   ["every role in another language that has one, in a container of its own,", POLYGLOT, 140],
 ])("%s", (title, made, mostMb) => {
-  const missing = noDocker ?? cannotRun(made);
+  const missing = noDocker ?? cannotRun(made) ?? lacksBackends(["collector"]);
   if (missing !== undefined) {
     test.skip(`${title} (skipped: ${missing})`);
     return;
@@ -44,14 +49,16 @@ describe.each<[title: string, made: Implementations, most: number]>([
   beforeAll(async () => {
     boxes = await startContainerHosts({ say: silent });
     receiver = await startReceiver({ host: boxes.receiverHost });
+    const exportTo = [boxes.insideUrl(receiver.httpUrl)];
+    const { otlpUrl } = await boxes.startCollector({ ...quick, exportTo });
     topology = await startTopology({
       engines: boxes.engines,
-      otlpUrl: boxes.insideUrl(receiver.httpUrl),
+      otlpUrl,
       hosts: boxes.hosts,
       made,
       say: silent,
     });
-  });
+  }, buildTimeoutMs);
   afterAll(async () => {
     await topology?.[Symbol.asyncDispose]();
     await receiver?.close();
@@ -59,7 +66,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
   });
 
   test.each([false, true])(
-    "makes one unbroken trace of a request, streamed: %s",
+    "makes one unbroken trace of a request, by way of the collector, streamed: %s",
     async (stream) => {
       const { services, paths, root } = expected(made);
       const options = { message: "Plan a picnic", sessionId: "session-7", stream };
@@ -68,7 +75,10 @@ describe.each<[title: string, made: Implementations, most: number]>([
 
       expect(reply).toContain("Plan a picnic");
       expect(reply).toContain("The message has 3 words.");
-      const spans = await receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 });
+      const spans = await receiver.waitForTrace(traceId, {
+        services: [...services],
+        quietMs: 3000,
+      });
       await expect(spans).toHaveUnbrokenTrace({ traceId, root, paths, services });
       expectApplicationSpans(spans, made, { requestId, sessionId: "session-7" });
     },
@@ -78,8 +88,9 @@ describe.each<[title: string, made: Implementations, most: number]>([
     await vi.waitFor(
       async () => {
         const all = await Promise.all((await boxesOf(process.pid)).map(({ id }) => inspect(id)));
-        const roles = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
-        expect(roles.map(({ State }) => State.Health?.Status)).toEqual(ROLES.map(() => "healthy"));
+        const ours = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
+        const health = ours.map(({ State }) => State.Health?.Status);
+        expect(health).toEqual([...ROLES, COLLECTOR].map(() => "healthy"));
       },
       { timeout: 40_000, interval: 500 },
     );
@@ -140,6 +151,17 @@ describe.each<[title: string, made: Implementations, most: number]>([
 
     await expect(topology.failure).rejects.toThrow(
       /^jeeves-tools-worker ended with code 137; its last lines:\n/,
+    );
+  });
+
+  test("has a collector that is named when it dies", async () => {
+    const { dockerode } = (await getContainerRuntimeClient()).container;
+    const collector = (await boxesOf(process.pid)).find(({ image }) => image === COLLECTOR);
+
+    await dockerode.getContainer(collector?.id ?? "").kill();
+
+    await expect(boxes.engines.failure).rejects.toThrow(
+      /^collector ended with code 137; its last lines:\n/,
     );
   });
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { repositoryRoot } from "../engines/places.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
-export interface CollectorOptions extends StartOptions {
+/** Where a Collector sends, and what it keeps. */
+export interface CollectorSettings {
   /** Where it sends what it keeps: addresses that take OTLP over HTTP. */
   readonly exportTo: readonly string[];
   /** How many percent of the ordinary traces are kept. Default: 10. */
@@ -18,8 +19,10 @@ export interface CollectorOptions extends StartOptions {
   readonly rootWaitMs?: number;
 }
 
-/** Where the Collector's configuration is, the same for people and for tests. */
-const collectorConfigs = join(repositoryRoot, "integration/deploy/collector");
+export interface CollectorOptions extends CollectorSettings, StartOptions {}
+
+/** The Collector's configuration, the same for people and for tests. Where it sends to is a second one. */
+export const collectorConfig = join(repositoryRoot, "integration/deploy/collector/collector.yaml");
 
 /** Starts an OpenTelemetry Collector between the roles and `exportTo`. It keeps and masks as it does for people. */
 export async function startCollector(options: CollectorOptions): Promise<Backend> {
@@ -34,22 +37,14 @@ export async function startCollector(options: CollectorOptions): Promise<Backend
 function programOf(
   options: CollectorOptions,
 ): Program<"OTLP_GRPC_PORT" | "OTLP_HTTP_PORT" | "HEALTH_PORT"> {
-  const { keepPercent = 10, healthKeepPercent = 1, slowMs = 1000 } = options;
-  const { decisionWaitMs = 30_000, rootWaitMs = 5000 } = options;
   return {
     name: "collector",
     ports: ["OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
-    env: () => ({
-      KEEP_PERCENT: String(keepPercent),
-      HEALTH_KEEP_PERCENT: String(healthKeepPercent),
-      SLOW_MS: String(slowMs),
-      DECISION_WAIT: `${decisionWaitMs}ms`,
-      ROOT_WAIT: `${rootWaitMs}ms`,
-    }),
+    env: () => collectorEnv(options),
     configs: async (scratch) => {
       const file = join(scratch, "export.yaml");
       await writeFile(file, exportTo(options.exportTo));
-      return [join(collectorConfigs, "collector.yaml"), file];
+      return [collectorConfig, file];
     },
     answers: (ports) => [
       new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/`),
@@ -62,8 +57,21 @@ function programOf(
   };
 }
 
+/** The settings as the configuration reads them from the environment. */
+export function collectorEnv(settings: CollectorSettings): Readonly<Record<string, string>> {
+  const { keepPercent = 10, healthKeepPercent = 1, slowMs = 1000 } = settings;
+  const { decisionWaitMs = 30_000, rootWaitMs = 5000 } = settings;
+  return {
+    KEEP_PERCENT: String(keepPercent),
+    HEALTH_KEEP_PERCENT: String(healthKeepPercent),
+    SLOW_MS: String(slowMs),
+    DECISION_WAIT: `${decisionWaitMs}ms`,
+    ROOT_WAIT: `${rootWaitMs}ms`,
+  };
+}
+
 /** What export-to-jaeger.yaml is for people: JSON is YAML. */
-function exportTo(urls: readonly string[]): string {
+export function exportTo(urls: readonly string[]): string {
   const exporters = urls.map((endpoint, i) => [`otlp_http/${i + 1}`, { endpoint }] as const);
   return JSON.stringify({
     exporters: Object.fromEntries(exporters),

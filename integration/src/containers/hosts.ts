@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { ContainerRuntimeClient } from "testcontainers";
 import { getReaper, LABEL_TESTCONTAINERS_SESSION_ID } from "testcontainers";
+import type { CollectorSettings } from "../backends/collector.js";
+import { giveUpOn } from "../engines/abort.js";
 import { lookDocker } from "../engines/docker.js";
 import {
   chooseReaper,
@@ -17,12 +19,14 @@ import { Run } from "../engines/run.js";
 import { endOnSignal } from "../engines/signals.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
+import { makeCollector } from "./collector.js";
 import { buildImages, imageName } from "./images.js";
 import { APP } from "./recipes.js";
-import { RoleContainer } from "./role.js";
+import { RoleContainer, type Surroundings } from "./role.js";
 
 // By this name the containers know this machine, wherever its engine runs.
 const MACHINE = "host.docker.internal";
+const COLLECTOR_START_MS = 30_000;
 
 export interface ContainerHostsOptions {
   /** Hears what is built and started. */
@@ -30,9 +34,12 @@ export interface ContainerHostsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A network of containers: Kafka and Redis run on it, roles are started on it. Disposing of it ends all of them. */
+/**
+ * A network of containers: Kafka and Redis run on it, roles and the collector are started on it. Disposing of it ends
+ * all of them.
+ */
 export interface ContainerHosts extends AsyncDisposable {
-  /** Their addresses are those of this process. They end with the network. */
+  /** Their addresses are those of this process. They end with the network. Their failure is the collector's too. */
   readonly engines: Omit<Engines, keyof AsyncDisposable>;
   /** For `startTopology`. */
   readonly hosts: Hosts;
@@ -40,6 +47,16 @@ export interface ContainerHosts extends AsyncDisposable {
   readonly receiverHost: string;
   /** The address by which the roles reach what listens there. */
   insideUrl(url: string): string;
+  /**
+   * Starts the OpenTelemetry Collector, once: it is built first where it is not in the cache, which takes minutes.
+   * It sends to addresses as containers know them, see `insideUrl`, and ends after the roles.
+   */
+  startCollector(settings: CollectorSettings): Promise<ContainerCollector>;
+}
+
+export interface ContainerCollector {
+  /** Where the roles reach it: for the `otlpUrl` of `startTopology`. */
+  readonly otlpUrl: string;
 }
 
 /** Makes a network for this run and starts Kafka and Redis on it. @throws what is missing */
@@ -58,9 +75,12 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     const place = await run.step(() => makeNetwork(run, client));
     const { engines, inside } = await run.step(() => startEngines(run, place));
     const roles: RoleContainer[] = [];
-    // The newest is undone first: the roles end before the engines do.
+    const collectors: Promise<RoleContainer>[] = [];
+    // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
     run.atEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
+      const made = await Promise.allSettled(collectors);
+      await Promise.all(made.map((one) => one.status === "fulfilled" && one.value.stop()));
       await removeAll(client, place.mark);
     });
     run.signal.throwIfAborted();
@@ -72,6 +92,12 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
         const inside = new URL(url);
         inside.hostname = MACHINE;
         return inside.href.replace(/\/$/, "");
+      },
+      startCollector: async (settings) => {
+        if (collectors.length > 0) throw new Error("the collector was started before");
+        const making = makeCollector(client, settings, surroundingsOf(place), run);
+        collectors.push(making);
+        return run.step(() => ready(run, making));
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -165,7 +191,6 @@ function field(value: unknown, name: string): unknown {
 }
 
 function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
-  const { mark, network, gateway, isLocal } = place;
   return {
     engines: inside,
     prepare: async (made, run) => {
@@ -174,13 +199,12 @@ function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]):
         const isVariant = implementation === "stock" || implementation === "bare";
         const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");
         const container = new RoleContainer({
+          ...surroundingsOf(place),
+          readyLine: new RegExp(`^READY ${role.name} `),
           name: role.name,
           image: imageName(role, implementation),
           command: isVariant ? [command.file, ...command.arguments] : undefined,
           env: { ...env, ...(isVariant && command.env) },
-          labels: { [runLabel]: mark, [ownerLabel]: String(process.pid) },
-          network,
-          extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
           port: role.port,
           isPublished: role.name === GATEWAY,
         });
@@ -188,5 +212,22 @@ function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]):
         return container;
       };
     },
+  };
+}
+
+async function ready(run: Run, making: Promise<RoleContainer>): Promise<ContainerCollector> {
+  const collector = await giveUpOn(run.signal, making);
+  const { inside } = await giveUpOn(run.signal, collector.ready(COLLECTOR_START_MS));
+  const lose = (error: unknown): void =>
+    run.lost(error instanceof Error ? error : new Error(String(error)));
+  void collector.unexpectedEnd.then(lose, lose);
+  return { otlpUrl: `http://${inside}` };
+}
+
+function surroundingsOf({ mark, network, gateway, isLocal }: Place): Surroundings {
+  return {
+    labels: { [runLabel]: mark, [ownerLabel]: String(process.pid) },
+    network,
+    extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
   };
 }

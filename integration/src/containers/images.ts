@@ -8,7 +8,7 @@ import { withProgress } from "../engines/progress.js";
 import type { Run } from "../engines/run.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
 import { build, isCurrent, type Plan } from "./builder.js";
-import { digest, RECIPES, type Recipe } from "./recipes.js";
+import { type Content, digest, RECIPES, type Recipe } from "./recipes.js";
 
 /** Where each role in a container is asked for its health. */
 const HEALTH_PORT = 9090;
@@ -48,7 +48,8 @@ async function buildAlike(
   made: Implementations,
   run: Run,
 ): Promise<void> {
-  const language = await buildLanguage(client, recipe, run);
+  const { language: folder, prepare } = recipe;
+  const language = await buildFrom(client, folder, `roles-${folder}`, prepare, run);
   const dockerfile = await readFile(join(FOLDER, "Dockerfile"), "utf8");
   const plans: Plan[] = roles.map((role) => {
     const { name, entry, foreign, port } = role;
@@ -70,12 +71,15 @@ async function buildAlike(
   );
 }
 
-async function buildLanguage(
+/** Builds `traceferry/<name>:local` of a folder's Dockerfile and what is prepared for it, unless it is there. */
+export async function buildFrom(
   client: ContainerRuntimeClient,
-  recipe: Recipe,
+  folderName: string,
+  name: string,
+  prepare: (run: Run) => Promise<Content>,
   run: Run,
 ): Promise<Plan> {
-  const folder = join(FOLDER, recipe.language);
+  const folder = join(FOLDER, folderName);
   const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
   const check = await readFile(join(FOLDER, "healthy"));
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
@@ -86,9 +90,9 @@ async function buildLanguage(
     below.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
   run.signal.throwIfAborted();
-  const { inputs, fill } = await recipe.prepare(run);
+  const { inputs, fill } = await prepare(run);
   const plan = {
-    name: `traceferry/roles-${recipe.language}:local`,
+    name: `traceferry/${name}:local`,
     madeFrom: digest(dockerfile, check, ...below, inputs),
     arguments: {},
   };

@@ -1,1 +1,6 @@
-export { type ContainerHosts, type ContainerHostsOptions, startContainerHosts } from "./hosts.js";
+export {
+  type ContainerCollector,
+  type ContainerHosts,
+  type ContainerHostsOptions,
+  startContainerHosts,
+} from "./hosts.js";

@@ -13,7 +13,7 @@ import { copyNodeFiles, nodeInputs } from "./node-files.js";
 export const APP = "/app";
 
 /** What fills the context of a build, once what goes into it is there. */
-interface Content {
+export interface Content {
   /** Changes whenever a file of the context would. */
   readonly inputs: string;
   fill(context: string): Promise<void>;

@@ -9,6 +9,7 @@ import {
 } from "testcontainers";
 import {
   type ContainerNetwork,
+  exitCodeIn,
   onLoopback,
   placeOn,
   reasonOf,
@@ -22,23 +23,29 @@ const KILL_AFTER_S = 9;
 // Not modified: it had ended already.
 const GONE = new Set([304, 404, 409]);
 
-/** How one role runs in a container. */
-export interface RoleContainerOptions {
+/** How one role, or the collector, runs in a container. */
+export interface RoleContainerOptions extends Surroundings {
   readonly name: string;
   readonly image: string;
+  /** The line that says that it can do its work. */
+  readonly readyLine: RegExp;
   /** In place of the image's own. */
   readonly command: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly network: ContainerNetwork;
-  /** By which the containers reach this machine: a name, and its address. */
-  readonly extraHost: { readonly host: string; readonly ipAddress: string };
   readonly port: number | undefined;
   /** Whether the port is published, on this machine's loopback address. */
   readonly isPublished: boolean;
 }
 
-/** One role as a container of its own. */
+/** What all containers of a run have in common. */
+export interface Surroundings {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: ContainerNetwork;
+  /** By which the containers reach this machine: a name, and its address. */
+  readonly extraHost: { readonly host: string; readonly ipAddress: string };
+}
+
+/** One role, or the collector, as a container of its own. */
 export class RoleContainer implements RunningRole {
   readonly name: string;
   readonly #options: RoleContainerOptions;
@@ -140,16 +147,15 @@ export class RoleContainer implements RunningRole {
     const stream = await container.attach({ stream: true, stdout: true, stderr: true });
     container.modem.demuxStream(stream, output, output);
     stream.on("end", () => output.end()).on("error", () => output.end());
-    const start = `READY ${this.name} `;
     const lines = createInterface({ input: output });
     lines.on("line", (line) => {
-      if (line.startsWith(start)) this.#ready.resolve();
+      if (this.#options.readyLine.test(line)) this.#ready.resolve();
       else if (this.#lines.push(line) > KEPT_LINES) this.#lines.shift();
     });
     const printed = once(lines, "close");
     const ended: Promise<unknown> = container.wait({ condition: "next-exit" });
     const all = Promise.all([ended, printed]);
-    return { ended: all.then(([result]) => `with code ${codeIn(result)}`) };
+    return { ended: all.then(([result]) => `with code ${exitCodeIn(result)}`) };
   }
 
   async #end(ask: (container: Handle) => Promise<unknown>): Promise<void> {
@@ -199,11 +205,6 @@ class Box extends GenericContainer {
   protected override containerCreated(id: string): Promise<void> {
     return this.#onCreated(id);
   }
-}
-
-function codeIn(result: unknown): string {
-  const isObject = typeof result === "object" && result !== null;
-  return isObject && "StatusCode" in result ? String(result.StatusCode) : "unknown";
 }
 
 function isGone(error: unknown): boolean {

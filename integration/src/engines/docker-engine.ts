@@ -106,6 +106,12 @@ export async function onLoopback(
   }
 }
 
+/** The exit code in the answer to a wait for a container's end. */
+export function exitCodeIn(answer: unknown): string {
+  const isObject = typeof answer === "object" && answer !== null;
+  return isObject && "StatusCode" in answer ? String(answer.StatusCode) : "unknown";
+}
+
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

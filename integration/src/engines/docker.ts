@@ -8,6 +8,7 @@ import {
   type ContainerNetwork,
   chooseReaper,
   engineThatAnswers,
+  exitCodeIn,
   noEngine,
   onLoopback,
   ownerLabel,
@@ -73,11 +74,13 @@ async function startDocker(
   const tasks: (() => Promise<Started>)[] = [];
   if (need.kafka !== false) {
     const kafka = new Kafka(kafkaImage).withLabels(labels).on(network);
-    tasks.push(() => unlessEnded(run, client, mark, "kafka", startKafka(run, kafka)));
+    const watch = new Watch(run, client, "kafka");
+    tasks.push(() => unlessEnded(run, client, mark, "kafka", startKafka(kafka, watch)));
   }
   if (need.redis !== false) {
     const redis = new Redis(redisImage).withLabels(labels).on(network);
-    tasks.push(() => unlessEnded(run, client, mark, "redis", startRedis(run, redis)));
+    const watch = new Watch(run, client, "redis");
+    tasks.push(() => unlessEnded(run, client, mark, "redis", startRedis(redis, watch)));
   }
   const started = await withProgress(run.say, "containers: starting", () => run.together(tasks));
   const inside = { kafkaBrokers: [`${kafkaAlias}:9092`], redisUrl: `redis://${redisAlias}:6379` };
@@ -110,30 +113,32 @@ class Redis extends GenericContainer {
   }
 }
 
-async function startKafka(run: Run, kafka: Kafka): Promise<Started> {
+async function startKafka(kafka: Kafka, watch: Watch): Promise<Started> {
   const container = await kafka
     .withKraft()
     .withEnvironment({ KAFKA_HEAP_OPTS: "-Xms256m -Xmx256m" })
-    .withLogConsumer((stream) => keepLines(run, "kafka", stream))
+    .withLogConsumer((stream) => watch.keepLines(stream))
     // Without a strategy of ours it waits for the line of its own starter script, and is "ready" too soon:
     // beforeContainerCreated puts that strategy where selectWaitStrategy looks for its default.
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(startSeconds * 1000)
     .start();
+  void watch.untilEnd(container.getId());
   return { kafkaBrokers: [`${container.getHost()}:${container.getMappedPort(9093)}`] };
 }
 
-async function startRedis(run: Run, redis: Redis): Promise<Started> {
+async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
   const container = await redis
     .withExposedPorts(6379)
     .withCommand([
       ...["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"],
       ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
     ])
-    .withLogConsumer((stream) => keepLines(run, "redis", stream))
+    .withLogConsumer((stream) => watch.keepLines(stream))
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
     .withStartupTimeout(startSeconds * 1000)
     .start();
+  void watch.untilEnd(container.getId());
   return { redisUrl: `redis://${container.getHost()}:${container.getMappedPort(6379)}` };
 }
 
@@ -168,6 +173,43 @@ async function unlessEnded<T>(
   }
 }
 
-function keepLines(run: Run, name: string, stream: Readable): void {
-  createInterface({ input: stream }).on("line", (line) => run.lines.add(name, line));
+/** Keeps what a container prints, and tells the run when it ends though the run does not. */
+class Watch {
+  readonly #run: Run;
+  readonly #client: ContainerRuntimeClient;
+  readonly #name: string;
+  readonly #printed = Promise.withResolvers<void>();
+  #isEnding = false;
+
+  constructor(run: Run, client: ContainerRuntimeClient, name: string) {
+    this.#run = run;
+    this.#client = client;
+    this.#name = name;
+    // The newest is undone first: the removal of the containers was remembered before.
+    run.atEnd(async () => {
+      this.#isEnding = true;
+    });
+  }
+
+  keepLines(stream: Readable): void {
+    createInterface({ input: stream })
+      .on("line", (line) => this.#run.lines.add(this.#name, line))
+      .on("close", this.#printed.resolve);
+  }
+
+  /** Settles when the container is gone, which at the latest is at the end of the run. Never rejects. */
+  async untilEnd(id: string): Promise<void> {
+    let how: string;
+    try {
+      const container = this.#client.container.dockerode.getContainer(id);
+      const answer: unknown = await container.wait();
+      await this.#printed.promise;
+      how = `ended with exit code ${exitCodeIn(answer)}`;
+    } catch (error) {
+      how = `cannot be watched any more (${reasonOf(error)})`;
+    }
+    if (this.#isEnding || !this.#run.isOrderly) return;
+    this.#run.lines.add(this.#name, `(${how})`);
+    this.#run.lost(new Error(`${this.#name} ${how}. ${this.#run.lines.summary(this.#name)}`));
+  }
 }

@@ -138,6 +138,28 @@ describe("external engines", () => {
   });
 });
 
+if (kinds.includes("docker")) {
+  describe("docker engines that run", () => {
+    test("are named when one is killed, with its last lines, and can still be disposed of", async () => {
+      const before = await everythingOf(process.pid);
+      await using engines = await startEngines({
+        kind: "docker",
+        need: { kafka: false },
+        say: silent,
+      });
+
+      const [redis] = await containersOf(process.pid);
+      await execa("docker", ["kill", redis?.id ?? ""]);
+
+      await expect(engines.failure).rejects.toThrow(
+        /^redis ended with exit code 137\. Its last lines:\n(.*\n)*.*Ready to accept connections/,
+      );
+      await engines[Symbol.asyncDispose]();
+      expect(await everythingOf(process.pid)).toEqual(before);
+    });
+  });
+}
+
 if (kinds.includes("local")) {
   describe("local engines that fail half way", () => {
     test("a Java that does not run the broker: its last words are told, and Redis is ended", async () => {
@@ -211,7 +233,8 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   // Children of a dead parent are nobody's descendants any more: look for those that were seen.
   const left = async () => {
     const alive = (await processes()).map(describeProcess);
-    return [...begun.filter((one) => alive.includes(one)), ...(await containersOf(pid))];
+    const containers = (await containersOf(pid)).map(({ title }) => title);
+    return [...begun.filter((one) => alive.includes(one)), ...containers];
   };
   return { process: child, left };
 }
@@ -235,7 +258,8 @@ async function everythingOf(pid: number): Promise<string[]> {
     .filter((one) => !one.command.startsWith("ps "))
     .map(describeProcess);
   const scratch = (await readdir(tmpdir())).filter((name) => name.startsWith("traceferry-engines"));
-  return [...started, ...(await containersOf(pid)), ...(pid === process.pid ? scratch : [])];
+  const containers = (await containersOf(pid)).map(({ title }) => title);
+  return [...started, ...containers, ...(pid === process.pid ? scratch : [])];
 }
 
 interface Listed {
@@ -257,12 +281,12 @@ async function processes(): Promise<Listed[]> {
   });
 }
 
-async function containersOf(pid: number): Promise<string[]> {
+async function containersOf(pid: number): Promise<{ id: string; title: string }[]> {
   if (!docker.works) return [];
   const client = await getContainerRuntimeClient();
   const filters = { label: [`${ownerLabel}=${pid}`] };
   const found = await client.container.dockerode.listContainers({ all: true, filters });
-  return found.map((container) => `container ${container.Image} ${container.State}`);
+  return found.map(({ Id, Image, State }) => ({ id: Id, title: `container ${Image} ${State}` }));
 }
 
 async function sendAndReceive(brokers: string[], topic: string, text: string) {

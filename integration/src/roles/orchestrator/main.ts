@@ -14,7 +14,7 @@ import { runRole, type Service } from "../../system/service.js";
 import { messageOf } from "../../system/spans.js";
 import { flushTracing } from "../../system/tracing.js";
 import { AgentsClient, StageError } from "./agents-client.js";
-import { executePipeline, pipelineRequest } from "./pipeline.js";
+import { executePipeline, type PipelineRequest, pipelineRequest } from "./pipeline.js";
 
 const NAME = "jeeves-orchestrator";
 
@@ -25,13 +25,11 @@ async function start(): Promise<Service> {
   const agents = new AgentsClient(await tracedKafka(createKafka(config, NAME)), randomUUID());
   await agents.connect();
 
-  const run = (call: PipelineCall, emit?: (event: object) => void): Promise<object> => {
-    const request = pipelineRequest.parse(call.request);
+  const run = async (call: PipelineCall, emit?: (event: object) => void): Promise<object> => {
+    const request = readRequest(call.request);
     const options = { signal: abortedBy(call), stageTimeoutMs: config.STAGE_TIMEOUT_MS, emit };
-    return executePipeline(request, agents, options).then((reply) => ({
-      requestId: request.requestId,
-      reply,
-    }));
+    const reply = await executePipeline(request, agents, options);
+    return { requestId: request.requestId, reply };
   };
   const server = new Server(await serverOptions());
   server.addService(loadService("orchestrator.proto", "jeeves.v1.Orchestrator"), {
@@ -59,6 +57,13 @@ async function start(): Promise<Service> {
       await agents.disconnect();
     },
   };
+}
+
+function readRequest(message: unknown): PipelineRequest {
+  const parsed = pipelineRequest.safeParse(message);
+  if (parsed.success) return parsed.data;
+  const reasons = parsed.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`);
+  throw new StageError("INVALID", reasons.join("; "));
 }
 
 const STATUS: Record<StageError["code"], status> = {

@@ -1,0 +1,54 @@
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { ContainerRuntimeClient } from "testcontainers";
+import { binary } from "../backends/binaries.js";
+import {
+  type CollectorSettings,
+  collectorConfig,
+  collectorEnv,
+  exportTo,
+} from "../backends/collector.js";
+import type { Run } from "../engines/run.js";
+import { buildFrom } from "./images.js";
+import { type Content, digest } from "./recipes.js";
+import { RoleContainer, type Surroundings } from "./role.js";
+
+/** Its name on the network. */
+const NAME = "collector";
+const OTLP_PORT = 4318;
+
+/** Builds the Collector and its image where they have to be, and begins to start it. @throws what is missing */
+export async function makeCollector(
+  client: ContainerRuntimeClient,
+  settings: CollectorSettings,
+  surroundings: Surroundings,
+  run: Run,
+): Promise<RoleContainer> {
+  const { name: image } = await buildFrom(client, NAME, NAME, prepare, run);
+  run.signal.throwIfAborted();
+  return new RoleContainer({
+    ...surroundings,
+    name: NAME,
+    image,
+    readyLine: /Everything is ready/,
+    command: undefined,
+    env: { ...collectorEnv(settings), EXPORT_CONFIG: exportTo(settings.exportTo) },
+    port: OTLP_PORT,
+    isPublished: false,
+  });
+}
+
+async function prepare(run: Run): Promise<Content> {
+  const file = await binary(run, NAME);
+  const config = await readFile(collectorConfig);
+  return {
+    // The folder's name changes with the recipe of the binary.
+    inputs: digest(basename(dirname(file)), config),
+    fill: async (context) => {
+      const app = join(context, "app");
+      await mkdir(app);
+      await copyFile(file, join(app, NAME));
+      await copyFile(collectorConfig, join(app, basename(collectorConfig)));
+    },
+  };
+}
