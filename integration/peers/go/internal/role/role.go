@@ -26,12 +26,15 @@ type Service struct {
 	Stop func()
 }
 
+// All is over within 8 s of being asked to stop: what does not let go, a client of a broker that is gone, leaves
+// time to send the spans.
 const (
 	startTimeout = 30 * time.Second
-	// A role that cannot stop by then is ended; its spans were flushed when it could.
-	stopTimeout  = 8 * time.Second
-	flushTimeout = 3 * time.Second
+	stopTimeout  = 6 * time.Second
+	flushTimeout = 1500 * time.Millisecond
 )
+
+var errGivenUp = fmt.Errorf("stopping was given up after %d ms", stopTimeout.Milliseconds())
 
 // Run starts a role, prints `READY <name> <address>` on stdout when it can do its work, and stops it, its spans
 // flushed, on SIGTERM, on SIGINT, and when stdin ends where STOP_WITH_STDIN is set. Gives the exit code.
@@ -79,12 +82,18 @@ func run(ctx context.Context, name string, start func(context.Context, config.Co
 	defer health.close()
 
 	starting, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready in %s", startTimeout))
-	service, err := start(starting, settings)
+	var service *Service
+	inTime := ends(starting, stopTimeout, func() { service, err = start(starting, settings) })
+	cause := context.Cause(starting)
 	cancel()
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // Asked to stop before it was ready.
-		}
+	switch {
+	case !inTime && ctx.Err() != nil:
+		return errGivenUp
+	case !inTime:
+		return fmt.Errorf("cannot start: %w", cause)
+	case err != nil && ctx.Err() != nil:
+		return nil // Asked to stop before it was ready.
+	case err != nil:
 		return fmt.Errorf("cannot start: %w", err)
 	}
 	health.ready.Store(true)
@@ -92,17 +101,37 @@ func run(ctx context.Context, name string, start func(context.Context, config.Co
 		slog.Warn("the ready line was not read", "error", err)
 	}
 
+	var failure error
 	select {
 	case <-ctx.Done():
-		err = nil
-	case err = <-service.Failed:
-		err = errors.Join(errors.New("cannot go on"), err)
+	case why := <-service.Failed:
+		failure = fmt.Errorf("cannot go on: %w", why)
 	}
-	time.AfterFunc(stopTimeout, func() {
-		fmt.Fprintf(os.Stderr, "%s: did not stop in %s\n", name, stopTimeout)
-		os.Exit(1)
-	})
 	health.ready.Store(false)
-	service.Stop()
-	return err
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	if !ends(over, stopTimeout, service.Stop) {
+		return errors.Join(failure, errGivenUp)
+	}
+	return failure
+}
+
+// ends does an act and waits for it: once ctx is done, only for grace more. Tells whether it came to an end.
+func ends(ctx context.Context, grace time.Duration, act func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		act()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(grace):
+		return false
+	}
 }

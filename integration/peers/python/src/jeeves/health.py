@@ -35,5 +35,9 @@ def serve_health(host: str, port: int, ready: Callable[[], bool]) -> None:
         def log_message(self, fmt: str, *args: object) -> None:
             """Checks come every few seconds: they are not worth a line."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        # Python's own words leave out which address it was.
+        raise OSError(error.errno, f"health checks on {host}:{port}: {error.strerror}") from error
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()

@@ -151,7 +151,7 @@ async def start(config: Config) -> Service:
         await channel.close(grace=None)
         await producer.stop()
 
-    return Service(stop=stop, ready=lambda: not running.done())
+    return Service(stop=stop, ready=lambda: not running.done(), failed=running)
 
 
 async def _connect_producer(config: Config) -> AIOKafkaProducer:

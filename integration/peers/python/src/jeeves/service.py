@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -15,9 +16,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from jeeves.config import Config, read_config
 from jeeves.tracing import start_tracing
 
-# A role that cannot stop by then is ended; its spans were flushed when they could be.
-STOP_TIMEOUT_S = 7.5
-FLUSH_TIMEOUT_S = 3.0
+# All is over within 8 s: what does not let go, a client of a broker that is gone, leaves time to send the spans.
+STOP_TIMEOUT_S = 6.0
+FLUSH_TIMEOUT_S = 1.5
 _MAX_LOG_CHARACTERS = 400
 
 
@@ -31,6 +32,8 @@ class Service:
     address: str = "-"
     # Whether it can do its work now.
     ready: Callable[[], bool] = lambda: True
+    # Ends, with its error where there is one, when the role cannot go on. None where that does not happen.
+    failed: Awaitable[object] | None = None
 
 
 def run_role(name: str, start: Callable[[Config], Awaitable[Service]]) -> NoReturn:
@@ -41,19 +44,16 @@ def run_role(name: str, start: Callable[[Config], Awaitable[Service]]) -> NoRetu
         config = read_config()
         tracing = start_tracing()
         # Not `asyncio.run`, which waits for tasks of libraries that do not end when they are cancelled.
-        asyncio.new_event_loop().run_until_complete(_run(name, config, start))
-        code = 0
+        code = asyncio.new_event_loop().run_until_complete(_run(name, config, start, tracing))
     except Exception as error:
         say(f"{name}: cannot start: {message_of(error)}")
         code = 1
-    if tracing is not None:
-        _flush(name, tracing)
-    sys.stdout.flush()
-    # Threads of libraries that still wait for something have no say in it.
-    os._exit(code)
+    _end(name, tracing, code)
 
 
-async def _run(name: str, config: Config, start: Callable[[Config], Awaitable[Service]]) -> None:
+async def _run(
+    name: str, config: Config, start: Callable[[Config], Awaitable[Service]], tracing: TracerProvider
+) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,9 +65,10 @@ async def _run(name: str, config: Config, start: Callable[[Config], Awaitable[Se
     starting = asyncio.ensure_future(start(config))
     await asyncio.wait({starting, stop_wanted}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
-        starting.cancel()
-        await asyncio.wait({starting})
-        return
+        with _giving_up(name, tracing):
+            starting.cancel()
+            await asyncio.wait({starting})
+        return 0
     service = starting.result()
     if config.health_port is not None:
         from jeeves.health import serve_health
@@ -76,12 +77,28 @@ async def _run(name: str, config: Config, start: Callable[[Config], Awaitable[Se
     sys.stdout.write(f"READY {name} {service.address}\n")
     sys.stdout.flush()
 
-    await stop_wanted
-    _end_by_force(name)
-    try:
-        await service.stop()
-    except Exception as error:
-        say(f"{name}: while stopping: {message_of(error)}")
+    code = 0
+    if service.failed is None:
+        await stop_wanted
+    else:
+        failed = asyncio.ensure_future(service.failed)
+        await asyncio.wait({failed, stop_wanted}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop_wanted.done():
+            say(f"{name}: cannot go on: {_why_ended(failed)}")
+            code = 1
+    with _giving_up(name, tracing):
+        try:
+            await service.stop()
+        except Exception as error:
+            say(f"{name}: while stopping: {message_of(error)}")
+    return code
+
+
+def _why_ended(work: asyncio.Future[object]) -> str:
+    if work.cancelled():
+        return "its work was cancelled"
+    error = work.exception()
+    return "its work ended" if error is None else message_of(error)
 
 
 def _on_end_of_stdin(act: Callable[[], object]) -> None:
@@ -97,14 +114,31 @@ def _on_end_of_stdin(act: Callable[[], object]) -> None:
     threading.Thread(target=wait, name="stdin", daemon=True).start()
 
 
-def _end_by_force(name: str) -> None:
+@contextmanager
+def _giving_up(name: str, tracing: TracerProvider) -> Iterator[None]:
+    # A thread, because what does not stop may ignore that it is cancelled, or hold the event loop.
     def end() -> None:
-        say(f"{name}: did not stop in {STOP_TIMEOUT_S:g} s")
-        os._exit(1)
+        say(f"{name}: stopping was given up after {STOP_TIMEOUT_S * 1000:.0f} ms")
+        _end(name, tracing, 1)
 
     timer = threading.Timer(STOP_TIMEOUT_S, end)
     timer.daemon = True
     timer.start()
+    yield
+    timer.cancel()
+
+
+# Taken by whoever ends the process, and never given back: spans are flushed once.
+_ending = threading.Lock()
+
+
+def _end(name: str, tracing: TracerProvider | None, code: int) -> NoReturn:
+    _ending.acquire()
+    if tracing is not None:
+        _flush(name, tracing)
+    sys.stdout.flush()
+    # Threads of libraries that still wait for something have no say in it.
+    os._exit(code)
 
 
 def _flush(name: str, tracing: TracerProvider) -> None:

@@ -5,7 +5,6 @@ OTEL_SDK_DISABLED takes the spans away, and what comes in still goes out.
 """
 
 import os
-from uuid import uuid4
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -17,7 +16,6 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
@@ -49,8 +47,8 @@ def start_tracing() -> TracerProvider:
     named = os.environ.get("OTEL_PROPAGATORS", "").split(",")
     if "none" in (name.strip().lower() for name in named):
         propagate.set_global_textmap(_NoPropagator())
-    resource = Resource.create({"service.instance.id": str(uuid4())})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    # Its own resource has a random service.instance.id; what is given here would win over OTEL_RESOURCE_ATTRIBUTES.
+    provider = TracerProvider(shutdown_on_exit=False)
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true":
         for name in os.environ.get("OTEL_TRACES_EXPORTER", "otlp").split(","):
             exporter = _exporter(name.strip())

@@ -58,11 +58,12 @@ async def start(config: Config) -> Service:
 
     async def stop() -> None:
         server.should_exit = True
-        await serving
+        # How it went is told by `failed`.
+        await asyncio.wait({serving})
         await channel.close(grace=None)
 
     address = host_port(config.host, listening.getsockname()[1])
-    return Service(address=address, stop=stop, ready=lambda: not serving.done())
+    return Service(address=address, stop=stop, ready=lambda: not serving.done(), failed=serving)
 
 
 def _listen(host: str, port: int) -> socket.socket:
