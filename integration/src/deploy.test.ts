@@ -57,6 +57,15 @@ describe("the compose file", () => {
     expect(() => readConfig(withDefaults(environment))).not.toThrow();
   });
 
+  test("leaves to whoever starts it which traces and which baggage the gateway lets in", () => {
+    const edge = services[GATEWAY]?.environment;
+    expect(edge).toHaveProperty(
+      "EDGE_RELATION",
+      expect.stringMatching(/^\$\{EDGE_RELATION:-child\}$/),
+    );
+    expect(edge).toHaveProperty("EDGE_BAGGAGE", null);
+  });
+
   test("gives every traced role its name, and the collector's address", () => {
     const traced = roles.filter(({ role }) => role.name !== "provider");
     for (const { role, environment = {} } of traced) {

@@ -26,6 +26,10 @@ final class Clients {
             "earliest",
             ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG,
             false,
+            // Even where every reply fails, the work of one poll is over long before the group
+            // takes the worker for dead (max.poll.interval.ms, 5 minutes).
+            ConsumerConfig.MAX_POLL_RECORDS_CONFIG,
+            20,
             // A worker that was killed leaves its partitions to others after this, not after 45 s.
             ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG,
             10_000);
@@ -38,8 +42,9 @@ final class Clients {
             ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, config.kafkaBrokers(),
             ProducerConfig.CLIENT_ID_CONFIG, clientId,
             ProducerConfig.LINGER_MS_CONFIG, 0,
-            // A reply topic that does not exist must not hold up the others for the default minute.
-            ProducerConfig.MAX_BLOCK_MS_CONFIG, 5_000,
+            // A reply topic that does not exist holds up the others for this long, not for a
+            // minute.
+            ProducerConfig.MAX_BLOCK_MS_CONFIG, 1_000,
             ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, 10_000,
             // Later nobody waits for the reply any more.
             ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, 20_000);

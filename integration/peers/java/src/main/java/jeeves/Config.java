@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -39,9 +40,9 @@ record Config(
     reader.yesOrNo("PROVIDER_DIRECTIVES");
     if (!reader.wrong.isEmpty()) throw new WrongConfiguration(reader.wrong);
     return new Config(
-        env.getOrDefault("HOST", "127.0.0.1"),
+        reader.text("HOST").orElse("127.0.0.1"),
         port,
-        env.getOrDefault("KAFKA_BROKERS", "127.0.0.1:9092"),
+        reader.text("KAFKA_BROKERS").orElse("127.0.0.1:9092"),
         healthPort,
         env.containsKey("STOP_WITH_STDIN"));
   }
@@ -54,11 +55,16 @@ record Config(
       this.env = env;
     }
 
+    /** An empty variable is taken for one that is not set, as OpenTelemetry's are. */
+    Optional<String> text(String name) {
+      return Optional.ofNullable(env.get(name)).filter(given -> !given.isEmpty());
+    }
+
     OptionalInt number(String name, int highest) {
-      String given = env.get(name);
-      if (given == null) return OptionalInt.empty();
+      Optional<String> given = text(name);
+      if (given.isEmpty()) return OptionalInt.empty();
       try {
-        int value = Integer.parseInt(given.strip());
+        int value = Integer.parseInt(given.get().strip());
         if (value >= 0 && value <= highest) return OptionalInt.of(value);
       } catch (NumberFormatException notOne) {
         // Said below, with the range.
@@ -68,14 +74,13 @@ record Config(
     }
 
     void oneOf(String name, Set<String> known) {
-      String given = env.get(name);
-      if (given == null || known.contains(given)) return;
+      if (text(name).map(known::contains).orElse(true)) return;
       wrong.add(name + ": expected one of " + String.join(", ", known.stream().sorted().toList()));
     }
 
     void yesOrNo(String name) {
-      String given = env.get(name);
-      if (given == null || YES_OR_NO.contains(given.toLowerCase(Locale.ROOT))) return;
+      if (text(name).map(it -> YES_OR_NO.contains(it.toLowerCase(Locale.ROOT))).orElse(true))
+        return;
       wrong.add(name + ": expected true or false");
     }
   }

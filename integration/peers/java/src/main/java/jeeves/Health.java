@@ -6,12 +6,16 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.Executors;
 import java.util.function.BooleanSupplier;
 
 /**
  * Serves /healthz and /readyz. The agent leaves this server alone: health checks are not traced.
  */
 final class Health implements AutoCloseable {
+  /** So many slow clients can be in the middle of a request before others have to wait. */
+  private static final int THREADS = 4;
+
   private final HttpServer server;
 
   private Health(HttpServer server) {
@@ -27,10 +31,15 @@ final class Health implements AutoCloseable {
     return new Health(server);
   }
 
-  /** A server, not yet started. The error of a port in use says which one. */
+  /**
+   * A server, not yet started. The error of a port in use says which one. Without threads of its
+   * own one half-sent request would stop it; how long a request may take is in java.args.
+   */
   static HttpServer bind(String host, int port) throws IOException {
     try {
-      return HttpServer.create(new InetSocketAddress(host, port), 0);
+      HttpServer server = HttpServer.create(new InetSocketAddress(host, port), 0);
+      server.setExecutor(Executors.newFixedThreadPool(THREADS, Health::daemon));
+      return server;
     } catch (BindException taken) {
       throw new IOException(host + ":" + port + ": " + Says.why(taken));
     }
@@ -39,6 +48,12 @@ final class Health implements AutoCloseable {
   @Override
   public void close() {
     if (server != null) server.stop(0);
+  }
+
+  private static Thread daemon(Runnable body) {
+    Thread thread = new Thread(body, "http");
+    thread.setDaemon(true);
+    return thread;
   }
 
   private static void answer(HttpExchange exchange, BooleanSupplier ready) throws IOException {

@@ -5,6 +5,7 @@ import java.io.OutputStream;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Tells when the program is asked to stop: by SIGTERM, SIGINT, or the end of stdin.
@@ -16,12 +17,17 @@ import java.util.concurrent.TimeUnit;
  * cannot change the 143 of a SIGTERM.
  */
 final class Stop {
-  private static final Duration LIMIT = Duration.ofSeconds(7);
+  private static final Duration WORK = Duration.ofSeconds(6);
+  private static final Duration RELEASE = Duration.ofMillis(300);
+  private static final Duration ALL = Duration.ofMillis(7_700);
 
   private final String program;
   private final CountDownLatch asked = new CountDownLatch(1);
   private volatile Runnable wake = () -> {};
-  private volatile boolean workDone;
+  private volatile Runnable release = () -> {};
+  private volatile boolean givenUp;
+  private final CountDownLatch workDone = new CountDownLatch(1);
+  private final AtomicBoolean exiting = new AtomicBoolean();
 
   private Stop(String program) {
     this.program = program;
@@ -33,6 +39,7 @@ final class Stop {
     stop.onSignal("INT");
     if (withStdin) startDaemon("stdin", stop::readStdin);
     startDaemon("stop limit", stop::limit);
+    startDaemon("last limit", stop::lastLimit);
     return stop;
   }
 
@@ -50,10 +57,23 @@ final class Stop {
     if (isAsked()) waker.run();
   }
 
+  /** What ends the work's waiting when it took too long. */
+  void giveUpBy(Runnable releaser) {
+    release = releaser;
+  }
+
+  boolean isGivenUp() {
+    return givenUp;
+  }
+
   /** Ends the program after its work: shutdown hooks run now, the agent's flushes the spans. */
   void exit() {
-    workDone = true;
-    System.exit(0);
+    workDone.countDown();
+    if (!exiting.compareAndSet(false, true)) return;
+    if (givenUp) {
+      Says.complain(program, "stopping was given up after " + WORK.toMillis() + " ms");
+    }
+    System.exit(givenUp ? 1 : 0);
   }
 
   // Java has no other way to hear a signal; the module that exports it, jdk.unsupported, is in
@@ -78,22 +98,34 @@ final class Stop {
   }
 
   /**
-   * Daemon threads run on while the hooks run, so this also bounds an exporter that nobody answers.
+   * What does not let go, a client of a broker that is gone, leaves time to send the spans. Daemon
+   * threads run on while the hooks run.
    */
   private void limit() {
     try {
       asked.await();
-      TimeUnit.MILLISECONDS.sleep(LIMIT.toMillis());
+      if (!workDone.await(WORK.toMillis(), TimeUnit.MILLISECONDS)) {
+        givenUp = true;
+        startDaemon("giving up", release);
+        workDone.await(RELEASE.toMillis(), TimeUnit.MILLISECONDS);
+        startDaemon("exit", this::exit);
+      }
+    } catch (InterruptedException never) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Bounds an exporter that nobody answers. */
+  private void lastLimit() {
+    try {
+      asked.await();
+      TimeUnit.MILLISECONDS.sleep(ALL.toMillis());
     } catch (InterruptedException never) {
       Thread.currentThread().interrupt();
       return;
     }
-    Says.complain(
-        program,
-        workDone
-            ? "spans were lost: the backend did not take them in time"
-            : "did not stop in " + LIMIT.toMillis() + " ms");
-    Runtime.getRuntime().halt(workDone ? 0 : 1);
+    Says.complain(program, "spans were lost: the backend did not take them in time");
+    Runtime.getRuntime().halt(givenUp ? 1 : 0);
   }
 
   private static void startDaemon(String name, Runnable body) {

@@ -36,7 +36,7 @@ public final class ToolsWorker {
   private ToolsWorker(
       KafkaConsumer<String, byte[]> consumer, Producer<String, String> producer, Stop stop) {
     this.consumer = consumer;
-    this.bench = new Workbench(producer, line -> Says.complain(NAME, line));
+    this.bench = new Workbench(producer, line -> Says.complain(NAME, line), stop::isGivenUp);
     this.stop = stop;
   }
 
@@ -49,6 +49,8 @@ public final class ToolsWorker {
           KafkaConsumer<String, byte[]> consumer = Clients.consumer(config, NAME)) {
         ToolsWorker worker = new ToolsWorker(consumer, producer, stop);
         stop.wakeBy(consumer::wakeup);
+        // Whoever waits for the broker waits no longer, and spans of replies under way end.
+        stop.giveUpBy(() -> producer.close(Duration.ZERO));
         try (Health health = Health.serve(config, () -> worker.joined)) {
           worker.join(config.kafkaBrokers());
           trouble = "cannot go on: ";
@@ -56,7 +58,7 @@ public final class ToolsWorker {
           worker.workUntilStopped();
         }
         // Leaves the group, after the commits under way.
-        consumer.close(CloseOptions.timeout(CLOSE));
+        consumer.close(CloseOptions.timeout(stop.isGivenUp() ? Duration.ZERO : CLOSE));
         producer.close(CLOSE);
       }
       stop.exit();
@@ -97,7 +99,7 @@ public final class ToolsWorker {
     // The agent hooks into this very iteration: between two steps the record's process span is
     // current.
     for (ConsumerRecord<String, byte[]> record : records) bench.work(record);
-    bench.finish();
+    if (!bench.finish()) return;
     consumer.commitAsync(
         (offsets, error) -> {
           // The next commit covers this one; until then a restart would answer again.

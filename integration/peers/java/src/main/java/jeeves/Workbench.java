@@ -6,6 +6,7 @@ import io.opentelemetry.context.Scope;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.Producer;
@@ -20,11 +21,15 @@ final class Workbench {
 
   private final Producer<String, String> producer;
   private final Consumer<String> complain;
+  private final BooleanSupplier givenUp;
+  private int lost;
   private final List<Sent> underWay = new ArrayList<>();
 
-  Workbench(Producer<String, String> producer, Consumer<String> complain) {
+  /** When the work is given up, somebody closes the producer, and no failure is sent any more. */
+  Workbench(Producer<String, String> producer, Consumer<String> complain, BooleanSupplier givenUp) {
     this.producer = producer;
     this.complain = complain;
+    this.givenUp = givenUp;
   }
 
   /**
@@ -56,9 +61,11 @@ final class Workbench {
     }
   }
 
-  /** Waits until every reply is delivered; instead of one that could not be, a failure is sent. */
-  void finish() {
-    if (underWay.isEmpty()) return;
+  /**
+   * Waits until every reply is delivered; instead of one that could not be, a failure is sent, and
+   * waited for. Gives whether the requests are dealt with; they are not when the work is given up.
+   */
+  boolean finish() {
     producer.flush();
     for (Sent sent : underWay) {
       if (sent.error.get() == null) continue;
@@ -67,9 +74,16 @@ final class Workbench {
       }
     }
     underWay.clear();
+    producer.flush();
+    if (lost > 0) complain.accept("requests that were not answered: " + lost);
+    return lost == 0;
   }
 
   private void sendFailure(AgentRequest request, Throwable error) {
+    if (givenUp.getAsBoolean()) {
+      lost++;
+      return;
+    }
     complain.accept("a reply could not be sent: " + Says.why(error));
     try {
       producer.send(

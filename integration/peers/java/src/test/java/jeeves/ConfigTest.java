@@ -34,6 +34,21 @@ class ConfigTest {
   }
 
   @Test
+  @DisplayName("an empty variable is as good as none")
+  void empty() throws Exception {
+    Map<String, String> env =
+        Map.of(
+            "HOST", "",
+            "PORT", "",
+            "KAFKA_BROKERS", "",
+            "HEALTH_PORT", "",
+            "STAGE_TIMEOUT_MS", "",
+            "RECORD_PROMPTS", "",
+            "EDGE_RELATION", "");
+    assertEquals(Config.read(Map.of()), Config.read(env));
+  }
+
+  @Test
   @DisplayName("every wrong variable is named in one line, its value is not shown")
   void wrong() {
     Map<String, String> env =

@@ -1,6 +1,8 @@
 package jeeves;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.opentelemetry.api.baggage.Baggage;
 import io.opentelemetry.api.common.AttributeKey;
@@ -16,6 +18,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.junit.jupiter.api.DisplayName;
@@ -32,7 +35,8 @@ class WorkbenchTest {
   private final MockProducer<String, String> producer =
       new MockProducer<>(false, null, new StringSerializer(), new StringSerializer());
   private final List<String> complaints = new ArrayList<>();
-  private final Workbench bench = new Workbench(producer, complaints::add);
+  private boolean givenUp;
+  private final Workbench bench = new Workbench(producer, complaints::add, () -> givenUp);
 
   @Test
   @DisplayName("a request is answered on the topic it names, by key and header for whoever waits")
@@ -93,7 +97,7 @@ class WorkbenchTest {
   void failure() {
     bench.work(record(REQUEST));
     producer.errorNext(new RecordTooLargeException("too large"));
-    bench.finish();
+    assertTrue(bench.finish());
 
     SpanData span = onlySpan();
     assertEquals(StatusCode.ERROR, span.getStatus().getStatusCode());
@@ -103,6 +107,20 @@ class WorkbenchTest {
         "{\"requestId\":\"r-1\",\"agent\":\"executor\",\"correlationId\":\"c-1\","
             + "\"failure\":{\"code\":\"INTERNAL\",\"message\":\"too large\"}}",
         producer.history().get(1).value());
+    assertFalse(producer.completeNext(), "the failure was waited for as well");
+  }
+
+  @Test
+  @DisplayName("work that is given up counts as not done, its spans end, and no failure is sent")
+  void givenUp() {
+    bench.work(record(REQUEST));
+    givenUp = true;
+    producer.errorNext(new KafkaException("closed"));
+
+    assertFalse(bench.finish());
+    assertEquals(StatusCode.ERROR, onlySpan().getStatus().getStatusCode());
+    assertEquals(1, producer.history().size());
+    assertEquals(List.of("requests that were not answered: 1"), complaints);
   }
 
   @Test
