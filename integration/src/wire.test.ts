@@ -47,7 +47,7 @@ describe.skipIf(why !== undefined)(
       known.set("stock", ownPropagators(stock));
       // One after the other, so that each is known, and ended, whatever becomes of the next.
       known.set("go", await startPropagators(go, "headers", "go-headers"));
-      known.set("go 1.41", await startPropagators(oldGo, "go-old", "go-old"));
+      known.set("go 1.41", await startPropagators(oldGo, "headers", "go-old"));
       known.set("python", await startPropagators(python, "jeeves.headers", "headers"));
       known.set("java", await startPropagators(java, "jeeves.Headers", "headers"));
     });

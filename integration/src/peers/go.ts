@@ -6,11 +6,15 @@ import { runTool, versionOf } from "./run.js";
 const OLDEST = [1, 26] as const;
 
 /** Go's programs: static binaries, one for each folder in `cmd`. */
-export const go: Peer = goModule("go");
-/** The last OpenTelemetry for Go that takes no trace flags above 2. */
-export const oldGo: Peer = goModule("go-old");
+export const go: Peer = goPrograms("go", "-s -w", ["./..."]);
 
-function goModule(module: string): Peer {
+/** `headers` with the last OpenTelemetry for Go that takes no trace flags above 2. */
+export const oldGo: Peer = goPrograms("old go", "-s -w -X main.name=go-old", [
+  "-modfile=old.mod",
+  "./cmd/headers",
+]);
+
+function goPrograms(what: string, ldflags: string, wanted: readonly string[]): Peer {
   return {
     language: "go",
     lacks: async () => {
@@ -23,17 +27,16 @@ function goModule(module: string): Peer {
     },
     build: async (run) => {
       const version = (await versionOf("go", "version")) ?? "";
-      return keep(run, buildName(module, version, ["dist"]), (folder) =>
-        runTool(
+      const name = buildName("go", [version, what].join(), ["dist"]);
+      return keep(run, name, (folder) => {
+        const flags = ["-trimpath", "-ldflags", ldflags, "-o", `${folder}/`];
+        return runTool(
           run,
-          `${module}: building`,
-          {
-            file: "go",
-            arguments: ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${folder}/`, "./..."],
-          },
-          { cwd: sourcesOf(module), env: { CGO_ENABLED: "0" } },
-        ),
-      );
+          `${what}: building`,
+          { file: "go", arguments: ["build", ...flags, ...wanted] },
+          { cwd: sourcesOf("go"), env: { CGO_ENABLED: "0" } },
+        );
+      });
     },
     command: (folder, program) => ({ file: join(folder, program), arguments: [] }),
   };

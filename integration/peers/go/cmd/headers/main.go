@@ -26,7 +26,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const name = "go-headers"
+// What it calls itself. A build with another OpenTelemetry (old.mod) is told another name by the linker.
+var name = "go-headers"
 
 const (
 	maxBody     = 64 << 10

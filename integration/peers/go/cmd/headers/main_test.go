@@ -1,26 +1,6 @@
 package main
 
-import (
-	"os"
-	"strings"
-	"testing"
-)
-
-func TestTheOldModuleRunsTheSameProgram(t *testing.T) {
-	here, err := os.ReadFile("main.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := os.ReadFile("../../../go-old/main.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	want := strings.Replace(string(here), `const name = "go-headers"`, `const name = "go-old"`, 1)
-	if string(old) != want {
-		t.Error("go-old/main.go is not cmd/headers/main.go under the name go-old")
-	}
-}
+import "testing"
 
 func TestBothTraceFlagsAreReadAndWritten(t *testing.T) {
 	given := spanContext{

@@ -1,4 +1,4 @@
-module github.com/traceferry/traceferry/integration/peers/go-old
+module github.com/traceferry/traceferry/integration/peers/go
 
 go 1.26.0
 
