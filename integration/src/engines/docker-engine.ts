@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
 import { giveUpOn } from "./abort.js";
 import { withProgress } from "./progress.js";
@@ -19,6 +20,7 @@ export async function engineThatAnswers(): Promise<ContainerRuntimeClient | unde
   const tooLate = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), answerSeconds * 1000);
   });
+  if (isEngineHere()) process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "localhost";
   try {
     return await Promise.race([getContainerRuntimeClient(), tooLate]);
   } catch {
@@ -26,6 +28,15 @@ export async function engineThatAnswers(): Promise<ContainerRuntimeClient | unde
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Whether the engine runs beside this process. testcontainers takes a machine that is itself a container for a guest of
+ * the engine, and would look for ports on the engine's bridge; one that sees that bridge has its ports on loopback.
+ */
+function isEngineHere(): boolean {
+  const { DOCKER_HOST = "unix:" } = process.env;
+  return DOCKER_HOST.startsWith("unix:") && existsSync("/sys/class/net/docker0");
 }
 
 /** What is missing where no engine answers, and what to do about it. */
