@@ -54,7 +54,7 @@ export interface ContainerHosts extends AsyncDisposable {
   startCollector(settings: CollectorSettings): Promise<ContainerCollector>;
 }
 
-export interface ContainerCollector {
+interface ContainerCollector {
   /** Where the roles reach it: for the `otlpUrl` of `startTopology`. */
   readonly otlpUrl: string;
 }

@@ -1,6 +1,1 @@
-export {
-  type ContainerCollector,
-  type ContainerHosts,
-  type ContainerHostsOptions,
-  startContainerHosts,
-} from "./hosts.js";
+export { type ContainerHosts, startContainerHosts } from "./hosts.js";
