@@ -133,7 +133,8 @@ function madeOf(chosen: object): Implementations {
   return made;
 }
 
-function count(text: string): number {
+/** Reads a count of requests from the command line. @throws what it must be */
+export function count(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 1_000_000) {
     throw new InvalidArgumentError("It must be a whole number from 1 to 1000000.");

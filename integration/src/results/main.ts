@@ -1,7 +1,8 @@
 // Sends many requests through three mixed systems, judges each trace, and writes integration/RESULTS.md.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
+import { count } from "../demo/options.js";
 import { sendRequests } from "../demo/requests.js";
 import { startEngines } from "../engines/index.js";
 import { repositoryRoot } from "../engines/places.js";
@@ -81,13 +82,6 @@ const options = new Command()
   .allowExcessArguments(false)
   .parse()
   .opts<Options>();
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be 1 or more.");
-  return value;
-}
 
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {

@@ -45,7 +45,7 @@ export async function measure(
   const otlpUrl = receiver.httpUrl;
   await using topology = await startTopology({ engines, otlpUrl, made, say, signal });
   const sendAll = (count: number): Promise<ChatAnswer[]> =>
-    Promise.race([send(topology.gatewayUrl, count), topology.failure, engines.failure]);
+    Promise.race([send(topology.gatewayUrl, count), topology.failure]);
   const quiet = { services: [...expected(made).services], quietMs: 1000, timeoutMs: 60_000 };
   await sendAll(WARM_UP);
   await receiver.waitForQuiet({ ...quiet, traces: WARM_UP });
