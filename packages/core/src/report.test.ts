@@ -24,13 +24,18 @@ describe("a fault", () => {
 
   test("is said at most once a minute, and again after that", () => {
     const reporter = new Reporter("kafka");
-    for (let i = 0; i < 1000; i++) reporter.fault("extract", "broken");
-    vi.advanceTimersByTime(59_999);
-    reporter.fault("extract", "broken");
-    expect(warnings).toHaveLength(1);
-    vi.advanceTimersByTime(1);
-    reporter.fault("extract", "broken");
-    expect(warnings).toHaveLength(2);
+    // The first minute of a process, and later ones: its clock has no special start.
+    for (let minute = 1; minute <= 3; minute++) {
+      for (let i = 0; i < 1000; i++) reporter.fault("extract", `minute ${minute}`);
+      vi.advanceTimersByTime(59_999);
+      reporter.fault("extract", "too soon");
+      vi.advanceTimersByTime(1);
+    }
+    expect(warnings).toEqual([
+      "traceferry kafka: extract: minute 1",
+      "traceferry kafka: extract: minute 2",
+      "traceferry kafka: extract: minute 3",
+    ]);
   });
 
   test("at another place is said beside it", () => {
@@ -112,6 +117,13 @@ describe("what the user should know", () => {
       "extract: no propagator",
       "extract: broken",
     ]);
+  });
+
+  test("at ever new places is said a hundred times at most", () => {
+    const reporter = new Reporter("kafka");
+    for (let i = 0; i < 102; i++) reporter.once(`place ${i}`, "wrong set-up");
+    expect(warnings).toHaveLength(100);
+    expect(warnings.at(-1)).toBe("traceferry kafka: place 99: wrong set-up");
   });
 
   test("is said by each adapter for itself", () => {

@@ -31,8 +31,8 @@ export class Reporter {
   fault(place: string, problem: unknown): void {
     this.#counters.fault(place);
     const now = performance.now();
-    const last = this.#lastSaid.get(place);
-    if (last !== undefined && now - last < QUIET_MS) return;
+    const last = this.#lastSaid.get(place) ?? Number.NEGATIVE_INFINITY;
+    if (now - last < QUIET_MS) return;
     if (this.#lastSaid.size >= MAX_PLACES) this.#lastSaid.clear();
     this.#lastSaid.set(place, now);
     this.#say(place, problem);
