@@ -6,15 +6,11 @@ import { type Span, type SpanContext, SpanKind } from "@opentelemetry/api";
  * @throws what somebody else's span throws.
  */
 export function isMadeFor(span: Span, sender: SpanContext): boolean {
-  if (!span.isRecording() || !("kind" in span)) return false;
-  if (span.kind !== SpanKind.SERVER && span.kind !== SpanKind.CONSUMER) return false;
+  if (!span.isRecording()) return false;
+  // The SDK's own fields, of both lines; the API has no way to ask for a kind or a parent.
+  const kind: unknown = Reflect.get(span, "kind");
+  if (kind !== SpanKind.SERVER && kind !== SpanKind.CONSUMER) return false;
   if (span.spanContext().traceId !== sender.traceId) return false;
-  // The SDK's own field, of both lines; the API has no way to ask for a parent.
-  const parent: unknown = "parentSpanContext" in span ? span.parentSpanContext : undefined;
-  return (
-    typeof parent === "object" &&
-    parent !== null &&
-    "spanId" in parent &&
-    parent.spanId === sender.spanId
-  );
+  const parent: unknown = Reflect.get(span, "parentSpanContext");
+  return Reflect.get(Object(parent), "spanId") === sender.spanId;
 }

@@ -16,8 +16,10 @@ describe("at once finished, and the same, is", () => {
     ["a function", () => 1],
     ["an object whose then is no function", JSON.parse('{ "then": 1 }')],
     ["an object with pipe alone", { pipe: () => {} }],
+    ["an emitter whose pipe is no function", Object.assign(new EventEmitter(), { pipe: true })],
     ["an emitter of events", new EventEmitter()],
     ["an object with next alone", { next: () => ({ value: 1 }) }],
+    ["a list whose next is no function", Object.assign([1, 2], { next: "page 2" })],
     ["a web stream", new ReadableStream()],
   ])("%s", (_, value) => {
     const { result, told } = watch(value);

@@ -146,6 +146,15 @@ describe("an iterator of a library's own", () => {
     [Symbol.asyncIterator]: () => bareAsync,
   };
 
+  test.each([null, undefined, 42, "text", true])(
+    "whose step is no object, but %s, hands it on, and is not finished",
+    (value) => {
+      const { result, told } = watch({ next: () => value, [Symbol.iterator]: () => bare });
+      expect(result.next()).toBe(value);
+      expect(told).toEqual([]);
+    },
+  );
+
   test("without return is finished when its reader breaks off", () => {
     const { result, told } = watch(bare);
     for (const one of result) {
