@@ -121,13 +121,14 @@ describe("with a propagator of another format", () => {
     fields: () => ["b3", "baggage"],
   };
 
-  test.each<[string, Headers, string]>([
-    ["a sender is valid", { b3: "right" }, "valid"],
-    ["a field without a sender is invalid", { b3: "wrong" }, "invalid"],
-    ["no field is a missing sender", { baggage: "a=1", traceparent: "x" }, "missing"],
-    ["an empty field is a missing sender", { b3: "" }, "missing"],
-  ])("%s", (_, headers, found) => {
-    expect(from(headers, foreign).found).toBe(found);
+  test.each<[string, Headers, string, string | undefined]>([
+    ["a sender is valid", { b3: "right" }, "valid", undefined],
+    ["a field without a sender is invalid", { b3: "wrong" }, "invalid", "format"],
+    ["no field is a missing sender", { baggage: "a=1", traceparent: "x" }, "missing", undefined],
+    ["an empty field is a missing sender", { b3: "" }, "missing", undefined],
+  ])("%s", (_, headers, found, reason) => {
+    const extraction = from(headers, foreign);
+    expect([extraction.found, extraction.reason]).toEqual([found, reason]);
   });
 
   test("a tracestate is none of its business, also where another propagator just read one", () => {

@@ -85,10 +85,10 @@ function whyNot<Carrier>(
   }
   // Fields of another format, B3 for one: there, and yet no sender came out.
   const foreign = fields.some(
-    (field) => !W3C.has(field) && (getter.get(carrier, field) ?? "") !== "",
+    (field) => !LISTS.has(field) && (getter.get(carrier, field) ?? "") !== "",
   );
   return foreign ? "format" : undefined;
 }
 
-// The two lists say nothing about whether a sender was there.
-const W3C: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
+// They say nothing about whether a sender was there.
+const LISTS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);
