@@ -23,13 +23,14 @@ describe("counted at a boundary is", () => {
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
     count(new BoundaryCounters("kafka", provider));
-    expect(provider.counted).toEqual([
+    // Strictly: a reason that is not there is no attribute, not one without a value.
+    expect(provider.counted).toStrictEqual([
       { name: `traceferry.${name}`, value: 1, attributes: { boundary: "kafka", ...attributes } },
     ]);
   });
 });
 
-test("the instruments have units, are made once, and say who counts", () => {
+test("the instruments have units and words, are made once, and say who counts", () => {
   const provider = new CountingMeterProvider();
   const counters = new BoundaryCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
@@ -38,9 +39,21 @@ test("the instruments have units, are made once, and say who counts", () => {
     counters.fault("extract");
   }
   expect(provider.instruments).toEqual([
-    "traceferry.extractions {message}",
-    "traceferry.injections {message}",
-    "traceferry.faults {fault}",
+    {
+      name: "traceferry.extractions",
+      unit: "{message}",
+      description: expect.stringContaining("Incoming messages"),
+    },
+    {
+      name: "traceferry.injections",
+      unit: "{message}",
+      description: expect.stringContaining("Outgoing messages"),
+    },
+    {
+      name: "traceferry.faults",
+      unit: "{fault}",
+      description: expect.stringContaining("Faults"),
+    },
   ]);
   expect(new Set(provider.meters)).toEqual(new Set([`@traceferry/core ${VERSION}`]));
   expect(provider.counted).toHaveLength(9);
@@ -52,6 +65,17 @@ test("each outcome is counted with its own reason", () => {
   const reasons = ["repeated", undefined, "format", "repeated"];
   for (const reason of reasons) counters.extraction("invalid", reason);
   expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
+});
+
+test("counting the same again makes nothing new: the attributes are one object", () => {
+  const provider = new CountingMeterProvider();
+  const counters = new BoundaryCounters("kafka", provider);
+  for (let i = 0; i < 3; i++) {
+    counters.extraction("invalid", "repeated");
+    counters.injection("injected");
+  }
+  expect(new Set(provider.of("extractions")).size).toBe(1);
+  expect(new Set(provider.of("injections")).size).toBe(1);
 });
 
 test("without a provider nothing is counted, and nothing happens", () => {

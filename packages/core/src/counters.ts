@@ -58,7 +58,7 @@ export class BoundaryCounters {
   }
 
   #attributesOf(outcome: string, reason: string | undefined): Attributes {
-    const key = reason === undefined ? outcome : `${outcome} ${reason}`;
+    const key = `${outcome} ${reason}`;
     const known = this.#attributes.get(key);
     if (known !== undefined) return known;
     const made: Attributes = { boundary: this.#boundary, outcome };

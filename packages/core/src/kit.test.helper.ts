@@ -6,6 +6,7 @@ import {
   DiagLogLevel,
   diag,
   type MeterProvider,
+  type MetricOptions,
   metrics,
   propagation,
   ROOT_CONTEXT,
@@ -162,12 +163,12 @@ export function collectWarnings(into: string[]): () => void {
 export class CountingMeterProvider implements MeterProvider {
   readonly counted: { name: string; value: number; attributes: Attributes | undefined }[] = [];
   readonly meters: string[] = [];
-  readonly instruments: string[] = [];
+  readonly instruments: { name: string; unit?: string; description?: string }[] = [];
 
   getMeter(name: string, version?: string) {
     this.meters.push(`${name} ${version}`);
-    const createCounter = (counter: string, options?: { unit?: string }) => {
-      this.instruments.push(`${counter} ${options?.unit}`);
+    const createCounter = (counter: string, options?: MetricOptions) => {
+      this.instruments.push({ name: counter, ...options });
       return {
         add: (value: number, attributes?: Attributes) => {
           this.counted.push({ name: counter, value, attributes });
