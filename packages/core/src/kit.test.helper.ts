@@ -192,14 +192,5 @@ export class CountingMeterProvider implements MeterProvider {
   }
 }
 
-/** The CPU a work takes, the best of three, in microseconds: for ratios, because machines differ. */
-export function cpuOf(work: () => void): number {
-  const times = [1, 2, 3].map(() => {
-    const begin = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(begin);
-    return user + system;
-  });
-  // A microsecond at least: the clock may not have moved.
-  return Math.max(1, Math.min(...times));
-}
+/** For tests that work much: patience with a busy machine. */
+export const slow = { timeout: 60_000 } as const;

@@ -11,7 +11,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { REMOTE, recordSpans, SPAN_ID, TRACE_ID } from "./kit.test.helper.js";
+import { REMOTE, recordSpans, SPAN_ID, slow, TRACE_ID } from "./kit.test.helper.js";
 import { Reporter } from "./report.js";
 import { errorType, OpenSpan, type SpanPlan, withSpan } from "./span.js";
 
@@ -351,7 +351,7 @@ test("what a sampler sees is all that is known at the start", () => {
   expect(spans.ended).toHaveLength(1);
 });
 
-test("ten thousand spans leave nothing open, nothing active and no listener", async () => {
+test("ten thousand spans leave nothing open, nothing active and no listener", slow, async () => {
   using spans = recordSpans();
   const listeners = () => process.eventNames().map((name) => process.listenerCount(name));
   const before = listeners();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { slow } from "../kit.test.helper.js";
 import { decodePercent, encodeOutside } from "./percent.js";
 import { characterSet } from "./scan.js";
 
@@ -36,7 +37,7 @@ describe("percent-encoded text is read, with", () => {
   });
 });
 
-test("any text comes back as it was, but for lone surrogates", () => {
+test("any text comes back as it was, but for lone surrogates", slow, () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       expect(decodePercent(encodeOutside(LETTERS, text))).toBe(Buffer.from(text).toString());
@@ -44,7 +45,7 @@ test("any text comes back as it was, but for lone surrogates", () => {
   );
 });
 
-test("any bytes are read as UTF-8 is, encoded all or only where they must be", () => {
+test("any bytes are read as UTF-8 is, encoded all or only where they must be", slow, () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
       const all = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");

@@ -6,14 +6,22 @@ import {
 } from "@opentelemetry/api";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { injected, plain, relayed, SPAN_ID, TRACE_ID, TRACEPARENT } from "../kit.test.helper.js";
+import {
+  injected,
+  plain,
+  relayed,
+  SPAN_ID,
+  slow,
+  TRACE_ID,
+  TRACEPARENT,
+} from "../kit.test.helper.js";
 import { expectValidFields } from "./grammar.test.helper.js";
 import { w3cPropagator } from "./propagator.js";
 import { anyHeaders, token, tracestateMember } from "./values.test.helper.js";
 
 const propagator = w3cPropagator();
 
-test("whatever comes in, what goes out keeps the grammars, and nothing is thrown", () => {
+test("whatever comes in, what goes out keeps the grammars, and nothing is thrown", slow, () => {
   fc.assert(
     fc.property(anyHeaders, (headers) => {
       const sent = relayed(propagator, headers);
@@ -25,62 +33,70 @@ test("whatever comes in, what goes out keeps the grammars, and nothing is thrown
   );
 });
 
-test("whatever an application holds for its span, its state and its baggage, what goes out keeps the grammars", () => {
-  const anything = fc.oneof(fc.anything(), fc.string({ unit: "binary" }));
-  const id = (right: string) => fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, anything);
-  const entry = fc.tuple(
-    fc.oneof(token, anything),
-    anything,
-    fc.oneof(fc.string({ unit: "binary" }), anything),
-  );
-  fc.assert(
-    fc.property(
-      id(TRACE_ID),
-      id(SPAN_ID),
+test(
+  "whatever an application holds for its span, its state and its baggage, what goes out keeps the grammars",
+  slow,
+  () => {
+    const anything = fc.oneof(fc.anything(), fc.string({ unit: "binary" }));
+    const id = (right: string) => fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, anything);
+    const entry = fc.tuple(
+      fc.oneof(token, anything),
       anything,
-      anything,
-      fc.array(entry),
-      (traceId, spanId, flags, state, entries) => {
-        // Somebody's JavaScript: no type holds it to anything. (Object() gives what it is given, as `any`.)
-        const span = Object({
-          traceId,
-          spanId,
-          traceFlags: flags,
-          traceState: Object({ serialize: () => state }),
-        });
-        const baggage = Object({
-          getAllEntries: () =>
-            entries.map(([key, value, text]) => [
-              key,
-              { value, metadata: { toString: () => text } },
-            ]),
-        });
-        const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, span), baggage);
-        expectValidFields(injected(propagator, context));
-      },
-    ),
-    { numRuns: 500 },
-  );
-});
+      fc.oneof(fc.string({ unit: "binary" }), anything),
+    );
+    fc.assert(
+      fc.property(
+        id(TRACE_ID),
+        id(SPAN_ID),
+        anything,
+        anything,
+        fc.array(entry),
+        (traceId, spanId, flags, state, entries) => {
+          // Somebody's JavaScript: no type holds it to anything. (Object() gives what it is given, as `any`.)
+          const span = Object({
+            traceId,
+            spanId,
+            traceFlags: flags,
+            traceState: Object({ serialize: () => state }),
+          });
+          const baggage = Object({
+            getAllEntries: () =>
+              entries.map(([key, value, text]) => [
+                key,
+                { value, metadata: { toString: () => text } },
+              ]),
+          });
+          const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, span), baggage);
+          expectValidFields(injected(propagator, context));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  },
+);
 
-test("every member of a tracestate within the limits goes on, in its order, through any number of fields", () => {
-  const members = fc.uniqueArray(tracestateMember, {
-    selector: (one) => one.split("=")[0],
-    maxLength: 32,
-  });
-  const cut = fc.nat(32);
-  fc.assert(
-    fc.property(members, cut, fc.constantFrom("", " ", "\t", ",", " , "), (all, at, between) => {
-      fc.pre(all.join(",").length <= 512);
-      const join = (some: string[]) => some.join(`,${between}`);
-      const tracestate = [join(all.slice(0, at)), join(all.slice(at))];
-      const sent = relayed(propagator, { traceparent: TRACEPARENT, tracestate }).tracestate;
-      expect(sent ?? "").toBe(all.join(","));
-    }),
-  );
-});
+test(
+  "every member of a tracestate within the limits goes on, in its order, through any number of fields",
+  slow,
+  () => {
+    const members = fc.uniqueArray(tracestateMember, {
+      selector: (one) => one.split("=")[0],
+      maxLength: 32,
+    });
+    const cut = fc.nat(32);
+    fc.assert(
+      fc.property(members, cut, fc.constantFrom("", " ", "\t", ",", " , "), (all, at, between) => {
+        fc.pre(all.join(",").length <= 512);
+        const join = (some: string[]) => some.join(`,${between}`);
+        const tracestate = [join(all.slice(0, at)), join(all.slice(at))];
+        const sent = relayed(propagator, { traceparent: TRACEPARENT, tracestate }).tracestate;
+        expect(sent ?? "").toBe(all.join(","));
+      }),
+    );
+  },
+);
 
-test("every entry of a baggage within the limits goes on, by its meaning", () => {
+test("every entry of a baggage within the limits goes on, by its meaning", slow, () => {
   const text = fc.string({ unit: "grapheme", maxLength: 20 });
   const entries = fc.uniqueArray(fc.tuple(token, text), {
     selector: ([key]) => key,
@@ -106,7 +122,7 @@ test("every entry of a baggage within the limits goes on, by its meaning", () =>
   );
 });
 
-test("an application's baggage and a relayed one mean the same", () => {
+test("an application's baggage and a relayed one mean the same", slow, () => {
   const entries = fc.uniqueArray(fc.tuple(token, fc.string({ unit: "binary", maxLength: 20 })), {
     selector: ([key]) => key,
     maxLength: 20,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SPAN_ID, TRACE_ID } from "../kit.test.helper.js";
+import { SPAN_ID, slow, TRACE_ID } from "../kit.test.helper.js";
 import { expectValidFields } from "./grammar.test.helper.js";
 import { formatTraceparent, parseTraceparent } from "./traceparent.js";
 
@@ -115,7 +115,7 @@ describe("a traceparent is written", () => {
     expect(formatTraceparent({ ...span, ...wrong }, 0)).toBeUndefined();
   });
 
-  test("so that it is read as the same again, for any ids and flags", () => {
+  test("so that it is read as the same again, for any ids and flags", slow, () => {
     const hex = (length: number) =>
       fc.string({
         unit: fc.constantFrom(..."0123456789abcdef"),

@@ -2,6 +2,7 @@ import { createTraceState, type TraceState } from "@opentelemetry/api";
 import { TraceState as StockTraceState } from "@opentelemetry/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { slow } from "../kit.test.helper.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
 /** What is sent on for what came in; `"invalid"` where all of it is discarded. */
@@ -131,7 +132,7 @@ describe("a tracestate that is too long is shortened", () => {
     expect(sent(all.join(","))).toBe(all.slice(0, 4).join(","));
   });
 
-  test("by whole members only", () => {
+  test("by whole members only", slow, () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 5, max: 258 }), { minLength: 1, maxLength: 32 }),
