@@ -4,32 +4,15 @@ import {
   type Attributes,
   context,
   ROOT_CONTEXT,
-  type Span,
   SpanKind,
   SpanStatusCode,
   type Tracer,
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { REMOTE, recordSpans, SPAN_ID, slow, TRACE_ID } from "./kit.test.helper.js";
-import { Reporter } from "./report.js";
-import { errorType, OpenSpan, type SpanPlan, withSpan } from "./span.js";
-
-const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-const boom = new RangeError("on purpose");
-const toThrow = (): never => {
-  throw boom;
-};
-
-function open(plan: Partial<SpanPlan> = {}, tracer: () => Tracer = () => trace.getTracer("test")) {
-  return new OpenSpan(
-    tracer,
-    { name: "process orders", kind: SpanKind.CONSUMER, parent: PARENT, ...plan },
-    new Reporter("test"),
-  );
-}
-
-const activeSpanId = () => trace.getSpan(context.active())?.spanContext().spanId;
+import { REMOTE, recordSpans, slow, TRACE_ID } from "./kit.test.helper.js";
+import { withSpan } from "./span.js";
+import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test.helper.js";
 
 describe("a span begins", () => {
   test("as a child of its sender, with what is known of it", () => {
@@ -257,82 +240,23 @@ describe("a span", () => {
   });
 });
 
-describe("what is thrown reaches the caller, the same, also when it is", () => {
-  const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: toThrow });
-  const revoked = Proxy.revocable({}, {});
-  revoked.revoke();
-
-  test.each<[string, unknown]>([
-    ["an error whose name throws", boobyTrapped],
-    ["an object that cannot be looked at", revoked.proxy],
-  ])("%s", (_, thrown) => {
-    using spans = recordSpans();
-    let caught: unknown;
-    try {
-      withSpan(open(), () => {
-        throw thrown;
-      });
-    } catch (error) {
-      caught = error;
-    }
-    expect(caught === thrown).toBe(true);
-    expect(spans.open).toEqual([]);
-    expect(errorType(thrown)).toBe("_OTHER");
-  });
-});
-
-describe("a broken tracer costs nothing but its span:", () => {
-  const throwing: Span = {
-    spanContext: toThrow,
-    setAttribute: toThrow,
-    setAttributes: toThrow,
-    addEvent: toThrow,
-    addLink: toThrow,
-    addLinks: toThrow,
-    setStatus: toThrow,
-    updateName: toThrow,
-    end: toThrow,
-    isRecording: toThrow,
-    recordException: toThrow,
-  };
-  const tracerOf = (startSpan: () => Span): Tracer => ({ startSpan, startActiveSpan: toThrow });
-
-  test.each<[string, () => Tracer, string]>([
-    ["no tracer", toThrow, "start span"],
-    ["a tracer that throws", () => tracerOf(toThrow), "start span"],
-    ["a tracer that makes nothing", () => tracerOf(() => Object(undefined).nothing), ""],
-    ["a span that throws", () => tracerOf(() => throwing), "end span"],
-  ])("%s", async (_, tracer, place) => {
-    using spans = recordSpans();
-    for (const parent of [PARENT, ROOT_CONTEXT]) {
-      const one = open({ parent }, tracer);
-      one.set({ a: 1 });
-      expect(withSpan(one, () => 42)).toBe(42);
-      expect(() => withSpan(open({ parent }, tracer), toThrow)).toThrow(boom);
-      expect(await withSpan(open({ parent }, tracer), async () => 42)).toBe(42);
-    }
-    if (place !== "") expect(spans.warnings.join("\n")).toContain(`test: ${place}`);
-  });
-
-  test("the sender goes on, so that the trace does", () => {
-    using _spans = recordSpans();
-    const one = open({}, toThrow);
-    withSpan(one, (span) => {
-      expect(span.spanContext()).toEqual(REMOTE);
-      expect(activeSpanId()).toBe(SPAN_ID);
-    });
-  });
-
-  test("also when the parent is somebody's span that throws", () => {
-    using _spans = recordSpans();
-    const one = open({ parent: trace.setSpan(ROOT_CONTEXT, throwing) });
-    expect(withSpan(one, () => 42)).toBe(42);
-  });
-});
-
 test("without an SDK the sender goes on", () => {
   const one = open();
   expect(withSpan(one, (span) => span.spanContext())).toEqual(REMOTE);
+});
+
+test("a tracer is asked for no more than is known: no list of attributes or links that is empty", () => {
+  const asked: unknown[] = [];
+  const tracer: Tracer = {
+    startSpan(_name, options) {
+      asked.push(options);
+      return trace.wrapSpanContext(REMOTE);
+    },
+    startActiveSpan: toThrow,
+  };
+  open({}, () => tracer).end();
+  open({ links: [] }, () => tracer).end();
+  expect(asked).toStrictEqual([{ kind: SpanKind.CONSUMER }, { kind: SpanKind.CONSUMER }]);
 });
 
 test("what a sampler sees is all that is known at the start", () => {
