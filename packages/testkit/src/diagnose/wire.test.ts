@@ -10,6 +10,11 @@ describe("what was on the wire", () => {
     ["upper-case name", "WRONG_KEY_CASE", (sent) => ({ Traceparent: sent })],
     ["bytes", "BINARY_VALUE", (sent) => ({ traceparent: Buffer.from(sent) })],
     ["flags 03", "REJECTED_FLAGS", (sent) => ({ traceparent: flags("03")(sent) })],
+    [
+      "flags 03, in blanks",
+      "REJECTED_FLAGS",
+      (sent) => ({ traceparent: ` ${flags("03")(sent)} ` }),
+    ],
     ["twice", "REJECTED_FORMAT", (sent) => ({ traceparent: [sent, sent] })],
     ["in two spellings", "REJECTED_FORMAT", (sent) => ({ traceparent: sent, Traceparent: sent })],
     ["truncated", "REJECTED_FORMAT", (sent) => ({ traceparent: sent.slice(0, 40) })],
@@ -34,6 +39,19 @@ describe("what was on the wire", () => {
     });
 
     expect(breaks).toMatchObject([{ verdict: { code, orElse: [] } }]);
+  });
+
+  test("flags 02 are none that an old SDK rejects", () => {
+    const { fleet, gateway } = story();
+    const [exit] = fleet.lostHop(gateway, "orders", place);
+    const sent = traceparentOf(exit);
+    const arrived = { traceparent: `${sent.slice(0, 53)}02` };
+
+    const diagnosis = diagnose(fleet.spans, { wire: [{ sent: { traceparent: sent }, arrived }] });
+
+    expect(breaksOf(diagnosis)).toContain(
+      "NOT_EXTRACTED gateway → orders, grpc shop.v1.Orders/Place",
+    );
   });
 
   test("nothing left the caller: not injected, for sure", () => {

@@ -38,13 +38,12 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
 async function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  // What is too much is still read, and forgotten: a client that is cut off while it writes sees a
+  // The rest of a large body is still read, and not kept: a client that is cut off while it writes sees a
   // broken connection instead of the refusal. Up to a limit, because a stream need not end.
   for await (const chunk of request) {
     const bytes: Buffer = chunk;
     length += bytes.length;
     if (length <= maxBytes) chunks.push(bytes);
-    else chunks.length = 0;
     if (length > 8 * maxBytes) break;
   }
   if (length > maxBytes) throw new Refusal(413, `the body is larger than ${maxBytes} bytes`);

@@ -1,5 +1,6 @@
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { slow } from "../fleet.test.helper.js";
 import { attribute, bytes, ids, message, request, text } from "../otlp/request.test.helper.js";
 import { startReceiver } from "./receiver.js";
 
@@ -9,7 +10,7 @@ afterEach(() => {
 });
 
 describe("OTLP over gRPC", () => {
-  test("a batch above gRPC's own limit of 4 MB arrives", async () => {
+  test("a batch above gRPC's own limit of 4 MB arrives", slow, async () => {
     await using receiver = await startReceiver();
     const large = message(text(1, "x".repeat(5 * 1024 * 1024)));
 

@@ -1,6 +1,8 @@
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { slow } from "../fleet.test.helper.js";
 import { bytes, ids, jsonRequest, message, request, text } from "../otlp/request.test.helper.js";
 import { startReceiver } from "./receiver.js";
 
@@ -93,15 +95,19 @@ describe("OTLP over HTTP", () => {
     expect([got.status, got.headers.get("allow")]).toEqual([405, "POST"]);
   });
 
-  test("a large body to the wrong path sees the refusal, not a broken connection", async () => {
-    await using receiver = await startReceiver({ grpc: false });
-    const large = new Uint8Array(8 * 1024 * 1024);
+  test(
+    "a large body to the wrong path sees the refusal, not a broken connection",
+    slow,
+    async () => {
+      await using receiver = await startReceiver({ grpc: false });
+      const large = new Uint8Array(8 * 1024 * 1024);
 
-    const lost = await post(`${receiver.httpUrl}/v2`, large, { "content-type": json });
-    const wrong = await post(receiver.httpUrl, large, { "content-type": "text/plain" });
+      const lost = await post(`${receiver.httpUrl}/v2`, large, { "content-type": json });
+      const wrong = await post(receiver.httpUrl, large, { "content-type": "text/plain" });
 
-    expect([lost.status, wrong.status]).toEqual([404, 415]);
-  });
+      expect([lost.status, wrong.status]).toEqual([404, 415]);
+    },
+  );
 
   test("metrics and logs are thanked for and ignored", async () => {
     await using receiver = await startReceiver({ grpc: false });
@@ -123,7 +129,7 @@ describe("OTLP over HTTP", () => {
     const headers = { "content-type": protobuf };
 
     const plain = await post(receiver.httpUrl, large, headers);
-    const endless = await chunked(`${receiver.httpUrl}/v1/traces`, new Uint8Array(3000), 100);
+    const whole = await chunked(receiver.httpUrl, new Uint8Array(1000), 8);
     const bomb = await post(receiver.httpUrl, gzipSync(large), {
       ...headers,
       "content-encoding": "gzip",
@@ -131,13 +137,44 @@ describe("OTLP over HTTP", () => {
     const small = await post(receiver.httpUrl, oneSpan, headers);
 
     expect(plain).toMatchObject({ status: 413, type: protobuf });
-    expect([413, "cut off"]).toContain(endless);
+    expect(whole).toBe(413);
     expect(bomb).toMatchObject({ status: 413, type: protobuf });
     expect(small.status).toBe(200);
     expect(receiver.spans).toHaveLength(1);
   });
 
-  test("a gzip bomb is not inflated beyond the limit", async () => {
+  test("a body of exactly the limit is taken, one byte more is refused", async () => {
+    await using receiver = await startReceiver({ grpc: false, maxBodyBytes: oneSpan.length });
+    const headers = { "content-type": protobuf };
+
+    const exact = await post(receiver.httpUrl, oneSpan, headers);
+    const above = await post(receiver.httpUrl, Buffer.concat([oneSpan, Buffer.alloc(1)]), headers);
+
+    expect([exact.status, above.status]).toEqual([200, 413]);
+    expect(receiver.spans).toHaveLength(1);
+  });
+
+  test(
+    "a client that writes all of a body before it reads sees the refusal, up to eight times the limit",
+    slow,
+    async () => {
+      await using receiver = await startReceiver({ grpc: false, maxBodyBytes: 4 * 1024 * 1024 });
+
+      const reply = await readAfterWriting(receiver.httpUrl, new Uint8Array(32 * 1024 * 1024));
+
+      expect(reply).toMatch(/^HTTP\/1\.1 413 /);
+    },
+  );
+
+  test("a body that never ends is refused all the same", async () => {
+    await using receiver = await startReceiver({ grpc: false, maxBodyBytes: 1000 });
+
+    const endless = await chunked(receiver.httpUrl, new Uint8Array(1000), 9, { isEndless: true });
+
+    expect(endless).toBe(413);
+  });
+
+  test("a gzip bomb is not inflated beyond the limit", slow, async () => {
     await using receiver = await startReceiver({ grpc: false });
     // One after the other, gzipped pieces are a gzip of the whole: half a gigabyte in half a megabyte.
     const piece = gzipSync(Buffer.alloc(1024 * 1024));
@@ -182,13 +219,43 @@ async function post(url: string, body: Uint8Array, headers: Readonly<Record<stri
   };
 }
 
-/** Sends a body of unknown length; what comes of it may be the refusal or a closed connection. */
-function chunked(url: string, chunk: Uint8Array, times: number): Promise<number | "cut off"> {
+/** Sends a body of unknown length, which an endless one never completes. */
+function chunked(
+  url: string,
+  chunk: Uint8Array,
+  times: number,
+  { isEndless = false } = {},
+): Promise<number | undefined | "cut off"> {
   return new Promise((resolve) => {
-    const request = httpRequest(url, { method: "POST", headers: { "content-type": protobuf } });
-    request.on("response", (response) => resolve(response.statusCode ?? 0));
+    const request = httpRequest(`${url}/v1/traces`, {
+      method: "POST",
+      headers: { "content-type": protobuf },
+    });
+    request.on("response", (response) => resolve(response.statusCode));
     request.on("error", () => resolve("cut off"));
     for (let index = 0; index < times; index += 1) request.write(chunk);
-    request.end();
+    if (!isEndless) request.end();
+  });
+}
+
+/** Writes a whole request before it reads anything, as clients do that have no event loop. */
+function readAfterWriting(url: string, body: Uint8Array): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const head = [
+    "POST /v1/traces HTTP/1.1",
+    `Host: ${hostname}`,
+    `Content-Type: ${protobuf}`,
+    `Content-Length: ${body.length}`,
+  ];
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname).pause();
+    socket.on("data", (reply) => {
+      resolve(String(reply));
+      socket.destroy();
+    });
+    socket.on("error", (error) => resolve(String(error)));
+    socket.on("close", () => resolve("closed without a reply"));
+    socket.write(`${head.join("\r\n")}\r\n\r\n`);
+    socket.write(body, () => socket.resume());
   });
 }

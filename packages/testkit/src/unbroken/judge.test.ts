@@ -240,6 +240,25 @@ describe("a broken trace fails", () => {
     expect(message).toContain(why);
   });
 
+  test("at the end of its path, though another branch held the same hop before", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway" });
+    const [, stock] = fleet.hop(root, "stock", http("GET", "/stock"));
+    const [, other] = fleet.hop(stock, "orders", place);
+    fleet.hop(other, "mails", bullmq("mails"));
+    const [, orders] = fleet.hop(root, "orders", place, { at: 50 });
+    fleet.lostHop(orders, "mails", bullmq("mails"));
+
+    const { message } = judgeUnbroken(fleet.spans, {
+      traceId: root.traceId,
+      path: ["gateway", "orders", "mails"],
+    });
+
+    expect(message).toContain(
+      "ends at orders: orders → mails (bullmq mails) is DROPPED_IN_TRANSIT",
+    );
+  });
+
   test("when a callee claims a local parent", () => {
     const fleet = new Fleet();
     fleet.hop(fleet.root({ service: "gateway" }), "orders", place, { flags: 0x101 });
