@@ -28,6 +28,7 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import { beginRecording, endRecording } from "./open-recording.js";
 
 /** What `recordSpans` registers on the OpenTelemetry API. */
 export interface RecordOptions {
@@ -99,21 +100,29 @@ export interface RecordedSpans extends Disposable {
  *
  *     using spans = recordSpans();
  *
- * Throws when something is registered already: two recordings cannot overlap.
+ * Two recordings cannot overlap. One that is still open, because its test timed out or a `using` is missing, ends
+ * where the next begins, and a process warning names both places.
+ *
+ * @throws Error when anything but a recording is registered already.
  */
 export function recordSpans(options: RecordOptions = {}): RecordedSpans {
   const keeper = new SpanKeeper();
   const warnings: string[] = [];
   const undo: (() => void)[] = [];
+  const end = () => {
+    for (const step of undo.splice(0)) step();
+    endRecording(end);
+  };
+  beginRecording(recordSpans, end);
 
   const register = (what: string, done: boolean, disable: () => void) => {
     if (done) {
       undo.push(disable);
       return;
     }
-    for (const step of undo.reverse()) step();
+    end();
     throw new Error(
-      `recordSpans: a global ${what} is registered on the OpenTelemetry API already; dispose the other recording first`,
+      `recordSpans: a global ${what} is registered on the OpenTelemetry API already; unregister it first`,
     );
   };
 
@@ -127,11 +136,14 @@ export function recordSpans(options: RecordOptions = {}): RecordedSpans {
     propagation.setGlobalPropagator(options.propagator ?? stockPropagator()),
     () => propagation.disable(),
   );
+  // Not what is registered by then: a test that goes on after its recording ended must not write into the next one.
+  let tracers: Pick<TracerProvider, "getTracer"> = trace;
   if (options.provider !== false) {
     const provider = new TracerProvider({
       spanProcessors: [keeper],
       ...(options.sampler && { sampler: options.sampler }),
     });
+    tracers = provider;
     register("tracer provider", trace.setGlobalTracerProvider(provider), () => trace.disable());
   }
   if (options.meterProvider) {
@@ -162,14 +174,12 @@ export function recordSpans(options: RecordOptions = {}): RecordedSpans {
       return warnings;
     },
     named: (name) => only(keeper.ended, name),
-    tracer: (name = "test") => trace.getTracer(name),
+    tracer: (name = "test") => tracers.getTracer(name),
     clear() {
       keeper.ended = [];
       warnings.length = 0;
     },
-    [Symbol.dispose]() {
-      for (const step of undo.splice(0).reverse()) step();
-    },
+    [Symbol.dispose]: end,
   };
 }
 
