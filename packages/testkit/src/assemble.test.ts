@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { assembleTraces, tracesOf } from "./assemble.js";
-import { Fleet, growth, grpc, slow } from "./fleet.test.helper.js";
+import { Fleet, grpc, slow } from "./fleet.test.helper.js";
+import { workOf } from "./work.test.helper.js";
 
 describe("assembling", () => {
   test("a trace has its root, its services in order of first start, and its children in order", () => {
@@ -86,16 +87,19 @@ describe("assembling", () => {
   });
 
   test("costs in step with the number of spans, in deep traces and in wide ones", slow, () => {
-    const prepare = (size: number) => {
+    const traceOf = (size: number) => {
       const fleet = new Fleet();
       const root = fleet.root({ service: "a" });
       for (let index = 0, parent = root; index < size; index += 1) {
         parent = fleet.child(parent, { service: index % 2 === 0 ? "b" : "a" });
         fleet.child(root, {});
       }
-      return () => expect(assembleTraces(fleet.spans)[0]?.spans).toHaveLength(2 * size + 1);
+      return fleet.spans;
     };
 
-    expect(growth(prepare, 4000, 10)).toBeLessThan(40);
+    const small = workOf(traceOf(100), assembleTraces);
+    const large = workOf(traceOf(1000), assembleTraces);
+
+    expect(large / small).toBeLessThan(15);
   });
 });

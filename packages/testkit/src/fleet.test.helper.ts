@@ -194,25 +194,3 @@ export async function exportTo(url: string, ...spans: readonly TestSpan[]): Prom
 
 /** For tests that work much: patience with a busy machine. */
 export const slow = { timeout: 60_000 } as const;
-
-/**
- * How many times more CPU a work takes when it is `factor` times larger: about `factor` where it grows in step
- * with its size, `factor` squared where everything is compared with everything. The best of three counts, so
- * that a busy machine does not.
- */
-export function growth(
-  prepare: (size: number) => () => unknown,
-  size: number,
-  factor: number,
-): number {
-  const least = (work: () => unknown): number =>
-    Math.min(
-      ...[1, 2, 3].map(() => {
-        const begin = process.cpuUsage();
-        work();
-        const { user, system } = process.cpuUsage(begin);
-        return user + system;
-      }),
-    );
-  return least(prepare(size * factor)) / least(prepare(size));
-}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { bullmq, Fleet, growth, grpc, http, kafka, slow } from "../fleet.test.helper.js";
+import { bullmq, Fleet, grpc, http, kafka, slow } from "../fleet.test.helper.js";
 import type { TestSpan } from "../span.js";
+import { workOf } from "../work.test.helper.js";
 import { diagnose } from "./diagnose.js";
 
 describe("joining the halves of a broken hop", () => {
@@ -175,29 +176,69 @@ describe("joining the halves of a broken hop", () => {
     expect(diagnose(fleet.spans, { root: { service: "gateway" } }).breaks).toEqual([]);
   });
 
-  test("costs in step with the number of requests, when all of them broke", slow, () => {
-    const prepare = (size: number) => {
+  test.each<{ when: string; request: (fleet: Fleet, at: number) => void }>([
+    {
+      when: "messages wait in a queue",
+      request: (fleet, at) => {
+        fleet.lostHop(fleet.root({ service: "gateway", at }), "mails", kafka("mails"));
+      },
+    },
+    {
+      when: "calls all run at once",
+      request: (fleet, at) => {
+        const { exit, entry } = grpc("shop.v1.Orders/Place");
+        const ms = 100_000;
+        fleet.lostHop(
+          fleet.root({ service: "gateway", at, ms }),
+          "orders",
+          { exit: { ...exit, ms }, entry },
+          { at: 2000 + at },
+        );
+      },
+    },
+    {
+      when: "calls are over before anybody comes",
+      request: (fleet, at) => {
+        const { exit, entry } = grpc("shop.v1.Orders/Place");
+        fleet.child(fleet.root({ service: "gateway", at: 50 * at }), { ...exit, ms: 2 });
+        fleet.root({ service: "orders", ...entry, at: 50 * at + 20 });
+      },
+    },
+  ])("costs in step with the number of requests, when $when", slow, ({ request }) => {
+    const requests = (size: number) => {
       const fleet = new Fleet();
-      const call = grpc("shop.v1.Orders/Place");
-      for (let index = 0; index < size; index += 1) {
-        const root = fleet.root({ service: "gateway", kind: "SERVER", at: index, ms: 20 });
-        fleet.lostHop(root, "orders", call);
-        fleet.lostHop(root, "mails", kafka("mails"));
-      }
-      return () => {
-        const { hops } = diagnose(fleet.spans);
-        expect(hops).toMatchObject([
-          { to: "orders", ok: false },
-          { to: "mails", ok: false },
-        ]);
-        // By time alone a few of so many find no partner left.
-        for (const hop of hops) expect(hop.count).toBeGreaterThan(0.98 * size);
-      };
+      for (let at = 0; at < size; at += 1) request(fleet, at);
+      return fleet.spans;
     };
 
-    expect(growth(prepare, 500, 10)).toBeLessThan(40);
+    const small = workOf(requests(100), diagnose);
+    const large = workOf(requests(1000), diagnose);
+
+    expect(large / small).toBeLessThan(15);
+  });
+
+  test("finds a partner for nearly all of many requests, by time alone", () => {
+    const { hops } = diagnose(lostRequests(500));
+
+    expect(hops).toMatchObject([
+      { to: "orders", ok: false },
+      { to: "mails", ok: false },
+    ]);
+    for (const { count } of hops) expect(count).toBeGreaterThan(490);
   });
 });
+
+/** Requests one millisecond apart, each of which loses its trace on a call and on a message. */
+function lostRequests(size: number): readonly TestSpan[] {
+  const fleet = new Fleet();
+  const call = grpc("shop.v1.Orders/Place");
+  for (let index = 0; index < size; index += 1) {
+    const root = fleet.root({ service: "gateway", kind: "SERVER", at: index, ms: 20 });
+    fleet.lostHop(root, "orders", call);
+    fleet.lostHop(root, "mails", kafka("mails"));
+  }
+  return fleet.spans;
+}
 
 function sentBy(fleet: Fleet, exit: Parameters<Fleet["child"]>[1]): TestSpan {
   return fleet.child(fleet.root({ service: "gateway", kind: "SERVER" }), exit);

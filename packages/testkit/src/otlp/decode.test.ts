@@ -234,7 +234,7 @@ describe("JSON", () => {
 describe("whatever the bytes", () => {
   const encoding = fc.constantFrom("protobuf" as const, "json" as const);
 
-  test("random ones are decoded or refused", () => {
+  test("random ones are decoded or refused", slow, () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), encoding, (body, how) => {
         outcomeOf(body, how);
@@ -242,7 +242,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("random JSON is decoded or refused", () => {
+  test("random JSON is decoded or refused", slow, () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         outcomeOf(Buffer.from(JSON.stringify({ resourceSpans: value })), "json");

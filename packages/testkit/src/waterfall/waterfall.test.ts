@@ -3,7 +3,9 @@ import stringWidth from "string-width";
 import { describe, expect, test } from "vitest";
 import { assembleTraces } from "../assemble.js";
 import { diagnose } from "../diagnose/diagnose.js";
-import { Fleet, growth, grpc, kafka, slow } from "../fleet.test.helper.js";
+import { Fleet, grpc, kafka, slow } from "../fleet.test.helper.js";
+import type { TestSpan } from "../span.js";
+import { workOf } from "../work.test.helper.js";
 import { chat } from "./jeeves.test.helper.js";
 import { renderWaterfall } from "./waterfall.js";
 
@@ -180,17 +182,19 @@ describe("a waterfall", () => {
   );
 
   test("costs in step with the length of a chain of spans", slow, () => {
-    const prepare = (size: number) => {
+    const chainOf = (size: number) => {
       const fleet = new Fleet();
       for (let index = 0, span = fleet.root({}); index < size; index += 1) {
         span = fleet.child(span, {});
       }
-      return () => {
-        const text = renderWaterfall(fleet.spans, { maxSpans: 2 * size });
-        expect(text.split("\n")).toHaveLength(size + 2);
-      };
+      return fleet.spans;
     };
+    const draw = (spans: readonly TestSpan[]) => renderWaterfall(spans, { maxSpans: 2000 });
 
-    expect(growth(prepare, 1000, 10)).toBeLessThan(40);
+    const small = workOf(chainOf(100), draw);
+    const large = workOf(chainOf(1000), draw);
+
+    expect(draw(chainOf(1000)).split("\n")).toHaveLength(1002);
+    expect(large / small).toBeLessThan(15);
   });
 });

@@ -1,0 +1,71 @@
+import type { TestSpan } from "./span.js";
+
+/**
+ * Counts the steps of a function of spans: properties of spans that it reads, keys that it looks up, items that it
+ * walks, and items and characters that it hands to the built-in methods of arrays and strings. Unlike its time, that
+ * is the same on every machine. The function must not be async.
+ */
+export function workOf(
+  spans: readonly TestSpan[],
+  work: (spans: readonly TestSpan[]) => unknown,
+): number {
+  let steps = 0;
+  const watched = spans.map(
+    (span) =>
+      new Proxy(span, {
+        get(target, key) {
+          steps += 1;
+          return Reflect.get(target, key);
+        },
+      }),
+  );
+  const undo: (() => void)[] = [];
+  for (const [prototype, names, costOf] of METERED) {
+    for (const name of names) {
+      const method: unknown = Reflect.get(prototype, name);
+      if (typeof method !== "function") throw new TypeError(`no built-in method ${name}`);
+      const metered = function (this: Metered, ...args: unknown[]): unknown {
+        steps += costOf(this);
+        return Reflect.apply(method, this, args);
+      };
+      Reflect.set(prototype, name, metered);
+      undo.push(() => Reflect.set(prototype, name, method));
+    }
+  }
+  try {
+    work(watched);
+  } finally {
+    for (const step of undo) step();
+  }
+  return steps;
+}
+
+interface Metered {
+  readonly length?: number;
+}
+
+const one = (): number => 1;
+const lengthOf = ({ length = 0 }: Metered): number => length;
+
+// What costs the same however long the array or the string is has no place here: `push`, `at`, `charCodeAt`.
+const METERED: readonly (readonly [object, readonly string[], (of: Metered) => number])[] = [
+  [
+    Array.prototype,
+    "concat every fill filter find findIndex findLast flatMap forEach includes indexOf join map reduce reverse shift slice some sort splice toReversed toSorted unshift with".split(
+      " ",
+    ),
+    lengthOf,
+  ],
+  [
+    String.prototype,
+    "includes indexOf match padEnd padStart replace replaceAll slice split substring toLowerCase trim".split(
+      " ",
+    ),
+    lengthOf,
+  ],
+  [Map.prototype, ["delete", "get", "has", "set"], one],
+  [Set.prototype, ["add", "delete", "has"], one],
+  ...[[].values(), new Map().values(), new Set().values()].map(
+    (iterator) => [Object.getPrototypeOf(iterator), ["next"], one] as const,
+  ),
+];
