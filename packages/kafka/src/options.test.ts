@@ -24,6 +24,12 @@ test("a wrong option is told at set-up, by name and value", () => {
   wrong({ maxBytes: 0 }, "maxBytes");
 });
 
+test("a wrong option is told with what it may be and what it was", () => {
+  expect(() =>
+    Reflect.apply(traceProducer, undefined, [kafka.producer(), { clientId: 7 }]),
+  ).toThrow(new TypeError('option "clientId" must be a text, but is 7'));
+});
+
 test("spans name the version of the package", async () => {
   const manifest: unknown = JSON.parse(
     await readFile(new URL("../package.json", import.meta.url), "utf8"),
