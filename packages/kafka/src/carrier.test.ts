@@ -46,6 +46,20 @@ describe("the sender is found", () => {
       traceparent: [now, `00-${"0".repeat(32)}-00f067aa0ba902b7-01`],
     },
     "before a traceparent that goes on": { traceparent: [now, `${old}-more`] },
+    "between blanks, before what is no traceparent": { traceparent: [` \t${now}\t `, "garbage"] },
+    "before a parent of zeros": {
+      traceparent: [now, now.replace(/-[0-9a-f]{16}-/, `-${"0".repeat(16)}-`)],
+    },
+    "before a version that is no hex": { traceparent: [now, now.replace("00-", "zz-")] },
+    "before a trace id in capitals": {
+      traceparent: [now, `00-${"A".repeat(32)}-00f067aa0ba902b7-01`],
+    },
+    "before a parent in capitals": {
+      traceparent: [now, `00-4bf92f3577b34da6a3ce929d0e0e4736-${"A".repeat(16)}-01`],
+    },
+    "before flags in capitals": { traceparent: [now, `${old.slice(0, -2)}AA`] },
+    "before flags that go on": { traceparent: [now, `${old}01`] },
+    "before what has a traceparent in it": { traceparent: [now, `x${old}`] },
     "before version ff": { traceparent: [now, now.replace("00-", "ff-")] },
     "beside headers that plain objects inherit": decodeHeaders([
       ["constructor", bytes("x")],

@@ -28,7 +28,7 @@ export function injectHeaders<Headers extends KafkaHeaders>(
   headers: Headers | undefined,
   from?: Context,
 ): Headers;
-export function injectHeaders(headers: unknown = {}, from: Context = context.active()): unknown {
+export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
   const injection = pure.inject(from);
   if (injection === undefined) return headers;
   try {
