@@ -37,7 +37,7 @@ export function readHeader(headers: unknown, key: string): string | undefined {
     const text = textOf(values[i]);
     if (text === undefined || text === "") continue;
     if (key !== "traceparent") return text;
-    const sound = values.length === 1 && !text.includes(",") ? text : soundTraceparent(text);
+    const sound = soundTraceparent(text);
     if (sound !== undefined) return sound;
     last ??= text;
   }
@@ -46,7 +46,6 @@ export function readHeader(headers: unknown, key: string): string | undefined {
 
 // NestJS joins repeated headers to "first,second".
 function soundTraceparent(text: string): string | undefined {
-  if (!text.includes(",")) return SOUND_TRACEPARENT.test(text) ? text : undefined;
   return text.split(",", 1000).findLast((part) => SOUND_TRACEPARENT.test(part));
 }
 
@@ -69,7 +68,7 @@ function valuesOf(headers: unknown, key: string): unknown[] {
 function addOwn(headers: unknown, key: string, found: unknown[]): void {
   if (!isFields(headers)) return;
   for (const name of Object.keys(headers)) {
-    if (!isSame(name, key)) continue;
+    if (!isNamed(name, key)) continue;
     const value = headers[name];
     if (Array.isArray(value)) found.push(...value.slice(-MAX_REPEATS));
     else found.push(value);
@@ -81,11 +80,7 @@ const MAX_REPEATS = 1000;
 
 function isNamed(name: unknown, key: string): boolean {
   const text = keyText(name);
-  return text !== undefined && isSame(text, key);
-}
-
-function isSame(name: string, key: string): boolean {
-  return name === key || (name.length === key.length && name.toLowerCase() === key);
+  return text?.length === key.length && text.toLowerCase() === key;
 }
 
 function headerKeys(headers: unknown): string[] {
@@ -132,8 +127,8 @@ const MAX_BYTES = 65_536;
 function unquote(text: string): string {
   if (!text.startsWith('"') || !text.endsWith('"') || text.length > MAX_QUOTED) return text;
   try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === "string" ? parsed : text;
+    // Between quotes there is a string, or no JSON.
+    return String(JSON.parse(text));
   } catch {
     return text;
   }
@@ -157,17 +152,10 @@ export function withFields(headers: unknown, injection: Injection): object | und
 }
 
 function recordWithFields(headers: Fields, injection: Injection): Fields {
-  const out: Record<string, unknown> = {};
-  for (const key of Object.keys(headers)) {
-    if (isReplaced(key, injection)) continue;
-    if (key === "__proto__") Object.defineProperty(out, key, { ...OWN, value: headers[key] });
-    else out[key] = headers[key];
-  }
-  for (const [key, value] of injection.fields) out[key] = value;
-  return out;
+  const kept = Object.keys(headers).filter((key) => !isReplaced(key, injection));
+  // Sets even `__proto__` as a key of its own.
+  return Object.fromEntries([...kept.map((key) => [key, headers[key]]), ...injection.fields]);
 }
-
-const OWN = { enumerable: true, writable: true, configurable: true };
 
 // Pairs where there are pairs; else one object for each header: librdkafka reads only the first key of each.
 function listWithFields(headers: readonly unknown[], injection: Injection): unknown[] {
@@ -196,9 +184,10 @@ function pairs({ fields }: Injection, besides: readonly unknown[]): [unknown, un
   return [...fields];
 }
 
-function isReplaced(key: unknown, { fields, stale }: Injection): boolean {
+// The stale names are those of the fields, and more.
+function isReplaced(key: unknown, { stale }: Injection): boolean {
   const name = keyText(key)?.toLowerCase();
-  return name !== undefined && (fields.has(name) || stale.includes(name));
+  return name !== undefined && stale.includes(name);
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,8 +1,14 @@
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { type Consumer, type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
-import { expect, expectTypeOf, test } from "vitest";
-import { traceConsumer, traceEachMessage, traceKafka, traceProducer } from "./index.js";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import {
+  type ConsumerOptions,
+  traceConsumer,
+  traceEachMessage,
+  traceKafka,
+  traceProducer,
+} from "./index.js";
 import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
 
 const real = () => new Kafka({ brokers: ["localhost:1"], logLevel: logLevel.NOTHING });
@@ -63,6 +69,7 @@ test("a client with private state works, and is not changed", () => {
   expect(kafka.admin().of).toBe(bare);
   expect(kafka.logger).toBe(kafka.logger);
   expect(kafka.constructor).toBe(FakeKafka);
+  expect(String(kafka)).toBe(String(bare));
   expect(Reflect.ownKeys(bare)).toEqual(before);
   expect(Object.hasOwn(FakeKafka.prototype, "producer")).toBe(true);
 });
@@ -75,6 +82,56 @@ test("what is written to a traced client reaches the client", () => {
   kafka.gate = gate;
 
   expect(bare.gate).toBe(gate);
+  expect(kafka.gate).toBe(gate);
+});
+
+test("the client's name is on the spans of its producers and consumers", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const kafka = traceKafka(new FakeKafka(new FakeBroker({ orders: 1 })), { clientId: "shop" });
+  const consumer = kafka.consumer({ groupId: "billing" });
+
+  await kafka.producer().send({ topic: "orders", messages: [{ value: "a" }] });
+  await consumer.run({ eachMessage: async () => {} });
+  await consumer.deliver("orders", 0, 0);
+
+  expect(
+    spans.ended.map(({ name, attributes }) => [name, attributes["messaging.client.id"]]),
+  ).toEqual([
+    ["send orders", "shop"],
+    ["process orders", "shop"],
+  ]);
+});
+
+describe("a client that stands for kafkajs in somebody's test", () => {
+  test("may have no producers and no consumers", () => {
+    using _ = recordSpans({ propagator: w3cPropagator() });
+    const bare = new FakeKafka(new FakeBroker({}));
+    Reflect.set(bare, "producer", () => null);
+    Reflect.set(bare, "consumer", () => null);
+    const kafka = traceKafka(bare);
+
+    expect([kafka.producer(), kafka.consumer({ groupId: "billing" })]).toEqual([null, null]);
+  });
+
+  test.each<[string, unknown[], ConsumerOptions, string | undefined]>([
+    ["no configuration", [], {}, undefined],
+    ["no group", [{}], {}, undefined],
+    ["a group that is no text", [{ groupId: 7 }], {}, undefined],
+    ["a group", [{ groupId: "billing" }], {}, "billing"],
+    ["no group, where the options name one", [{}], { groupId: "audit" }, "audit"],
+  ])("may have consumers of %s", async (_, args, options, group) => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
+    const theirs = bare.consumer({ groupId: "theirs" });
+    bare.broker.partition("orders", 0).push({ key: null, value: null, headers: [] });
+    const kafka = traceKafka({ producer: () => bare.producer(), consumer: () => theirs }, options);
+
+    const consumer: typeof theirs = Reflect.apply(kafka.consumer, undefined, args);
+    await consumer.run({ eachMessage: async () => {} });
+    await consumer.deliver("orders", 0, 0);
+
+    expect(spans.named("process orders").attributes["messaging.consumer.group.name"]).toBe(group);
+  });
 });
 
 test("a producer's methods are the same at each look, and follow when the client's are replaced", async () => {
@@ -105,6 +162,24 @@ test("what is traced already is not traced twice", async () => {
 
   expect(spans.ended.map(({ name }) => name)).toEqual(["send orders", "process orders"]);
   expect(spans.named("process orders").attributes["messaging.consumer.group.name"]).toBe("billing");
+});
+
+test("a producer without prototype keeps its methods", () => {
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const plain: typeof bare = Object.assign(Object.create(null), bare);
+
+  expect(traceProducer(plain).connect).toBe(bare.connect);
+});
+
+test("a sealed producer is traced", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  const producer = traceProducer(
+    Object.seal(new FakeKafka(new FakeBroker({ orders: 1 })).producer()),
+  );
+
+  await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+
+  expect(spans.ended.map(({ name }) => name)).toEqual(["send orders"]);
 });
 
 test("a frozen producer stays bare rather than break", async () => {

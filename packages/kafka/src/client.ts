@@ -40,6 +40,6 @@ export function traceKafka<Kafka extends KafkaLike>(
 }
 
 function groupOf(config: unknown): string | undefined {
-  if (!isObject(config) || !("groupId" in config)) return undefined;
-  return typeof config.groupId === "string" ? config.groupId : undefined;
+  const groupId: unknown = isObject(config) ? Reflect.get(config, "groupId") : undefined;
+  return typeof groupId === "string" ? groupId : undefined;
 }

@@ -10,6 +10,7 @@ import type { EachMessagePayload, IHeaders, Message } from "kafkajs";
 import { test } from "vitest";
 import { traceKafka } from "./index.js";
 import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
+import { HEAVY_TEST_MS } from "./sends.test.helper.js";
 
 const TOPIC = "orders";
 
@@ -124,4 +125,4 @@ function deepFreeze<T extends object>(value: T): T {
   return Object.freeze(value);
 }
 
-for (const promise of adapterContract(kafkajs)) test(promise.title, promise.run, 30_000);
+for (const promise of adapterContract(kafkajs)) test(promise.title, promise.run, HEAVY_TEST_MS);

@@ -1,11 +1,11 @@
-import { context, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
-import { suppressTracing, w3cPropagator } from "@traceferry/core";
+import { context, createContextKey, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { suppressTracing } from "@traceferry/core";
 import { type Sender, sender } from "@traceferry/testkit/contract";
-import { recordSpans } from "@traceferry/testkit/record";
 import type { ConsumerRunConfig, EachBatchPayload, EachMessagePayload } from "kafkajs";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { traceConsumer, traceEachMessage } from "./index.js";
 import { FakeBroker, FakeKafka, type WireHeader } from "./kafkajs.test.fake.js";
+import { record } from "./sends.test.helper.js";
 
 let broker: FakeBroker;
 let bare: ReturnType<FakeKafka["consumer"]>;
@@ -13,8 +13,6 @@ beforeEach(() => {
   broker = new FakeBroker({ orders: 1 });
   bare = new FakeKafka(broker).consumer({ groupId: "billing" });
 });
-
-const record = () => recordSpans({ propagator: w3cPropagator() });
 
 const fieldsOf = (from: Sender) => Object.fromEntries(from.headers);
 
@@ -107,65 +105,6 @@ test("the relation is decided for each record", async () => {
   expect(span.links).toMatchObject([{ traceId: from.traceId }]);
 });
 
-describe("a span that is live around the handler", () => {
-  test("becomes a link, and the sender stays the parent", () => {
-    using spans = record();
-    const from = sender();
-    const poll = spans.tracer().startSpan("poll");
-    const handle = traceEachMessage(() => {});
-
-    context.with(trace.setSpan(ROOT_CONTEXT, poll), () =>
-      handle({ topic: "orders", partition: 0, message: { offset: "1", headers: fieldsOf(from) } }),
-    );
-    poll.end();
-
-    const span = spans.named("process orders");
-    expect(span.parentSpanId).toBe(from.spanId);
-    expect(span.links.map(({ spanId }) => spanId)).toEqual([
-      from.spanId,
-      poll.spanContext().spanId,
-    ]);
-  });
-
-  test("is no link when it has ended: the start-up in which run() was called, for one", () => {
-    using spans = record();
-    const from = sender();
-    const startUp = spans.tracer().startSpan("start up");
-    startUp.end();
-    const handle = traceEachMessage(() => {});
-
-    context.with(trace.setSpan(ROOT_CONTEXT, startUp), () =>
-      handle({ topic: "orders", partition: 0, message: { offset: "1", headers: fieldsOf(from) } }),
-    );
-
-    expect(spans.named("process orders").links.map(({ spanId }) => spanId)).toEqual([from.spanId]);
-  });
-
-  // Names as instrumentation-kafkajs 0.33 writes them, and as the conventions 1.45 do.
-  for (const offset of [{ "messaging.kafka.offset": "1" }, { "kafka.offset": 1 }]) {
-    test(`is the only one when it was made for this very record (${Object.keys(offset)})`, () => {
-      using spans = record();
-      const theirs = spans.tracer("instrumentation-kafkajs").startSpan("process orders", {
-        kind: SpanKind.CONSUMER,
-        attributes: {
-          "messaging.destination.name": "orders",
-          "messaging.destination.partition.id": "0",
-          ...offset,
-        },
-      });
-      const handle = traceEachMessage(() => trace.getSpan(context.active()));
-      const deliver = (at: string) =>
-        context.with(trace.setSpan(ROOT_CONTEXT, theirs), () =>
-          handle({ topic: "orders", partition: 0, message: { offset: at } }),
-        );
-
-      expect(deliver("1")).toBe(theirs);
-      expect(deliver("2")).not.toBe(theirs);
-      theirs.end();
-    });
-  }
-});
-
 test("a handler that is wrapped twice makes one span", () => {
   using spans = record();
   const handle = traceEachMessage(traceEachMessage(() => {}));
@@ -244,23 +183,115 @@ test("in a batch each message can be handled in its own trace", async () => {
   expect(spans.ended.length).toBe(2);
 });
 
+test("a configuration of a class keeps what the class computes, and nothing is added", async () => {
+  using _ = record();
+  const got: object[] = [];
+  const consumer = traceConsumer({ run: async (given: object) => void got.push(given) });
+  class Config {
+    get autoCommit() {
+      return false;
+    }
+    get autoCommitInterval() {
+      return 1;
+    }
+    get autoCommitThreshold() {
+      return 2;
+    }
+    get eachBatchAutoResolve() {
+      return true;
+    }
+    get partitionsConsumedConcurrently() {
+      return 3;
+    }
+    async eachMessage() {}
+    async eachBatch() {}
+  }
+
+  await consumer.run(new Config());
+  await consumer.run({ eachMessage: async () => {} });
+
+  expect(got).toEqual([
+    {
+      autoCommit: false,
+      autoCommitInterval: 1,
+      autoCommitThreshold: 2,
+      eachBatch: Config.prototype.eachBatch,
+      eachBatchAutoResolve: true,
+      eachMessage: expect.any(Function),
+      partitionsConsumedConcurrently: 3,
+    },
+    { eachMessage: expect.any(Function) },
+  ]);
+  expect(Object.keys(got[1] ?? {})).toEqual(["eachMessage"]);
+});
+
+test("a configuration that throws when it is read is the client's, and it is reported", async () => {
+  using spans = record();
+  const got: unknown[] = [];
+  const consumer = traceConsumer({ run: async (given: object) => void got.push(given) });
+  const config = {
+    get eachMessage(): never {
+      throw new Error("not today");
+    },
+  };
+
+  await consumer.run(config);
+
+  expect(got[0]).toBe(config);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("traceferry kafka: run: Error: not today"),
+  ]);
+});
+
 test("run without a configuration, or with a wrong one, is the client's affair", async () => {
+  using spans = record();
   const got: unknown[] = [];
   const consumer = traceConsumer({ run: async (...args: unknown[]) => void got.push(args) });
 
   await consumer.run();
-  await consumer.run(null);
+  await consumer.run(null, "more");
   await consumer.run({ eachMessage: "no function" });
 
-  expect(got).toEqual([[undefined], [null], [{ eachMessage: "no function" }]]);
+  expect(got).toEqual([[undefined], [null, "more"], [{ eachMessage: "no function" }]]);
+  expect(spans.warnings).toEqual([]);
 });
 
 test("a handler that is given no record at all still runs", () => {
   using spans = record();
   const handle = traceEachMessage((payload: never) => payload);
 
-  for (const payload of [undefined, null, 7, {}, { topic: "orders" }, { topic: 1, message: {} }]) {
+  const payloads = [undefined, null, 7, {}, { topic: "orders" }, { topic: 1, message: {} }];
+  for (const payload of [...payloads, { topic: "orders", message: null }, { message: {} }]) {
     expect(Reflect.apply(handle, undefined, [payload])).toBe(payload);
   }
   expect(spans.ended).toEqual([]);
+  expect(spans.warnings).toEqual([]);
+});
+
+test("a record that throws when it is read is handled all the same, and it is reported", () => {
+  using spans = record();
+  const handle = traceEachMessage(() => "done");
+  const message = {
+    get headers(): never {
+      throw new Error("not today");
+    },
+  };
+
+  expect(handle({ topic: "orders", partition: 0, message })).toBe("done");
+  expect(spans.ended).toEqual([]);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("traceferry kafka: process: Error: not today"),
+  ]);
+});
+
+test("what else is active where run() was called does not reach the handler", () => {
+  using _ = record();
+  const startUp = createContextKey("start up");
+  const handle = traceEachMessage(() => context.active().getValue(startUp));
+
+  const seen = context.with(ROOT_CONTEXT.setValue(startUp, "yes"), () =>
+    handle({ topic: "orders", partition: 0, message: { offset: "1" } }),
+  );
+
+  expect(seen).toBeUndefined();
 });

@@ -9,7 +9,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import {
-  type Boundary,
+  Boundary,
   isTracingSuppressed,
   type OpenSpan,
   withoutSpan,
@@ -17,7 +17,7 @@ import {
 } from "@traceferry/core";
 import { isAbout, processAttributes } from "./attributes.js";
 import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
-import { type ConsumerOptions, openBoundary } from "./options.js";
+import { type ConsumerOptions, openBoundary, SETTINGS } from "./options.js";
 import { copyWith, isMethod, isObject, isOverlay, overlay } from "./overlay.js";
 
 /** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
@@ -37,7 +37,7 @@ export interface ConsumerLike {
   run(config: never): Promise<unknown>;
 }
 
-const pure = openBoundary({});
+const pure = new Boundary(SETTINGS);
 
 /**
  * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
@@ -50,9 +50,8 @@ export function extractHeaders(
   headers: KafkaHeaders | null | undefined,
   base: Context = ROOT_CONTEXT,
 ): Context {
-  const record = { topic: "", partition: 0, message: { headers } };
   // Without the span: in a handler it is the one that was made for this very record, and would be found.
-  return pure.receive(headers, kafkaGetter, record, withoutSpan(base)).parent;
+  return pure.receive(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
 }
 
 /**
@@ -89,7 +88,6 @@ const RUN_FIELDS = [
   "autoCommitThreshold",
   "eachBatch",
   "eachBatchAutoResolve",
-  "eachMessage",
   "partitionsConsumedConcurrently",
 ];
 
@@ -166,18 +164,17 @@ export class Incoming {
 function isRecord(payload: unknown): payload is IncomingRecord {
   return (
     isObject(payload) &&
-    "topic" in payload &&
-    typeof payload.topic === "string" &&
-    "message" in payload &&
-    isObject(payload.message)
+    typeof Reflect.get(payload, "topic") === "string" &&
+    isObject(Reflect.get(payload, "message"))
   );
 }
 
 // Another instrumentation's span for a record without a sender, or with one that it could not read.
 function isOfRecord(span: Span | undefined, record: IncomingRecord): boolean {
-  if (span === undefined || !("kind" in span) || span.kind !== SpanKind.CONSUMER) return false;
-  // The SDK's own field, of both lines; the API has no way to ask for attributes.
-  return "attributes" in span && isAbout(span.attributes, record);
+  if (span === undefined) return false;
+  // The SDK's own fields, of both lines; the API has no way to ask for them.
+  const isConsumer = Reflect.get(span, "kind") === SpanKind.CONSUMER;
+  return isConsumer && isAbout(Reflect.get(span, "attributes"), record);
 }
 
 // The conventions ask for it where the sender, and not the span around, is the parent.

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { type TextMapPropagator, type TracerProvider, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
 import { traceConsumer, traceEachMessage, traceKafka, traceProducer } from "./index.js";
 import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
@@ -24,9 +25,45 @@ test("a wrong option is told at set-up, by name and value", () => {
   wrong({ maxBytes: 0 }, "maxBytes");
 });
 
+test("a wrong option is told with what it may be and what it was", () => {
+  expect(() =>
+    Reflect.apply(traceProducer, undefined, [kafka.producer(), { clientId: 7 }]),
+  ).toThrow(new TypeError('option "clientId" must be a text, but is 7'));
+});
+
+test.each([
+  ["as much as fits into 8192 bytes", 8192, 1],
+  ["nothing that needs one more", 8193, 0],
+])("by default a message carries %s", async (_, bytes, headers) => {
+  const broker = new FakeBroker({ orders: 1 });
+  const propagator: TextMapPropagator = {
+    inject: (_context, carrier, setter) => {
+      setter.set(carrier, "baggage", "x".repeat(bytes - "baggage".length));
+    },
+    extract: (from) => from,
+    fields: () => ["baggage"],
+  };
+  const producer = traceProducer(new FakeKafka(broker).producer(), { propagator });
+
+  await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+
+  expect(broker.partition("orders", 0)[0]?.headers).toHaveLength(headers);
+});
+
 test("spans name the version of the package", async () => {
   const manifest: unknown = JSON.parse(
     await readFile(new URL("../package.json", import.meta.url), "utf8"),
   );
+  const asked: unknown[] = [];
+  const tracerProvider: TracerProvider = {
+    getTracer: (...args) => {
+      asked.push(args);
+      return trace.getTracer("test");
+    },
+  };
+
+  traceEachMessage(() => {}, { tracerProvider })({ topic: "orders", partition: 0, message: {} });
+
+  expect(asked).toEqual([["@traceferry/kafka", VERSION]]);
   expect(manifest).toHaveProperty("version", VERSION);
 });

@@ -1,7 +1,6 @@
 import { context, ROOT_CONTEXT, type TextMapPropagator } from "@opentelemetry/api";
 import { suppressTracing } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { traceProducer } from "./index.js";
 import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
 import { carried, ids, record, sends, start } from "./sends.test.helper.js";
@@ -104,210 +103,6 @@ test("no place is told of a send that asks for no acknowledgement", async () => 
   expect(sends(spans)[0]?.attributes["kafka.offset"]).toBeUndefined();
 });
 
-test("two messages that share one headers object get a context each, and the object stays", async () => {
-  using spans = record();
-  const headers = Object.freeze({ "x-tenant": "acme" });
-
-  await traceProducer(bare).send({
-    topic: "orders",
-    messages: [
-      { value: "a", headers },
-      { value: "b", headers },
-    ],
-  });
-
-  expect(there("orders")).toEqual(sends(spans).map(ids));
-  expect(headers).toEqual({ "x-tenant": "acme" });
-});
-
-test("one message that two traces send at once gets a context of each", async () => {
-  using spans = record();
-  const message = Object.freeze({ value: "a" });
-  const producer = traceProducer(bare);
-  const callers = [start(spans, "one"), start(spans, "two")];
-
-  const send = () => producer.send({ topic: "orders", messages: [message] });
-  await Promise.all(callers.map(({ run }) => run(send)));
-  for (const { span } of callers) span.end();
-
-  expect(there("orders").map((id) => id.slice(0, 32))).toEqual(
-    callers.map(({ span }) => span.spanContext().traceId),
-  );
-});
-
-test("a record that is frozen all through is sent, and what was sent has it all", async () => {
-  using spans = record();
-  const message = Object.freeze({
-    key: "k",
-    value: "v",
-    headers: Object.freeze({ multi: Object.freeze(["1", "2"]), Traceparent: sender().traceparent }),
-  });
-  const batch = Object.freeze({ topic: "orders", acks: 1, messages: Object.freeze([message]) });
-
-  await Reflect.apply(traceProducer(bare).send, undefined, [batch]);
-
-  const [stored] = broker.partition("orders", 0);
-  expect(String(stored?.key)).toBe("k");
-  expect(stored?.headers.map(([key, value]) => [key, String(value)]).slice(0, 2)).toEqual([
-    ["multi", "1"],
-    ["multi", "2"],
-  ]);
-  expect(there("orders")).toEqual(sends(spans).map(ids));
-});
-
-test("a message of a class keeps what the class computes", async () => {
-  using spans = record();
-  class Order {
-    readonly #id = "o-1";
-    get key(): string {
-      return this.#id;
-    }
-    get value(): string {
-      return JSON.stringify({ id: this.#id });
-    }
-  }
-
-  await traceProducer(bare).send({ topic: "orders", messages: [new Order()] });
-
-  const [stored] = broker.partition("orders", 0);
-  expect([String(stored?.key), String(stored?.value)]).toEqual(["o-1", '{"id":"o-1"}']);
-  expect(there("orders")).toEqual(sends(spans).map(ids));
-});
-
-test("with nothing registered the client gets the very objects of the caller", async () => {
-  const got: unknown[] = [];
-  const producer = traceProducer({
-    ...bare,
-    send: async (given: { topic: string; messages: { value: string }[] }) => {
-      got.push(given);
-      return [];
-    },
-  });
-  const given = { topic: "orders", messages: [{ value: "a" }] };
-
-  await producer.send(given);
-
-  expect(got[0]).toBe(given);
-});
-
-describe("what the client refuses is refused as without us", () => {
-  const refused: Record<string, unknown> = {
-    "no record": undefined,
-    "null for a record": null,
-    "no messages": { topic: "orders" },
-    "no topic": { messages: [{ value: "a" }] },
-    "an empty topic": { topic: "", messages: [{ value: "a" }] },
-    "messages that are no list": { topic: "orders", messages: { value: "a" } },
-    "a message that is null": { topic: "orders", messages: [null] },
-    "a message without a value": { topic: "orders", messages: [{ key: "k" }] },
-    "a header that is null": { topic: "orders", messages: [{ value: "a", headers: { h: null } }] },
-    "headers that are null": { topic: "orders", messages: [{ value: "a", headers: null }] },
-    "a topic that is not there": { topic: "nowhere", messages: [{ value: "a" }] },
-  };
-  for (const [what, given] of Object.entries(refused)) {
-    test(what, async () => {
-      using spans = record();
-      const outcome = (send: (...args: never[]) => Promise<unknown>) =>
-        Promise.resolve(Reflect.apply(send, undefined, given === undefined ? [] : [given])).then(
-          () => "sent",
-          (error: unknown) => String(error),
-        );
-
-      const without = await outcome(bare.send);
-
-      expect(await outcome(traceProducer(bare).send)).toBe(without);
-      expect(without).not.toBe("sent");
-      expect(spans.open).toEqual([]);
-      for (const { name, status } of sends(spans)) {
-        expect(name).toMatch(/^send \S/);
-        expect(status.code).toBe("ERROR");
-      }
-      expect(spans.warnings).toEqual([]);
-    });
-  }
-
-  test("a batch whose entries are null", async () => {
-    using spans = record();
-    const send = () =>
-      Reflect.apply(traceProducer(bare).sendBatch, undefined, [{ topicMessages: [null] }]);
-
-    await expect(send()).rejects.toThrow(TypeError);
-    expect(spans.open).toEqual([]);
-  });
-});
-
-test("a failed send ends every span of the call with the error, and rejects with the same one", async () => {
-  using spans = record();
-  const kafka = new FakeKafka(broker);
-  const down = Object.assign(new Error("broker down"), { name: "KafkaJSConnectionError" });
-  kafka.gate = Promise.reject(down);
-
-  const sending = traceProducer(kafka.producer()).send({
-    topic: "orders",
-    messages: [{ value: "a" }, { value: "b" }],
-  });
-
-  await expect(sending).rejects.toBe(down);
-  expect(sends(spans).map(({ status, attributes }) => [status, attributes["error.type"]])).toEqual([
-    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
-    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
-  ]);
-});
-
-test("a client that throws at once throws through us, and its spans end", () => {
-  using spans = record();
-  const boom = new Error("at once");
-  const producer = traceProducer({
-    ...bare,
-    send: () => {
-      throw boom;
-    },
-  });
-
-  expect(() => Reflect.apply(producer.send, undefined, [{ topic: "t", messages: [{}] }])).toThrow(
-    boom,
-  );
-  expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
-});
-
-describe("a message that throws when it is read", () => {
-  const poison = (times: number) => {
-    let left = times;
-    return {
-      value: "a",
-      get partition(): number {
-        left -= 1;
-        if (left >= 0) throw new Error("poison");
-        return 0;
-      },
-    };
-  };
-  const told = [expect.stringContaining("traceferry kafka: send: Error: poison")];
-
-  test("fails in the client, and all spans of the call with it", async () => {
-    using spans = record();
-    const messages = [{ value: "x" }, poison(2)];
-
-    await expect(traceProducer(bare).send({ topic: "orders", messages })).rejects.toThrow("poison");
-
-    expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
-    expect(spans.open).toEqual([]);
-    expect(spans.warnings).toEqual(told);
-  });
-
-  test("is sent as it is where the client can read it, and no place is guessed", async () => {
-    using spans = record();
-    const messages = [{ value: "x" }, poison(1)];
-
-    await traceProducer(bare).send({ topic: "orders", messages });
-
-    expect(broker.partition("orders", 0).map(({ value }) => String(value))).toEqual(["x", "a"]);
-    expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([undefined]);
-    expect(spans.open).toEqual([]);
-    expect(spans.warnings).toEqual(told);
-  });
-});
-
 test("what is sent while tracing is suppressed leaves as it is", async () => {
   using spans = record();
   const heedless: TextMapPropagator = {
@@ -323,4 +118,28 @@ test("what is sent while tracing is suppressed leaves as it is", async () => {
 
   expect(broker.partition("orders", 0)[0]?.headers).toEqual([]);
   expect(spans.ended).toEqual([]);
+  expect(spans.warnings).toEqual([]);
+});
+
+test.each([undefined, "", 7, null])("a topic that is none (%o) makes no span", async (topic) => {
+  using spans = record();
+  const given = { topic, messages: [{ value: "a" }] };
+
+  await expect(Reflect.apply(traceProducer(bare).send, undefined, [given])).rejects.toThrow();
+
+  expect(sends(spans)).toEqual([]);
+});
+
+test("a client that answers at once is answered at once", () => {
+  using spans = record();
+  const answer = [{ topicName: "orders", partition: 0, errorCode: 0, baseOffset: "5" }];
+  const client = { ...bare };
+  Reflect.set(client, "send", () => answer);
+
+  const given: unknown = Reflect.apply(traceProducer(client).send, undefined, [
+    { topic: "orders", messages: [{ value: "a" }] },
+  ]);
+
+  expect(given).toBe(answer);
+  expect(spans.named("send orders").attributes["kafka.offset"]).toBe(5);
 });

@@ -28,7 +28,7 @@ export function injectHeaders<Headers extends KafkaHeaders>(
   headers: Headers | undefined,
   from?: Context,
 ): Headers;
-export function injectHeaders(headers: unknown = {}, from: Context = context.active()): unknown {
+export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
   const injection = pure.inject(from);
   if (injection === undefined) return headers;
   try {
@@ -71,7 +71,7 @@ export class Outgoing {
         this.#send(producer, bare, args, "sendBatch", { patched: isPatched(bare) }),
       transaction: (bare, args) => {
         const begun = Reflect.apply(bare, producer, args);
-        const route: Route = { patched: isPatched(bare), sent: [] };
+        const route: Required<Route> = { patched: isPatched(bare), sent: [] };
         const traced = (transaction: unknown) =>
           isObject(transaction) ? this.#transaction(transaction, route) : transaction;
         return types.isPromise(begun) ? begun.then(traced) : traced(begun);
@@ -79,7 +79,7 @@ export class Outgoing {
     });
   }
 
-  #transaction(transaction: object, route: Route): object {
+  #transaction(transaction: object, route: Required<Route>): object {
     return overlay(transaction, {
       send: (bare, args) => this.#send(transaction, bare, args, "send", route),
       sendBatch: (bare, args) => this.#send(transaction, bare, args, "sendBatch", route),
@@ -93,7 +93,7 @@ export class Outgoing {
     transaction: object,
     bare: Method,
     args: readonly unknown[],
-    { patched, sent }: Route,
+    { patched, sent }: Required<Route>,
   ): unknown {
     const next = () => Reflect.apply(bare, transaction, args);
     if (patched) return next();
@@ -101,7 +101,7 @@ export class Outgoing {
       name: `${operation} transaction`,
       kind: SpanKind.CLIENT,
       attributes: transactionAttributes(operation, this.#clientId),
-      ...(sent !== undefined && { links: sent }),
+      links: sent,
       parent: context.active(),
     });
     return withSpan(open, next);

@@ -21,13 +21,14 @@ export function overlay<Original extends object>(
 ): Original {
   // A method of a class may need its own private fields, which a proxy has not; those of kafkajs need no `this`.
   const bind = !isPlain(original);
+  const arounds = new Map<PropertyKey, Around>(Object.entries(ours));
   const made = new Map<PropertyKey, { readonly bare: Method; readonly given: Method }>();
 
   const stand = new Proxy(original, {
     get(target, key) {
-      const bare: unknown = Reflect.get(target, key, target);
+      const bare: unknown = Reflect.get(target, key);
       if (!isMethod(bare)) return bare;
-      const around = typeof key === "string" && Object.hasOwn(ours, key) ? ours[key] : undefined;
+      const around = arounds.get(key);
       if ((around === undefined && !bind) || key === "constructor" || isFixed(target, key)) {
         return bare;
       }
@@ -54,7 +55,6 @@ export function copyWith(
   changed: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
   const copy: Record<string, unknown> = { ...original, ...changed };
-  if (isPlain(original)) return copy;
   for (const name of names) {
     if (!(name in copy) && name in original) copy[name] = Reflect.get(original, name);
   }
@@ -63,7 +63,7 @@ export function copyWith(
 
 /** Whether the patching of an OpenTelemetry instrumentation lies around a method. */
 export function isPatched(method: Method): boolean {
-  return "__wrapped" in method && method.__wrapped === true && "__original" in method;
+  return Reflect.get(method, "__wrapped") === true && "__original" in method;
 }
 
 export function isObject(value: unknown): value is object {

@@ -4,6 +4,9 @@ import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/
 import { expect } from "vitest";
 import type { FakeBroker } from "./kafkajs.test.fake.js";
 
+/** The time limit of tests with thousands of messages: on a machine that is busy they take longer than others. */
+export const HEAVY_TEST_MS = 30_000;
+
 export const record = () => recordSpans({ propagator: w3cPropagator() });
 
 /** A caller's own span, with a way to run in it. */

@@ -59,4 +59,31 @@ test("a patched producer keeps its transactions", async () => {
   await transaction.commit();
 
   expect(spans.ended.map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+  expect(transaction.isActive()).toBe(false);
+  expect(broker.partition("orders", 0)).toHaveLength(1);
+});
+
+test("a patched producer keeps the spans of its batches", async () => {
+  using spans = record();
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const producer = traceProducer({ ...bare, sendBatch: patch(bare.sendBatch) });
+
+  await producer.sendBatch({ topicMessages: [{ topic: "orders", messages: [{ value: "a" }] }] });
+
+  expect(spans.ended.map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+});
+
+test.each<[string, object]>([
+  ["that is marked as wrapped, without what it wraps", { __wrapped: true }],
+  ["that has an original, without the mark", { __original: () => {} }],
+  ["whose wrapping was taken off", { __wrapped: false, __original: () => {} }],
+])("a method %s is not taken for a patched one", async (_, marks) => {
+  using spans = record();
+  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const send: typeof bare.send = (given) => bare.send(given);
+  const producer = traceProducer({ ...bare, send: Object.assign(send, marks) });
+
+  await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+
+  expect(spans.ended.map(({ scope }) => scope)).toEqual(["@traceferry/kafka"]);
 });

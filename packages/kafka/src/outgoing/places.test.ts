@@ -54,6 +54,7 @@ test("nothing is known without an acknowledgement", () => {
   expect(placed([answer(0)], asking(0))).toEqual([]);
   expect(placed([answer(0, "-1")], asking(0))).toEqual([]);
   expect(placed([answer(0, "")], asking(0))).toEqual([]);
+  expect(placed([{ ...answer(0, "1"), partition: "0" }], asking(0))).toEqual([]);
   expect(placed([null, 7, {}, answer(0, "1", "others")], asking(0))).toEqual([]);
 });
 

@@ -8,8 +8,8 @@ export interface Place {
 }
 
 /** The broker's answer by topic: for each partition that got messages, where the first of them lies. */
-export function topicsOf(metadata: unknown): ReadonlyMap<string, readonly Place[]> {
-  const topics = new Map<string, Place[]>();
+export function topicsOf(metadata: unknown): ReadonlyMap<unknown, readonly Place[]> {
+  const topics = new Map<unknown, Place[]>();
   if (!Array.isArray(metadata)) return topics;
   for (const entry of metadata) {
     if (!isObject(entry)) continue;
@@ -17,8 +17,7 @@ export function topicsOf(metadata: unknown): ReadonlyMap<string, readonly Place[
     const partition: unknown = Reflect.get(entry, "partition");
     // Brokers older than 0.11 answer with `offset`.
     const offset = offsetOf(Reflect.get(entry, "baseOffset") ?? Reflect.get(entry, "offset"));
-    if (typeof topic !== "string" || typeof partition !== "number" || offset === undefined)
-      continue;
+    if (typeof partition !== "number" || offset === undefined) continue;
     const places = topics.get(topic);
     if (places === undefined) topics.set(topic, [{ partition, offset }]);
     else places.push({ partition, offset });
@@ -42,16 +41,17 @@ export function placesOf(
   const { partition, offset } = first;
   if (others.length === 0) return sent.map((_, index) => ({ partition, offset: offset + index }));
 
-  const next = new Map([first, ...others].map((answer) => [answer.partition, answer.offset]));
+  const next = new Map<unknown, Place>(
+    [first, ...others].map((answer) => [answer.partition, answer]),
+  );
   const asked = new Set(sent.map((message) => message.partition));
   if (next.size !== others.length + 1 || asked.size !== next.size) return UNKNOWN;
   const places: Place[] = [];
   for (const message of sent) {
-    if (typeof message.partition !== "number") return UNKNOWN;
     const free = next.get(message.partition);
     if (free === undefined) return UNKNOWN;
-    places.push({ partition: message.partition, offset: free });
-    next.set(message.partition, free + 1);
+    places.push(free);
+    next.set(free.partition, { ...free, offset: free.offset + 1 });
   }
   return places;
 }

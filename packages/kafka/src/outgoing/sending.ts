@@ -20,7 +20,7 @@ interface Sent {
   readonly partition: unknown;
 }
 
-const RECORD_FIELDS = ["topic", "messages", "topicMessages", "acks", "timeout", "compression"];
+const RECORD_FIELDS = ["topic", "acks", "timeout", "compression"];
 const MESSAGE_FIELDS = ["key", "value", "partition", "timestamp"];
 // Links that SDKs keep by default.
 const MAX_LINKS = 128;
@@ -49,7 +49,7 @@ export class Sending {
       if (!isObject(record)) return args;
       const traced = form === "send" ? this.#topic(record) : this.#topics(record);
       this.#complete = true;
-      return traced === record ? args : [traced, ...rest];
+      return [traced, ...rest];
     } catch (error) {
       this.#boundary.reporter.fault("send", error);
       return args;

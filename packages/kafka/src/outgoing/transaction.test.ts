@@ -1,5 +1,5 @@
 import { trace } from "@opentelemetry/api";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { traceProducer } from "../index.js";
 import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
 import { carried, ids, record, sends } from "../sends.test.helper.js";
@@ -22,9 +22,9 @@ test("a transaction traces what is sent in it, and links its commit to that", as
   });
   await transaction.commit();
 
-  expect([...carried(broker, "orders"), ...carried(broker, "shipments")]).toEqual(
-    sends(spans).map(ids),
-  );
+  const [order, shipment] = sends(spans).map(ids);
+  expect(carried(broker, "orders")).toEqual([order]);
+  expect(carried(broker, "shipments")).toEqual([shipment]);
   const commit = spans.named("commit transaction");
   expect(commit.links.map(ids)).toEqual(sends(spans).map(ids));
   expect(commit).toMatchObject({
@@ -43,6 +43,38 @@ test("a transaction that is aborted says so in a span of its own", async () => {
   await transaction.abort();
 
   expect(spans.named("abort transaction").links.map(ids)).toEqual(sends(spans).map(ids));
+});
+
+test("the span of a transaction's end names the client", async () => {
+  using spans = record();
+  const bare = new FakeKafka(broker).producer({ transactionalId: "tx" });
+  const transaction = await traceProducer(bare, { clientId: "checkout" }).transaction();
+
+  await transaction.commit();
+
+  expect(spans.named("commit transaction").attributes["messaging.client.id"]).toBe("checkout");
+});
+
+describe("a client that stands for kafkajs in somebody's test", () => {
+  test("may begin a transaction at once", async () => {
+    using spans = record();
+    const bare = new FakeKafka(broker).producer({ transactionalId: "tx" });
+    const begun = await bare.transaction();
+    const client = { ...bare };
+    Reflect.set(client, "transaction", () => begun);
+
+    const transaction = await traceProducer(client).transaction();
+    await transaction.commit();
+
+    expect(spans.ended.map(({ name }) => name)).toEqual(["commit transaction"]);
+  });
+
+  test("may have no transactions", async () => {
+    using _ = record();
+    const client = { ...new FakeKafka(broker).producer(), transaction: async () => undefined };
+
+    expect(await traceProducer(client).transaction()).toBeUndefined();
+  });
 });
 
 test("a transaction that has ended refuses as without us", async () => {

@@ -1,0 +1,113 @@
+import { context, createContextKey, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
+import { sender } from "@traceferry/testkit/contract";
+import { describe, expect, test } from "vitest";
+import { extractHeaders, injectHeaders } from "./index.js";
+import { record, start } from "./sends.test.helper.js";
+
+const old = sender().traceparent;
+
+describe("the two functions for code of your own", () => {
+  test("carry a trace in a new object and leave the given one alone", () => {
+    using spans = record();
+    const span = spans.tracer().startSpan("place order");
+    const given = Object.freeze({ "x-tenant": "acme", tracestate: "old=1" });
+
+    const headers = injectHeaders(given, trace.setSpan(ROOT_CONTEXT, span));
+    span.end();
+
+    expect(Object.keys(headers)).toEqual(["x-tenant", "traceparent"]);
+    const { traceId, spanId } = span.spanContext();
+    expect(trace.getSpanContext(extractHeaders(headers))).toMatchObject({ traceId, spanId });
+  });
+
+  test("make headers where there are none", () => {
+    using spans = record();
+    const span = spans.tracer().startSpan("place order");
+    const { traceparent } = injectHeaders(undefined, trace.setSpan(ROOT_CONTEXT, span));
+    span.end();
+
+    expect(traceparent).toContain(span.spanContext().spanId);
+  });
+
+  test("send the context that is active where none is named", () => {
+    using spans = record();
+    const caller = start(spans);
+
+    const { traceparent } = caller.run(() => injectHeaders());
+    caller.span.end();
+
+    expect(traceparent).toContain(caller.span.spanContext().spanId);
+  });
+
+  test("give back what is no headers at all", () => {
+    using spans = record();
+    const caller = start(spans);
+    const inject = (headers: unknown): unknown =>
+      Reflect.apply(injectHeaders, undefined, [headers]);
+
+    expect(caller.run(() => [inject(null), inject("text"), inject(7)])).toEqual([null, "text", 7]);
+    caller.span.end();
+  });
+
+  test("give the same headers back where there is nothing to send", () => {
+    using spans = record();
+    const given = { traceparent: old };
+
+    expect(injectHeaders(given)).toBe(given);
+    expect(injectHeaders()).toEqual({});
+    expect(spans.warnings).toEqual([]);
+  });
+
+  test("give the base without its span where there is no sender", () => {
+    using spans = record();
+    const span = spans.tracer().startSpan("ambient");
+    span.end();
+
+    const read = extractHeaders({ traceparent: "garbage" }, trace.setSpan(ROOT_CONTEXT, span));
+
+    expect(trace.getSpan(read)).toBeUndefined();
+  });
+
+  test("keep what else is in the base, and nothing of what is active", () => {
+    const [kept, active] = [createContextKey("kept"), createContextKey("active")];
+
+    const read = context.with(ROOT_CONTEXT.setValue(active, "no"), () =>
+      extractHeaders({ traceparent: old }, ROOT_CONTEXT.setValue(kept, "yes")),
+    );
+
+    expect([read.getValue(kept), read.getValue(active)]).toEqual(["yes", undefined]);
+  });
+
+  test("give the sender within the span of its record too, and not that span", () => {
+    using spans = record();
+    const from = sender();
+    const headers = Object.fromEntries(from.headers);
+    const remote = extractHeaders(headers);
+    const span = spans.tracer().startSpan("process orders", { kind: SpanKind.CONSUMER }, remote);
+
+    const read = extractHeaders(headers, trace.setSpan(ROOT_CONTEXT, span));
+    span.end();
+
+    expect(trace.getSpanContext(read)?.spanId).toBe(from.spanId);
+  });
+});
+
+test("headers that throw when they are read harm nobody", () => {
+  using spans = record();
+  const span = spans.tracer().startSpan("place order");
+  span.end();
+  const headers = {
+    get traceparent(): string {
+      throw new Error("not today");
+    },
+    get "x-tenant"(): string {
+      throw new Error("not today");
+    },
+  };
+
+  expect(trace.getSpan(extractHeaders(headers))).toBeUndefined();
+  expect(injectHeaders(headers, trace.setSpan(ROOT_CONTEXT, span))).toBe(headers);
+  expect(spans.warnings).toContainEqual(
+    expect.stringContaining("traceferry kafka: inject: Error: not today"),
+  );
+});

@@ -1,0 +1,150 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { traceProducer } from "../index.js";
+import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
+import { record, sends } from "../sends.test.helper.js";
+
+let broker: FakeBroker;
+let bare: ReturnType<FakeKafka["producer"]>;
+beforeEach(() => {
+  broker = new FakeBroker({ orders: 1 });
+  bare = new FakeKafka(broker).producer();
+});
+
+describe("what the client refuses is refused as without us", () => {
+  const refused: Record<string, unknown> = {
+    "no record": undefined,
+    "null for a record": null,
+    "no messages": { topic: "orders" },
+    "no topic": { messages: [{ value: "a" }] },
+    "an empty topic": { topic: "", messages: [{ value: "a" }] },
+    "messages that are no list": { topic: "orders", messages: { value: "a" } },
+    "a message that is null": { topic: "orders", messages: [null] },
+    "a message without a value": { topic: "orders", messages: [{ key: "k" }] },
+    "a header that is null": { topic: "orders", messages: [{ value: "a", headers: { h: null } }] },
+    "headers that are null": { topic: "orders", messages: [{ value: "a", headers: null }] },
+    "a topic that is not there": { topic: "nowhere", messages: [{ value: "a" }] },
+  };
+  for (const [what, given] of Object.entries(refused)) {
+    test(what, async () => {
+      using spans = record();
+      const outcome = (send: (...args: never[]) => Promise<unknown>) =>
+        Promise.resolve(Reflect.apply(send, undefined, given === undefined ? [] : [given])).then(
+          () => "sent",
+          (error: unknown) => String(error),
+        );
+
+      const without = await outcome(bare.send);
+
+      expect(await outcome(traceProducer(bare).send)).toBe(without);
+      expect(without).not.toBe("sent");
+      expect(spans.open).toEqual([]);
+      for (const { name, status } of sends(spans)) {
+        expect(name).toMatch(/^send \S/);
+        expect(status.code).toBe("ERROR");
+      }
+      expect(spans.warnings).toEqual([]);
+    });
+  }
+
+  test("a batch whose entries are null", async () => {
+    using spans = record();
+    const send = () =>
+      Reflect.apply(traceProducer(bare).sendBatch, undefined, [{ topicMessages: [null] }]);
+
+    await expect(send()).rejects.toThrow(TypeError);
+    expect(spans.open).toEqual([]);
+    expect(spans.warnings).toEqual([]);
+  });
+});
+
+test("a failed send ends every span of the call with the error, and rejects with the same one", async () => {
+  using spans = record();
+  const kafka = new FakeKafka(broker);
+  const down = Object.assign(new Error("broker down"), { name: "KafkaJSConnectionError" });
+  kafka.gate = Promise.reject(down);
+
+  const sending = traceProducer(kafka.producer()).send({
+    topic: "orders",
+    messages: [{ value: "a" }, { value: "b" }],
+  });
+
+  await expect(sending).rejects.toBe(down);
+  expect(sends(spans).map(({ status, attributes }) => [status, attributes["error.type"]])).toEqual([
+    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
+    [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
+  ]);
+});
+
+test("a client that throws at once throws through us, and its spans end", () => {
+  using spans = record();
+  const boom = new Error("at once");
+  const producer = traceProducer({
+    ...bare,
+    send: () => {
+      throw boom;
+    },
+  });
+
+  expect(() => Reflect.apply(producer.send, undefined, [{ topic: "t", messages: [{}] }])).toThrow(
+    boom,
+  );
+  expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+});
+
+test("an answer that throws when it is read is handed on, the spans end, and it is reported", async () => {
+  using spans = record();
+  const answer = {
+    get topicName(): never {
+      throw new Error("not today");
+    },
+    partition: 0,
+    errorCode: 0,
+  };
+  const producer = traceProducer({ ...bare, send: async (_: object) => [answer] });
+
+  const [given] = await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+
+  expect(given).toBe(answer);
+  expect(sends(spans).map(({ status }) => status.code)).toEqual(["UNSET"]);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("traceferry kafka: acknowledge: Error: not today"),
+  ]);
+});
+
+describe("a message that throws when it is read", () => {
+  const poison = (times: number) => {
+    let left = times;
+    return {
+      value: "a",
+      get partition(): number {
+        left -= 1;
+        if (left >= 0) throw new Error("poison");
+        return 0;
+      },
+    };
+  };
+  const told = [expect.stringContaining("traceferry kafka: send: Error: poison")];
+
+  test("fails in the client, and all spans of the call with it", async () => {
+    using spans = record();
+    const messages = [{ value: "x" }, poison(2)];
+
+    await expect(traceProducer(bare).send({ topic: "orders", messages })).rejects.toThrow("poison");
+
+    expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+    expect(spans.open).toEqual([]);
+    expect(spans.warnings).toEqual(told);
+  });
+
+  test("is sent as it is where the client can read it, and no place is guessed", async () => {
+    using spans = record();
+    const messages = [{ value: "x" }, poison(1)];
+
+    await traceProducer(bare).send({ topic: "orders", messages });
+
+    expect(broker.partition("orders", 0).map(({ value }) => String(value))).toEqual(["x", "a"]);
+    expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([undefined]);
+    expect(spans.open).toEqual([]);
+    expect(spans.warnings).toEqual(told);
+  });
+});
