@@ -37,7 +37,8 @@ export function readHeader(headers: unknown, key: string): string | undefined {
     const text = textOf(values[i]);
     if (text === undefined || text === "") continue;
     if (key !== "traceparent") return text;
-    const sound = soundTraceparent(text);
+    // The common case costs no regular expression: one value is parsed in full later, sound or not.
+    const sound = values.length === 1 && !text.includes(",") ? text : soundTraceparent(text);
     if (sound !== undefined) return sound;
     last ??= text;
   }
@@ -79,6 +80,8 @@ function addOwn(headers: unknown, key: string, found: unknown[]): void {
 const MAX_REPEATS = 1000;
 
 function isNamed(name: unknown, key: string): boolean {
+  // The common case, without folding.
+  if (name === key) return true;
   const text = keyText(name);
   return text?.length === key.length && text.toLowerCase() === key;
 }
@@ -152,10 +155,18 @@ export function withFields(headers: unknown, injection: Injection): object | und
 }
 
 function recordWithFields(headers: Fields, injection: Injection): Fields {
-  const kept = Object.keys(headers).filter((key) => !isReplaced(key, injection));
-  // Sets even `__proto__` as a key of its own.
-  return Object.fromEntries([...kept.map((key) => [key, headers[key]]), ...injection.fields]);
+  const out: Record<string, unknown> = {};
+  for (const key of Object.keys(headers)) {
+    if (isReplaced(key, injection)) continue;
+    // Assigned, it would be the prototype.
+    if (key === "__proto__") Object.defineProperty(out, key, { ...OWN, value: headers[key] });
+    else out[key] = headers[key];
+  }
+  for (const [key, value] of injection.fields) out[key] = value;
+  return out;
 }
+
+const OWN = { enumerable: true, writable: true, configurable: true };
 
 // Pairs where there are pairs; else one object for each header: librdkafka reads only the first key of each.
 function listWithFields(headers: readonly unknown[], injection: Injection): unknown[] {

@@ -55,6 +55,7 @@ export function copyWith(
   changed: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
   const copy: Record<string, unknown> = { ...original, ...changed };
+  if (isPlain(original)) return copy;
   for (const name of names) {
     if (!(name in copy) && name in original) copy[name] = Reflect.get(original, name);
   }
