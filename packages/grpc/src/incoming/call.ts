@@ -137,7 +137,7 @@ class CallersContext implements ServerListener {
 
   /** Counts the answer until it is written. */
   answering(written: () => void): () => void {
-    if (this.#span === undefined || this.#definition.responseStream) return written;
+    if (this.#definition.responseStream) return written;
     this.#unsent++;
     return () => {
       this.#unsent--;
