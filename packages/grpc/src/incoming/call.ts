@@ -116,11 +116,9 @@ class CallersContext implements ServerListener {
   #begin(metadata: Metadata): Context {
     const { boundary, addressOf } = this.#calls;
     const { path } = this.#definition;
-    const active = context.active();
     const call = new ReceivedCall(path, metadata, this.#wire);
-    const arrival = boundary.receive(metadata, metadataGetter, call, active);
-    if (arrival.existing !== undefined) return active;
-    if (!this.#calls.hasSpan(path)) return arrival.parent;
+    const arrival = boundary.receive(metadata, metadataGetter, call);
+    if (arrival.existing !== undefined || !this.#calls.hasSpan(path)) return arrival.parent;
     const method = methodOf(path);
     this.#span = boundary.open(
       {
