@@ -17,6 +17,9 @@ import { describe, expect, test, vi } from "vitest";
 import { extractMetadata, injectMetadata } from "./carrier.js";
 import { metadataOf } from "./loopback.test.driver.js";
 
+// For tests of many values, and of modules loaded anew: a busy machine takes its time, and that is no failure.
+const PATIENT = { timeout: 60_000 };
+
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 function textOf(codes: { readonly min: number; readonly max: number }): fc.Arbitrary<string> {
@@ -85,7 +88,7 @@ describe("what is injected", () => {
     expect(spans.warnings.join()).toMatch(/grpc: inject: .*-bin/);
   });
 
-  test("can be sent by gRPC, whatever the baggage is", () => {
+  test("can be sent by gRPC, whatever the baggage is", PATIENT, () => {
     using _ = recordSpans();
     const text = textOf({ min: 0, max: 0x2fff });
     fc.assert(
@@ -156,6 +159,23 @@ describe("what is extracted", () => {
     expect(trace.getSpanContext(extractMetadata(metadata))).toBeUndefined();
   });
 
+  test("is what a propagator finds that asks for all keys", () => {
+    const keys: string[][] = [];
+    const asking: TextMapPropagator = {
+      inject: () => undefined,
+      extract(from, carrier, getter) {
+        keys.push(getter.keys(carrier));
+        return from;
+      },
+      fields: () => [],
+    };
+    using _ = recordSpans({ propagator: asking });
+
+    extractMetadata(metadataOf([["x-tenant", "acme"], ...sender().headers]));
+
+    expect(keys).toEqual([["x-tenant", ...FIELDS]]);
+  });
+
   test("comes back as it was injected", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
@@ -165,7 +185,7 @@ describe("what is extracted", () => {
     expect(relayed.toJSON()).toEqual(metadataOf(from.headers).toJSON());
   });
 
-  test("never throws, whatever was sent", () => {
+  test("never throws, whatever was sent", PATIENT, () => {
     using _ = recordSpans();
     const value = fc.oneof(
       textOf({ min: 32, max: 126 }),
@@ -180,7 +200,7 @@ describe("what is extracted", () => {
   });
 });
 
-test("the carrier is at hand where grpc-js is not installed", async () => {
+test("the carrier is at hand where grpc-js is not installed", PATIENT, async () => {
   vi.resetModules();
   vi.doMock("@grpc/grpc-js", () => {
     throw new Error("grpc-js is not installed here");

@@ -11,7 +11,7 @@ import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
 import { serverInterceptor, withServerTracing } from "./incoming.js";
-import { loopback, metadataOf } from "./loopback.test.driver.js";
+import { altered, loopback, metadataOf, patched } from "./loopback.test.driver.js";
 import type { GrpcTracingOptions, IncomingCall } from "./options.js";
 
 const answerAtOnce: handleUnaryCall<string, string> = (_call, answer) => answer(null, "done");
@@ -83,12 +83,6 @@ describe("a server with tracing", () => {
     using spans = recordSpans();
     const key = createContextKey("tenant");
     const seen: unknown[] = [];
-    const before: ServerInterceptor = (_definition, wire) =>
-      new (class extends ServerInterceptingCall {
-        override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
-          context.with(context.active().setValue(key, "acme"), () => super.start(listener));
-        }
-      })(wire);
     const behind: ServerInterceptor = (_definition, wire) =>
       new ServerInterceptingCall(wire, {
         start: (next) =>
@@ -107,7 +101,7 @@ describe("a server with tracing", () => {
           answer(null, "done");
         },
       },
-      { interceptors: [before, ...interceptors] },
+      { interceptors: [inContext(key, "acme"), ...interceptors] },
     );
 
     await shop.client.placed("one order");
@@ -176,6 +170,17 @@ describe("a call that is ignored", () => {
     expect(spans.warnings.join()).toContain("grpc: ignore: RangeError: no such path");
   });
 
+  test("is not ignored by a promise, whatever that will say", async () => {
+    using spans = recordSpans();
+    const options: GrpcTracingOptions = {};
+    Reflect.set(options, "ignore", async () => true);
+    using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, options));
+
+    await shop.client.placed("one order");
+
+    expect(spans.ended).toHaveLength(1);
+  });
+
   test("cannot be named by anything but a function", () => {
     const wrong: GrpcTracingOptions = JSON.parse('{ "ignore": "/grpc.health.v1.Health/" }');
 
@@ -209,23 +214,20 @@ test("where instrumentation-grpc has patched the server its span is the only one
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
 
-/** Marks a method as instrumentation-grpc's patching does. */
-function patched(method: object): Disposable {
-  Reflect.set(method, "__wrapped", true);
-  return {
-    [Symbol.dispose]() {
-      Reflect.deleteProperty(method, "__wrapped");
-    },
-  };
-}
+test("where the patch of instrumentation-grpc is off again the server has its span", async () => {
+  using spans = recordSpans();
+  using _ = patched(Server.prototype.register, false);
+  using shop = await loopback({ place: answerAtOnce }, withServerTracing());
+
+  await shop.client.placed("one order");
+
+  expect(spans.ended).toHaveLength(1);
+  expect(spans.warnings).toEqual([]);
+});
 
 test("a server of an older grpc-js, which knows no host and no connection, is served too", async () => {
   using spans = recordSpans();
-  const older: ServerInterceptor = (_definition, wire) => {
-    const call = new ServerInterceptingCall(wire);
-    for (const name of ["getHost", "getConnectionInfo"]) Reflect.set(call, name, undefined);
-    return call;
-  };
+  const older = altered({ getHost: undefined, getConnectionInfo: undefined });
   using shop = await loopback(
     { place: answerAtOnce },
     { interceptors: [older, serverInterceptor()] },
@@ -237,3 +239,60 @@ test("a server of an older grpc-js, which knows no host and no connection, is se
   expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
   expect(attributes["server.address"]).toBeUndefined();
 });
+
+test("a host that is too long to be one is not told", async () => {
+  using spans = recordSpans();
+  using shop = await loopback({ place: answerAtOnce }, withServerTracing(), {
+    "grpc.default_authority": "x".repeat(301),
+  });
+
+  await shop.client.placed("one order");
+
+  expect(spans.named("shop.v1.Orders/Place").attributes["server.address"]).toBeUndefined();
+});
+
+test("the peer is the one of the connection, also where grpc-js does not name it", async () => {
+  using spans = recordSpans();
+  const nameless = altered({ getPeer: () => "unknown" });
+  using shop = await loopback(
+    { place: answerAtOnce },
+    { interceptors: [nameless, serverInterceptor()] },
+  );
+
+  await shop.client.placed("one order");
+
+  const { attributes } = spans.named("shop.v1.Orders/Place");
+  expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
+});
+
+test("a call whose span cannot be made is served all the same, in the context it came in", async () => {
+  using spans = recordSpans();
+  const key = createContextKey("tenant");
+  const hostless = altered({
+    getHost() {
+      throw new RangeError("no host");
+    },
+  });
+  using shop = await loopback(
+    { collect: (_call, answer) => answer(null, String(context.active().getValue(key))) },
+    { interceptors: [inContext(key, "acme"), hostless, serverInterceptor()] },
+  );
+
+  const seen = await new Promise((resolve) => {
+    shop.client.collect((_error, answer) => resolve(answer)).end();
+  });
+
+  expect(seen).toBe("acme");
+  expect(spans.warnings).toEqual([expect.stringContaining("grpc: receive: RangeError: no host")]);
+  expect([...spans.open, ...spans.ended]).toEqual([]);
+});
+
+/** An interceptor that puts a value into the context of its calls. */
+function inContext(key: symbol, value: string): ServerInterceptor {
+  return (_definition, wire) =>
+    new (class extends ServerInterceptingCall {
+      override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
+        context.with(context.active().setValue(key, value), () => super.start(listener));
+      }
+    })(wire);
+}

@@ -17,6 +17,8 @@ import {
   type requestCallback,
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   type ServerOptions,
   type ServiceDefinition,
   type ServiceError,
@@ -232,6 +234,21 @@ export function metadataOf(headers: readonly (readonly [key: string, value: stri
   const metadata = new Metadata();
   for (const [key, value] of headers) metadata.add(key, value);
   return metadata;
+}
+
+/** An interceptor to stand before ours, whose calls have these members in place of grpc-js's. */
+export function altered(members: Readonly<Record<string, unknown>>): ServerInterceptor {
+  return (_definition, wire) => Object.assign(new ServerInterceptingCall(wire), members);
+}
+
+/** Marks a method as instrumentation-grpc's patching does, and with `false` as a patch that was taken off. */
+export function patched(method: object, wrapped = true): Disposable {
+  Reflect.set(method, "__wrapped", wrapped);
+  return {
+    [Symbol.dispose]() {
+      Reflect.deleteProperty(method, "__wrapped");
+    },
+  };
 }
 
 /** Something that is waited for until it is given. */

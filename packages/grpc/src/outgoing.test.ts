@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  Channel,
   Client,
   type ClientOptions,
   InterceptingCall,
@@ -7,14 +8,24 @@ import {
   InterceptorConfigurationError,
   Metadata,
 } from "@grpc/grpc-js";
-import { type Context, context, SpanKind, trace } from "@opentelemetry/api";
+import { context, SpanKind, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit/contract";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { injectMetadata } from "./carrier.js";
-import { barePeer, headersOf, loopback, metadataOf, OrdersClient } from "./loopback.test.driver.js";
+import {
+  barePeer,
+  headersOf,
+  loopback,
+  metadataOf,
+  OrdersClient,
+  patched,
+} from "./loopback.test.driver.js";
 import { clientInterceptor, withClientTracing } from "./outgoing.js";
+
+// For the test of many calls: a busy machine takes its time, and that is no failure.
+const PATIENT = { timeout: 60_000 };
 
 /** Calls the bare peer with a client of these options; gives the traceparents that came, one list for each call. */
 async function traceparents(
@@ -41,10 +52,6 @@ function named(name: string, ran: string[]): Interceptor {
     ran.push(name);
     return new InterceptingCall(nextCall(options));
   };
-}
-
-function active(spans: RecordedSpans, name: string): Context {
-  return trace.setSpan(context.active(), spans.tracer().startSpan(name));
 }
 
 describe("a client with tracing", () => {
@@ -104,10 +111,11 @@ describe("a client with tracing", () => {
       Object.freeze({ interceptors: [named("the call's", ran)] }),
       { interceptor_providers: [() => named("provided", ran)] },
       { interceptors: [] },
+      { interceptor_providers: [] },
     );
 
-    expect(ran).toEqual(["the call's", "provided", "the client's"]);
-    expect(spans.ended).toHaveLength(3);
+    expect(ran).toEqual(["the call's", "provided", "the client's", "the client's"]);
+    expect(spans.ended).toHaveLength(4);
     expectOneEach(spans, arrived);
   });
 
@@ -131,7 +139,7 @@ describe("a client with tracing", () => {
       callInvocationTransformer: (properties) => {
         const metadata = properties.metadata.clone();
         metadata.set("x-transformed", "yes");
-        return { ...properties, metadata };
+        return Object.freeze({ ...properties, metadata });
       },
     });
     using client = new OrdersClient(peer.port, options);
@@ -143,6 +151,7 @@ describe("a client with tracing", () => {
       ["x-transformed", "yes"],
       ["traceparent", `00-${traceId}-${spanId}-01`],
     ]);
+    expect(spans.warnings).toEqual([]);
   });
 
   test.each<[string, () => ClientOptions]>([
@@ -177,33 +186,37 @@ describe("a client with tracing", () => {
     expect(span?.attributes["network.peer.address"]).toBe("127.0.0.1");
   });
 
-  test("shares metadata among five hundred calls at once, and never mixes them up", async () => {
-    using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
-    const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
-    Object.freeze(shared);
-    const before = structuredClone(shared.toJSON());
+  test(
+    "shares metadata among five hundred calls at once, and never mixes them up",
+    PATIENT,
+    async () => {
+      using spans = recordSpans({ propagator: w3cPropagator() });
+      await using peer = await barePeer();
+      using client = new OrdersClient(peer.port, withClientTracing());
+      const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
+      Object.freeze(shared);
+      const before = structuredClone(shared.toJSON());
 
-    const calls = Array.from({ length: 500 }, async () => {
-      const caller = spans.tracer().startSpan("caller");
-      const from = trace.setSpan(context.active(), caller);
-      const headers = headersOf(await context.with(from, () => client.placed("one", shared)));
-      caller.end();
-      return { traceId: caller.spanContext().traceId, headers };
-    });
+      const calls = Array.from({ length: 500 }, async () => {
+        const caller = spans.tracer().startSpan("caller");
+        const from = trace.setSpan(context.active(), caller);
+        const headers = headersOf(await context.with(from, () => client.placed("one", shared)));
+        caller.end();
+        return { traceId: caller.spanContext().traceId, headers };
+      });
 
-    for (const { traceId, headers } of await Promise.all(calls)) {
-      const span = spans.ended.find(
-        (ended) => ended.kind === "CLIENT" && ended.traceId === traceId,
-      );
-      expect(headers).toEqual([
-        ["x-tenant", "acme"],
-        ["traceparent", `00-${traceId}-${span?.spanId}-01`],
-      ]);
-    }
-    expect(shared.toJSON()).toEqual(before);
-  });
+      for (const { traceId, headers } of await Promise.all(calls)) {
+        const span = spans.ended.find(
+          (ended) => ended.kind === "CLIENT" && ended.traceId === traceId,
+        );
+        expect(headers).toEqual([
+          ["x-tenant", "acme"],
+          ["traceparent", `00-${traceId}-${span?.spanId}-01`],
+        ]);
+      }
+      expect(shared.toJSON()).toEqual(before);
+    },
+  );
 
   test("sends its own trace with metadata that a handler forwards", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
@@ -222,22 +235,35 @@ describe("a client with tracing", () => {
   });
 });
 
-test("a call that is ignored has no span, and carries the active one", async () => {
-  using spans = recordSpans({ propagator: w3cPropagator() });
-  const caller = active(spans, "caller");
-  const { traceId, spanId } = trace.getSpanContext(caller) ?? {};
+test("only the streams of a client are listened to", async () => {
+  using _ = recordSpans();
+  using shop = await loopback({}, {}, withClientTracing());
+  using bare = new OrdersClient(shop.port);
+  const listeners = (client: OrdersClient) =>
+    [
+      client.place("one order", new Metadata(), {}, () => undefined),
+      client.collect(() => undefined),
+      client.list("all").on("error", () => undefined),
+      client.chat().on("error", () => undefined),
+    ].map((call) => call.listenerCount("close"));
 
-  const arrived = await context.with(caller, () =>
-    traceparents(withClientTracing({}, { ignore: (path) => path.endsWith("/Place") })),
-  );
+  const [unary, ...streams] = listeners(bare);
 
-  expect(arrived).toEqual([[`00-${traceId}-${spanId}-01`]]);
-  expect(spans.ended).toEqual([]);
+  expect(listeners(shop.client)).toEqual([unary, ...streams.map((count) => count + 1)]);
+});
+
+test("a channel is asked for its address once", async () => {
+  using _ = recordSpans();
+  using getTarget = vi.spyOn(Channel.prototype, "getTarget");
+
+  await traceparents(withClientTracing(), {}, {});
+
+  expect(getTarget).toHaveBeenCalledTimes(1);
 });
 
 test("where instrumentation-grpc has patched the client its span is the only one, and sent once", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  Reflect.set(Client.prototype.makeUnaryRequest, "__wrapped", true);
+  using _ = patched(Client.prototype.makeUnaryRequest);
   await using peer = await barePeer();
   using client = new OrdersClient(peer.port, withClientTracing());
   // As its patch of `makeUnaryRequest` runs every call: around it, with the metadata written already.
@@ -248,12 +274,21 @@ test("where instrumentation-grpc has patched the client its span is the only one
     client.placed("one", injectMetadata(new Metadata())),
   );
   theirs.end();
-  Reflect.deleteProperty(Client.prototype.makeUnaryRequest, "__wrapped");
 
   const { traceId, spanId } = theirs.spanContext();
   expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   expect(spans.ended.map(({ scope }) => scope)).toEqual(["theirs"]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
+});
+
+test("where the patch of instrumentation-grpc is off again the client has its span", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  using _ = patched(Client.prototype.makeUnaryRequest, false);
+
+  expectOneEach(spans, await traceparents(withClientTracing()));
+
+  expect(spans.ended).toHaveLength(1);
+  expect(spans.warnings).toEqual([]);
 });
 
 test("a wrong option is refused when the client is made", () => {

@@ -38,7 +38,7 @@ const HOST_PORT = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
 
 function portOf(text: string | undefined): number | undefined {
   const port = Number(text);
-  return text !== undefined && port <= 65_535 ? port : undefined;
+  return port <= 65_535 ? port : undefined;
 }
 
 /** Reads what grpc-js calls a peer: `1.2.3.4:5`, `[::1]:5`, `::1:5` or the path of a socket; else undefined. */

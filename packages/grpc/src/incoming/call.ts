@@ -116,11 +116,9 @@ class CallersContext implements ServerListener {
   #begin(metadata: Metadata): Context {
     const { boundary, addressOf } = this.#calls;
     const { path } = this.#definition;
-    const active = context.active();
     const call = new ReceivedCall(path, metadata, this.#wire);
-    const arrival = boundary.receive(metadata, metadataGetter, call, active);
-    if (arrival.existing !== undefined) return active;
-    if (!this.#calls.hasSpan(path)) return arrival.parent;
+    const arrival = boundary.receive(metadata, metadataGetter, call);
+    if (arrival.existing !== undefined || !this.#calls.hasSpan(path)) return arrival.parent;
     const method = methodOf(path);
     this.#span = boundary.open(
       {
@@ -137,7 +135,7 @@ class CallersContext implements ServerListener {
 
   /** Counts the answer until it is written. */
   answering(written: () => void): () => void {
-    if (this.#span === undefined || this.#definition.responseStream) return written;
+    if (this.#definition.responseStream) return written;
     this.#unsent++;
     return () => {
       this.#unsent--;

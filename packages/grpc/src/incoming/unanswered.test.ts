@@ -1,0 +1,207 @@
+import {
+  type CallOptions,
+  Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerOptions,
+} from "@grpc/grpc-js";
+import { sender } from "@traceferry/testkit/contract";
+import { recordSpans } from "@traceferry/testkit/record";
+import { describe, expect, test, vi } from "vitest";
+import { ended, ending, endOf } from "../ending.test.helper.js";
+import { serverInterceptor, withServerTracing } from "../incoming.js";
+import {
+  altered,
+  loopback,
+  metadataOf,
+  type OrdersHandlers,
+  signal,
+} from "../loopback.test.driver.js";
+
+// For tests of many calls: a busy machine takes its time, and that is no failure.
+const PATIENT = { timeout: 60_000 };
+
+const serve = (handlers: Partial<OrdersHandlers>, options: ServerOptions = {}) =>
+  loopback(handlers, withServerTracing(options));
+
+describe("the span of a call that its handler did not answer ends once", () => {
+  test("at the deadline, when the server's own timer is first", async () => {
+    using spans = recordSpans();
+    using shop = await serve({ place: () => undefined });
+    // A client that tells its deadline and does not keep it.
+    const metadata = metadataOf([["grpc-timeout", "40m"]]);
+
+    await expect(shop.client.placed("one order", metadata)).rejects.toMatchObject({ code: 4 });
+
+    expect(await ending(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
+  });
+
+  test.each([
+    ["DEADLINE_EXCEEDED", 50],
+    ["CANCELLED", 51],
+  ])("as %s, when the client resets it %d ms before the deadline", async (code, inMs) => {
+    using spans = recordSpans();
+    using _clock = vi.spyOn(Date, "now").mockReturnValue(Date.now());
+    const nearly = altered({ getDeadline: () => Date.now() + inMs });
+    using shop = await loopback(
+      { place: () => answering.cancel() },
+      { interceptors: [nearly, serverInterceptor()] },
+    );
+
+    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+
+    const [found] = await ending(spans);
+    expect(found).toBe(code);
+  });
+
+  test("as cancelled, when its deadline cannot be told, which is reported", async () => {
+    using spans = recordSpans();
+    using shop = await loopback(
+      { place: () => answering.cancel() },
+      { interceptors: [withoutDeadline, serverInterceptor()] },
+    );
+
+    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+
+    await ended(spans, 1);
+    expect(endOf(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(spans.warnings).toEqual([expect.stringContaining("RangeError: no clock")]);
+  });
+
+  test("whoever is first at the deadline, a hundred times", PATIENT, async () => {
+    using spans = recordSpans();
+    let reached = 0;
+    using shop = await serve({
+      place() {
+        reached++;
+      },
+    });
+
+    const calls = Array.from({ length: 100 }, (_, number) =>
+      shop.client.placed("one order", new Metadata(), { deadline: Date.now() + 60 + number }),
+    );
+    await Promise.allSettled(calls);
+
+    // On a busy machine a deadline may pass before its call has left.
+    await vi.waitFor(
+      () => expect(spans.ended.length).toBeGreaterThanOrEqual(reached),
+      PATIENT.timeout / 2,
+    );
+    await vi.waitFor(() => expect(spans.open).toEqual([]), PATIENT.timeout / 2);
+    expect(spans.warnings).toEqual([]);
+    expect(new Set(spans.ended.map(({ spanId }) => spanId)).size).toBe(spans.ended.length);
+  });
+
+  test("as cancelled, when the client cancels before a far deadline", async () => {
+    using spans = recordSpans();
+    using shop = await serve({ place: () => answering.cancel() });
+    const options: CallOptions = { deadline: Date.now() + 60_000 };
+
+    const answering = shop.client.place("one order", new Metadata(), options, () => undefined);
+
+    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+  });
+
+  test("as cancelled, when the client leaves a stream that is being written", async () => {
+    using spans = recordSpans();
+    using shop = await serve({
+      list(call) {
+        const more = () => {
+          if (!call.cancelled) call.write("x".repeat(100_000), more);
+        };
+        more();
+      },
+    });
+
+    const stream = shop.client.list("all");
+    stream.once("error", ok).once("data", () => stream.cancel());
+
+    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+  });
+
+  test("as cancelled, when the client leaves a stream in both directions", async () => {
+    using spans = recordSpans();
+    using shop = await serve({ chat: (call) => call.write("hello") });
+
+    const stream = shop.client.chat();
+    stream.once("error", ok).once("data", () => stream.cancel());
+
+    const [code] = await ending(spans);
+    expect(code).toBe("CANCELLED");
+  });
+
+  test("as an error, when the answer cannot be written", async () => {
+    using spans = recordSpans();
+    using shop = await serve(
+      { place: (_call, answer) => answer(null, "far too long") },
+      { "grpc.max_send_message_length": 3 },
+    );
+
+    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 8 });
+
+    expect(await ending(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
+    expect(spans.ended[0]?.status.message).toBe("no status was sent");
+  });
+
+  test("as cancelled, when the client leaves between the answer and its status", async () => {
+    using spans = recordSpans();
+    const slow: ServerInterceptor = (_definition, wire) =>
+      new ServerInterceptingCall(wire, { sendStatus: () => answering.cancel() });
+    using shop = await serve(
+      { place: (_call, answer) => answer(null, "done") },
+      { interceptors: [slow] },
+    );
+
+    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+
+    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+  });
+});
+
+test("a call that was answered is not asked for its deadline", async () => {
+  using spans = recordSpans();
+  const cancelled = signal();
+  using shop = await loopback(
+    {
+      place(call, answer) {
+        // Comes at the end of every call.
+        call.on("cancelled", cancelled.give);
+        answer(null, "done");
+      },
+    },
+    { interceptors: [withoutDeadline, serverInterceptor()] },
+  );
+
+  await shop.client.placed("one order");
+  await cancelled.given;
+
+  expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+});
+
+test(
+  "three hundred streams that are cancelled leave no span open and no sender behind",
+  PATIENT,
+  async () => {
+    using spans = recordSpans();
+    using shop = await serve({ chat: (call) => call.write("hello") });
+    const one = () =>
+      new Promise<void>((resolve) => {
+        const stream = shop.client.chat(metadataOf(sender().headers));
+        stream.once("data", () => stream.cancel());
+        stream.once("error", () => resolve());
+      });
+
+    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+
+    await ended(spans, 300, PATIENT.timeout / 2);
+    expect(new Set(spans.ended.map(({ traceId }) => traceId)).size).toBe(300);
+  },
+);
+
+const withoutDeadline = altered({
+  getDeadline() {
+    throw new RangeError("no clock");
+  },
+});
+
+function ok(): void {}

@@ -1,0 +1,74 @@
+import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import { context, trace } from "@opentelemetry/api";
+import { w3cPropagator } from "@traceferry/core";
+import { recordSpans } from "@traceferry/testkit/record";
+import { describe, expect, test } from "vitest";
+import { barePeer, headersOf, loopback, OrdersClient } from "../loopback.test.driver.js";
+import { withClientTracing } from "../outgoing.js";
+
+describe("a call that is ignored", () => {
+  const ignore = () => true;
+
+  test("has no span, and carries the active one", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    await using peer = await barePeer();
+    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+    const caller = spans.tracer().startSpan("caller");
+
+    const headers = await context.with(trace.setSpan(context.active(), caller), () =>
+      client.placed("one order"),
+    );
+
+    const { traceId, spanId } = caller.spanContext();
+    expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+    expect(spans.ended).toEqual([]);
+  });
+
+  test("carries nothing where no span is active, and that is no fault", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    await using peer = await barePeer();
+    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+
+    const headers = await client.placed("one order");
+
+    expect(headersOf(headers)).toEqual([]);
+    expect(spans.warnings).toEqual([]);
+  });
+
+  test("gets just what an interceptor behind ours throws", async () => {
+    using _ = recordSpans();
+    const refused = new RangeError("out of stock");
+    const throwing: Interceptor = (options, nextCall) =>
+      new InterceptingCall(nextCall(options), {
+        start() {
+          throw refused;
+        },
+      });
+    await using peer = await barePeer();
+    const options = withClientTracing({ interceptors: [throwing] }, { ignore });
+    using client = new OrdersClient(peer.port, options);
+
+    await expect(client.placed("one order")).rejects.toBe(refused);
+  });
+
+  test("may be left by break", async () => {
+    using spans = recordSpans();
+    using shop = await loopback(
+      { list: (call) => call.write("one") },
+      {},
+      withClientTracing({}, { ignore }),
+    );
+    const uncaught: unknown[] = [];
+    const note = (error: unknown) => uncaught.push(error);
+    process.on("uncaughtExceptionMonitor", note);
+
+    for await (const _ of shop.client.list("all").on("error", () => undefined)) break;
+    // What becomes of the stream that was let go has become of it now.
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    process.off("uncaughtExceptionMonitor", note);
+
+    expect(uncaught).toEqual([]);
+    expect([...spans.open, ...spans.ended]).toEqual([]);
+  });
+});

@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import { recordSpans } from "@traceferry/testkit/record";
+import { describe, expect, test } from "vitest";
+import { ended, ending } from "../ending.test.helper.js";
+import { loopback, type OrdersHandlers, signal } from "../loopback.test.driver.js";
+import { withClientTracing } from "../outgoing.js";
+
+// For the test of many streams: a busy machine takes its time, and that is no failure.
+const PATIENT = { timeout: 60_000 };
+
+const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
+
+const CANCELLED = ["CANCELLED", "ERROR", "CANCELLED"];
+
+describe("the span of a stream ends once", () => {
+  test("when the stream of answers is left by break", async () => {
+    using spans = recordSpans();
+    using shop = await callTo({ list: (call) => call.write("one") });
+
+    for await (const _ of shop.client.list("all").on("error", ignore)) break;
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+  });
+
+  test("when a stream in both directions is left by break", async () => {
+    using spans = recordSpans();
+    using shop = await callTo({ chat: (call) => call.write("one") });
+
+    for await (const _ of shop.client.chat().on("error", ignore)) break;
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+  });
+
+  test("when a stream in both directions is left by break, behind its last request", async () => {
+    using spans = recordSpans();
+    using shop = await callTo({ chat: (call) => call.on("end", () => call.write("one")).resume() });
+
+    const stream = shop.client.chat().on("error", ignore);
+    stream.end("hello");
+    await once(stream, "finish");
+    for await (const _ of stream) break;
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
+  });
+
+  test("as it was cancelled, when it is left by break and cancelled at once", async () => {
+    using spans = recordSpans();
+    // Behind ours, and hands the status on a little later.
+    const late: Interceptor = (options, nextCall) =>
+      new InterceptingCall(nextCall(options), {
+        start: (metadata, _listener, next) =>
+          next(metadata, {
+            onReceiveStatus: (received, proceed) => queueMicrotask(() => proceed(received)),
+          }),
+      });
+    using shop = await loopback(
+      { list: (call) => call.write("one") },
+      {},
+      withClientTracing({ interceptors: [late] }),
+    );
+
+    const stream = shop.client.list("all").on("error", ignore);
+    for await (const _ of stream) break;
+    stream.cancel();
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(spans.ended[0]?.status.message).toBe("Cancelled on client");
+  });
+
+  test("when a stream that nobody reads is destroyed", async () => {
+    using spans = recordSpans();
+    const served = signal();
+    using shop = await callTo({
+      list(call) {
+        call.write("one");
+        call.end();
+        served.give();
+      },
+    });
+
+    const stream = shop.client.list("all").on("error", ignore);
+    await served.given;
+    stream.destroy();
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+  });
+
+  test("when a stream of requests is destroyed half-way", async () => {
+    using spans = recordSpans();
+    using shop = await callTo({ collect: () => undefined });
+
+    const stream = shop.client.collect(() => undefined);
+    stream.write("one");
+    stream.destroy();
+
+    expect(await ending(spans)).toEqual(CANCELLED);
+  });
+
+  test("when the answer to a stream of requests comes, long after the last request", async () => {
+    using spans = recordSpans();
+    const closed = signal();
+    using shop = await callTo({
+      async collect(call, answer) {
+        for await (const _ of call);
+        await closed.given;
+        // Whatever the client makes of its closed stream, it has made it now.
+        await new Promise(setImmediate);
+        await new Promise(setImmediate);
+        answer(null, "done");
+      },
+    });
+
+    const answered = new Promise((resolve) => {
+      const stream = shop.client.collect((_error, text) => resolve(text));
+      stream.once("close", closed.give);
+      stream.end("one");
+    });
+
+    expect(await answered).toBe("done");
+    expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+  });
+});
+
+test("three hundred streams that are left by break leave no span open", PATIENT, async () => {
+  using spans = recordSpans();
+  using shop = await callTo({ list: (call) => call.write("one") });
+  const one = async () => {
+    const stream = shop.client.list("all").on("error", ignore);
+    for await (const _ of stream) break;
+    stream.cancel();
+  };
+
+  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+
+  await ended(spans, 300, PATIENT.timeout / 2);
+});
+
+// A stream that was let go may hear of an error when its connection is closed.
+function ignore(): void {}
