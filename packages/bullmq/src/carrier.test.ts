@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { HEAVY_TEST_MS } from "./bullmq.test.driver.js";
 import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./carrier.js";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -45,7 +46,7 @@ test("a hundred thousand keys, or the same key as often, cost no time", () => {
 
   expect(Object.keys(decodeMetadata(JSON.stringify(Object.fromEntries(keys))))).toHaveLength(100);
   expect(decodeMetadata(JSON.stringify(pairs)).traceparent).toHaveLength(100);
-});
+}, HEAVY_TEST_MS);
 
 test("keys such as __proto__ are keys like others", () => {
   const carrier = decodeMetadata('{"__proto__":{"traceparent":"evil"},"constructor":"x"}');
@@ -104,4 +105,4 @@ test("nothing that anybody may write makes reading throw", () => {
   const trap = new Proxy({}, { ownKeys: () => expect.fail(), get: () => expect.fail() });
   expect(decodeMetadata(trap)).toEqual({});
   expect(decodeJobOptions(trap)).toEqual({});
-}, 30_000);
+}, HEAVY_TEST_MS);

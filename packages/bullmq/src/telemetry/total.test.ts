@@ -10,7 +10,7 @@ import { brokenSenders } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { addJob, processJob } from "../bullmq.test.driver.js";
+import { addJob, HEAVY_TEST_MS, processJob } from "../bullmq.test.driver.js";
 import { bullmqTelemetry } from "../index.js";
 
 afterEach(() => {
@@ -100,7 +100,7 @@ test("no metadata that anybody may write stop a worker", () => {
     { numRuns: 1000 },
   );
   expect(spans.open).toEqual([]);
-}, 30_000);
+}, HEAVY_TEST_MS);
 
 test.each<[string, Partial<ContextManager>]>([
   [
