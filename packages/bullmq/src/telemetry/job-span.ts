@@ -52,7 +52,6 @@ export class JobSpan implements Span<Context> {
   setAttributes(given: Given): void {
     try {
       const attributes = translate(given);
-      if (attributes === undefined) return;
       if (this.#open === undefined) Object.assign(this.#known, attributes);
       else this.#open.set(attributes);
     } catch (error) {
@@ -81,12 +80,9 @@ export class JobSpan implements Span<Context> {
   end(): void {
     try {
       const open = this.#begun(context.active());
-      if (this.#outcome === "failed") {
-        // BullMQ tells the message of what the processor threw, and not its type.
-        open.fail(this.#problem, "_OTHER");
-      } else if (this.#raised && this.#outcome !== "completed") {
-        open.fail(this.#problem);
-      }
+      const lost = this.#raised && this.#outcome !== "completed";
+      // BullMQ tells the message of what a processor threw, and not its type.
+      if (this.#outcome === "failed" || lost) open.fail(this.#problem);
       open.end();
     } catch (error) {
       this.#boundary.reporter.fault("end span", error);
