@@ -79,7 +79,8 @@ export class JobSpan implements Span<Context> {
    */
   end(): void {
     try {
-      const open = this.#begun(context.active());
+      // A context manager may throw, so it is asked only where no span has begun yet.
+      const open = this.#open ?? this.#begun(context.active());
       const lost = this.#raised && this.#outcome !== "completed";
       // BullMQ tells the message of what a processor threw, and not its type.
       if (this.#outcome === "failed" || lost) open.fail(this.#problem);
