@@ -32,16 +32,16 @@ interface Operation {
 const ADD: Operation = { type: "send", kind: SpanKind.PRODUCER };
 const PROCESS: Operation = { type: "process", kind: SpanKind.CONSUMER };
 
-/** BullMQ's operations in the words of the conventions. A span whose own context travels is a PRODUCER. */
+/**
+ * BullMQ's operations in the words of the conventions; others are as `add`, or in a worker as `process`. A span
+ * whose own context travels is a PRODUCER.
+ */
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
-  ["add", ADD],
-  ["addBulk", ADD],
   ["addNode", { type: "create", kind: SpanKind.PRODUCER }],
   ["addFlow", { type: "send", kind: SpanKind.CLIENT }],
   ["addBulkFlows", { type: "send", kind: SpanKind.CLIENT }],
   // Jobs go back to waiting with the context that they have; the conventions have no type for it.
   ["retryJobs", { kind: SpanKind.CLIENT }],
-  ["process", PROCESS],
 ]);
 
 /** What BullMQ says when it begins a span: `process orders`, `add orders.place`. */
@@ -51,10 +51,11 @@ export class Announcement {
   readonly #destination: string;
 
   constructor(name: string, consumer: boolean) {
-    const end = name.indexOf(" ");
-    this.operation = end < 0 ? name : name.slice(0, end);
+    // Without a destination the name ends behind the operation.
+    const end = `${name} `.indexOf(" ");
+    this.operation = name.slice(0, end);
     this.consumer = consumer;
-    this.#destination = end < 0 ? "" : name.slice(end + 1);
+    this.#destination = name.slice(end + 1);
   }
 
   /**
@@ -97,17 +98,14 @@ export function beginning(announced: Announcement, known: Attributes): Beginning
   };
 }
 
-/** BullMQ's attributes under our names; `undefined` when nothing is left of them. */
-export function translate(given: Readonly<Record<string, unknown>>): Attributes | undefined {
-  let translated: Attributes | undefined;
+/** BullMQ's attributes under our names, as far as they have one. */
+export function translate(given: Readonly<Record<string, unknown>>): Attributes {
+  const translated: Attributes = {};
   for (const key of Object.keys(given)) {
     const name = NAMES.get(key);
     const value = given[key];
     if (name === undefined || value === "") continue;
-    if (typeof value === "string" || typeof value === "number") {
-      translated ??= {};
-      translated[name] = value;
-    }
+    if (typeof value === "string" || typeof value === "number") translated[name] = value;
   }
   return translated;
 }

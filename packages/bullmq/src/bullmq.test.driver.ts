@@ -1,5 +1,8 @@
 import { type Job, SpanKind, type Telemetry, trace } from "bullmq";
 
+/** The limit of tests that repeat something thousands of times: a busy machine may take ten times as long as an idle one. */
+export const HEAVY_TEST_MS = 60_000;
+
 /** What Redis keeps of a job, in the form it keeps it in. */
 export interface StoredJob {
   readonly id: string;

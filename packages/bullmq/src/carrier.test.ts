@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { HEAVY_TEST_MS } from "./bullmq.test.driver.js";
 import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./carrier.js";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 describe("metadata are read, whoever wrote them", () => {
   test.each<[who: string, metadata: unknown]>([
@@ -11,11 +13,14 @@ describe("metadata are read, whoever wrote them", () => {
     ["a sender with upper-case keys", JSON.stringify({ TraceParent: TRACEPARENT })],
     ["the Elixir port, as pairs", JSON.stringify([["traceparent", TRACEPARENT]])],
     ["a sender that encodes twice", JSON.stringify(JSON.stringify({ traceparent: TRACEPARENT }))],
+    ["a sender that encodes pairs twice", JSON.stringify(`[["traceparent","${TRACEPARENT}"]]`)],
+    ["a sender that encodes indented JSON", JSON.stringify(`\n {"traceparent":"${TRACEPARENT}"}`)],
     ["a sender that forgets to encode", { traceparent: TRACEPARENT }],
     [
       "dd-trace",
       JSON.stringify({ _datadog: { "x-datadog-trace-id": "1", traceparent: TRACEPARENT } }),
     ],
+    ["dd-trace, in upper case", JSON.stringify({ _DATADOG: { TRACEPARENT } })],
     ["a sender of a bare traceparent", TRACEPARENT],
     ["a sender of a bare traceparent, as JSON", JSON.stringify(TRACEPARENT)],
   ])("%s", (_who, metadata) => {
@@ -30,6 +35,39 @@ test.each([undefined, null, "", "{}", "[]", "null", "42", false, true, 7])(
   },
 );
 
+test("functions carry nothing, whatever hangs on them", () => {
+  const fields = { traceparent: TRACEPARENT, metadata: TRACEPARENT, tm: TRACEPARENT };
+  const metadata = Object.assign(() => 1, fields);
+
+  expect({ ...decodeMetadata(metadata) }).toEqual({});
+  expect({ ...decodeJobOptions(metadata) }).toEqual({});
+  expect(decodeJobOptions({ telemetry: metadata }).traceparent).toBeUndefined();
+});
+
+test("a text that is neither JSON nor a traceparent is kept, to be told as an invalid sender", () => {
+  expect({ ...decodeMetadata("zz{") }).toEqual({ traceparent: "zz{" });
+  expect({ ...decodeMetadata(JSON.stringify("zz{")) }).toEqual({ traceparent: "zz{" });
+});
+
+test("what is no pair in a list of pairs costs the others nothing", () => {
+  const list = [null, 7, "ab", { 0: "baggage", 1: "a=1" }, [], ["traceparent", TRACEPARENT]];
+  expect({ ...decodeMetadata(JSON.stringify(list)) }).toEqual({ traceparent: TRACEPARENT });
+});
+
+describe("beside dd-trace's object within the object", () => {
+  test("a traceparent of the sender's own wins, and keeps what is its", () => {
+    const own = { traceparent: TRACEPARENT, tracestate: "rojo=1" };
+    const within = { traceparent: OTHER, tracestate: "dd=1" };
+
+    expect(decodeMetadata(JSON.stringify({ ...own, _datadog: within }))).toMatchObject(own);
+  });
+
+  test.each([null, "x"])("other fields stay where it is %j", (within) => {
+    const metadata = { baggage: "a=1", _datadog: within };
+    expect({ ...decodeMetadata(JSON.stringify(metadata)) }).toEqual(metadata);
+  });
+});
+
 test("a key that came several times keeps all of its values", () => {
   const pairs = JSON.stringify([
     ["traceparent", "a"],
@@ -39,13 +77,26 @@ test("a key that came several times keeps all of its values", () => {
   expect(decodeMetadata('{"traceparent":"a","Traceparent":"b"}').traceparent).toEqual(["a", "b"]);
 });
 
-test("a hundred thousand keys, or the same key as often, cost no time", () => {
-  const pairs = Array.from({ length: 100_000 }, () => ["traceparent", TRACEPARENT]);
-  const keys = Array.from({ length: 100_000 }, (_, number) => [`k${number}`, "v"]);
-
-  expect(Object.keys(decodeMetadata(JSON.stringify(Object.fromEntries(keys))))).toHaveLength(100);
-  expect(decodeMetadata(JSON.stringify(pairs)).traceparent).toHaveLength(100);
+test.each(["", null, 0])("a key that came first with %j has come several times too", (first) => {
+  const pairs = [
+    ["traceparent", first],
+    ["traceparent", "b"],
+    ["traceparent", "c"],
+  ];
+  expect(decodeMetadata(pairs).traceparent).toEqual([first, "b", "c"]);
 });
+
+test(
+  "a hundred thousand keys, or the same key as often, cost no time",
+  () => {
+    const pairs = Array.from({ length: 100_000 }, () => ["traceparent", TRACEPARENT]);
+    const keys = Array.from({ length: 100_000 }, (_, number) => [`k${number}`, "v"]);
+
+    expect(Object.keys(decodeMetadata(JSON.stringify(Object.fromEntries(keys))))).toHaveLength(100);
+    expect(decodeMetadata(JSON.stringify(pairs)).traceparent).toHaveLength(100);
+  },
+  HEAVY_TEST_MS,
+);
 
 test("keys such as __proto__ are keys like others", () => {
   const carrier = decodeMetadata('{"__proto__":{"traceparent":"evil"},"constructor":"x"}');
@@ -55,12 +106,22 @@ test("keys such as __proto__ are keys like others", () => {
   expect(Object.getPrototypeOf(carrier)).toBeNull();
 });
 
+test("a carrier of nothing has no keys either, and nobody can write one into it for the next job", () => {
+  const carrier = decodeMetadata("");
+
+  expect(carrier.constructor).toBeUndefined();
+  expect(Reflect.set(carrier, "traceparent", TRACEPARENT)).toBe(false);
+  expect({ ...decodeMetadata("") }).toEqual({});
+});
+
 describe("a job's options are read in every form", () => {
   const metadata = JSON.stringify({ traceparent: TRACEPARENT });
   test.each<[form: string, options: unknown]>([
     ["as BullMQ gives them to a worker", { telemetry: { metadata } }],
     ["as Redis keeps them", { tm: metadata, omc: true }],
     ["as Redis keeps them, unparsed", JSON.stringify({ attempts: 3, tm: metadata })],
+    ["with both, of which the worker's counts", { telemetry: { metadata }, tm: OTHER }],
+    ["with telemetry that is null", { telemetry: null, tm: metadata }],
     ["with telemetry that says nothing", { telemetry: { metadata: false }, tm: metadata }],
     ["with the fields at their top", { attempts: 3, traceparent: TRACEPARENT, tracestate: "" }],
   ])("%s", (_form, options) => {
@@ -68,40 +129,58 @@ describe("a job's options are read in every form", () => {
   });
 });
 
-test("what a caller keeps in the metadata beside an earlier trace stays", () => {
+describe("metadata that a caller has already", () => {
   const injection = {
     fields: new Map([["traceparent", "new"]]),
     stale: ["traceparent", "tracestate", "baggage"],
     trimmed: false,
   };
-  const existing = JSON.stringify({ TraceParent: "old", baggage: "a=1", tenant: "acme", n: [1] });
 
-  expect(JSON.parse(encodeMetadata(injection, existing))).toEqual({
-    tenant: "acme",
-    n: [1],
-    traceparent: "new",
+  test("stay before ours, but for an earlier trace", () => {
+    const existing = { TraceParent: "old", baggage: "a=1", tenant: "acme", n: [1] };
+
+    const text = encodeMetadata(injection, JSON.stringify(existing));
+
+    expect(text).toBe('{"tenant":"acme","n":[1],"traceparent":"new"}');
   });
-  for (const broken of ["garbage{", "", "[]", "7", TRACEPARENT, undefined, false]) {
-    expect(encodeMetadata(injection, broken)).toBe('{"traceparent":"new"}');
-  }
+
+  test.each(["garbage{", "", "[]", '[["tenant","acme"]]', "7", TRACEPARENT, undefined, false])(
+    "give way when they are %j",
+    (existing) => {
+      expect(encodeMetadata(injection, existing)).toBe('{"traceparent":"new"}');
+    },
+  );
+
+  test("give way to baggage alone when they are no text", () => {
+    const fields = new Map([["baggage", "a=1"]]);
+    const existing = { traceparent: TRACEPARENT };
+
+    expect(encodeMetadata({ fields, stale: ["baggage"], trimmed: false }, existing)).toBe(
+      '{"baggage":"a=1"}',
+    );
+  });
 });
 
-test("nothing that anybody may write makes reading throw", () => {
-  const hostile = fc.oneof(
-    fc.anything({ withNullPrototype: true, withBigInt: true, withTypedArray: true }),
-    fc.json(),
-    fc.string({ unit: "binary" }),
-    fc.json().map((json) => json.slice(0, -1)),
-  );
-  fc.assert(
-    fc.property(hostile, (value) => {
-      decodeMetadata(value);
-      decodeJobOptions(value);
-      decodeJobOptions({ telemetry: { metadata: value }, tm: value });
-    }),
-    { numRuns: 1000 },
-  );
-  const trap = new Proxy({}, { ownKeys: () => expect.fail(), get: () => expect.fail() });
-  expect(decodeMetadata(trap)).toEqual({});
-  expect(decodeJobOptions(trap)).toEqual({});
-}, 30_000);
+test(
+  "nothing that anybody may write makes reading throw",
+  () => {
+    const hostile = fc.oneof(
+      fc.anything({ withNullPrototype: true, withBigInt: true, withTypedArray: true }),
+      fc.json(),
+      fc.string({ unit: "binary" }),
+      fc.json().map((json) => json.slice(0, -1)),
+    );
+    fc.assert(
+      fc.property(hostile, (value) => {
+        decodeMetadata(value);
+        decodeJobOptions(value);
+        decodeJobOptions({ telemetry: { metadata: value }, tm: value });
+      }),
+      { numRuns: 1000 },
+    );
+    const trap = new Proxy({}, { ownKeys: () => expect.fail(), get: () => expect.fail() });
+    expect(decodeMetadata(trap)).toEqual({});
+    expect(decodeJobOptions(trap)).toEqual({});
+  },
+  HEAVY_TEST_MS,
+);

@@ -55,18 +55,14 @@ export function decodeJobOptions(options: unknown): JobCarrier {
 
 /** The text to store: JSON of the fields, behind what else the caller's own metadata held. */
 export function encodeMetadata(injection: Injection, existing?: unknown): string {
-  const { fields } = injection;
   const kept = typeof existing === "string" ? othersIn(existing, injection) : [];
-  return JSON.stringify(Object.fromEntries(kept.length === 0 ? fields : [...kept, ...fields]));
+  return JSON.stringify(Object.fromEntries([...kept, ...injection.fields]));
 }
 
-function othersIn(existing: string, { fields, stale }: Injection): [string, unknown][] {
+function othersIn(existing: string, { stale }: Injection): [string, unknown][] {
   const parsed = parse(existing);
   if (!isRecord(parsed) || Array.isArray(parsed)) return [];
-  return Object.entries(parsed).filter(([key]) => {
-    const name = key.toLowerCase();
-    return !fields.has(name) && !stale.includes(name);
-  });
+  return Object.entries(parsed).filter(([key]) => !stale.includes(key.toLowerCase()));
 }
 
 function parse(text: string): unknown {

@@ -8,7 +8,7 @@ import {
 } from "@traceferry/testkit/contract";
 import type { JobsOptions } from "bullmq";
 import { describe, test } from "vitest";
-import { addJob, processJob, type StoredJob } from "./bullmq.test.driver.js";
+import { addJob, HEAVY_TEST_MS, processJob, type StoredJob } from "./bullmq.test.driver.js";
 import { bullmqTelemetry } from "./index.js";
 
 const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
@@ -105,5 +105,5 @@ const bullmq: Adapter = {
 };
 
 describe("BullMQ keeps the contract", () => {
-  for (const promise of adapterContract(bullmq)) test(promise.title, promise.run, 30_000);
+  for (const promise of adapterContract(bullmq)) test(promise.title, promise.run, HEAVY_TEST_MS);
 });

@@ -14,11 +14,10 @@ import { type IncomingJob, SETTINGS } from "./options.js";
 /** A job as far as we look at it: BullMQ's `Job`, or an object that was read from elsewhere. */
 export interface JobLike {
   readonly opts?: unknown;
-  readonly queueName?: string;
 }
 
 const CARRIER = createContextKey("traceferry bullmq carrier");
-const boundary = new Boundary<IncomingJob>(SETTINGS);
+const boundary = new Boundary(SETTINGS);
 
 /**
  * The context a job was sent in, for code of your own: in a sandboxed processor, in a loop over
@@ -29,9 +28,8 @@ const boundary = new Boundary<IncomingJob>(SETTINGS);
  */
 export function extractJobContext(job: JobLike, base: Context = ROOT_CONTEXT): Context {
   const carrier = decodeJobOptions(job?.opts);
-  const incoming = { queue: job?.queueName ?? "", carrier };
   // Without the span: in a processor it is the one that was made for this very job, and would be found.
-  return boundary.receive(carrier, GETTER, incoming, withoutSpan(base)).parent;
+  return boundary.receive(carrier, GETTER, undefined, withoutSpan(base)).parent;
 }
 
 /**

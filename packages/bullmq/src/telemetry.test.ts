@@ -16,42 +16,6 @@ function valid(): string {
 }
 
 describe("spans", () => {
-  test.each([
-    ["add", "orders.place", "add orders", "PRODUCER", "send"],
-    ["addBulk", "orders", "addBulk orders", "PRODUCER", "send"],
-    ["addNode", "orders", "addNode orders", "PRODUCER", "create"],
-    ["addFlow", "orders", "addFlow orders", "CLIENT", "send"],
-    ["retryJobs", "orders", "retryJobs orders", "CLIENT", undefined],
-    ["addSomethingNew", "orders", "addSomethingNew orders", "PRODUCER", "send"],
-  ])("of %s are named after operation and queue", async (operation, destination, ...expected) => {
-    using spans = recordSpans();
-    const telemetry = bullmqTelemetry();
-
-    await traceOfBullMQ(telemetry, SpanKind.PRODUCER, "orders", operation, destination, () => 1);
-
-    const [span] = spans.ended;
-    expect([span?.name, span?.kind, span?.attributes["messaging.operation.type"]]).toEqual(
-      expected,
-    );
-    expect(span?.attributes).toMatchObject({
-      "messaging.system.name": "bullmq",
-      "messaging.operation.name": operation,
-      "messaging.destination.name": "orders",
-    });
-  });
-
-  test("of a flow's nodes are named after the queue, though BullMQ 5.34 tells the job as queue", async () => {
-    using spans = recordSpans();
-    await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "pack", "addNode", "orders", () => 1);
-    expect(spans.named("addNode orders").attributes["messaging.destination.name"]).toBe("orders");
-  });
-
-  test("of a flow of many queues name no queue", async () => {
-    using spans = recordSpans();
-    await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "", "addBulkFlows", "", () => 1);
-    expect(spans.named("addBulkFlows").attributes).not.toHaveProperty("messaging.destination.name");
-  });
-
   test("tell samplers their name, queue and operation", async () => {
     const seen: unknown[] = [];
     using _ = recordSpans({
@@ -76,6 +40,37 @@ describe("spans", () => {
     ]);
   });
 
+  test("of jobs that are added belong to the context that BullMQ names, and else to the active one", () => {
+    using spans = recordSpans();
+    const { tracer } = bullmqTelemetry();
+    const caller = spans.tracer().startSpan("request");
+    const within = trace.setSpan(ROOT_CONTEXT, caller);
+
+    const named = tracer.startSpan("addBulk named", { kind: SpanKind.PRODUCER });
+    named.setSpanOnContext(within);
+    named.end();
+    const unnamed = tracer.startSpan("addBulk unnamed", { kind: SpanKind.PRODUCER });
+    context.with(within, () => unnamed.end());
+    caller.end();
+
+    const { spanId } = caller.spanContext();
+    expect(spans.named("addBulk named").parentSpanId).toBe(spanId);
+    expect(spans.named("addBulk unnamed").parentSpanId).toBe(spanId);
+  });
+
+  test("of a job that is refused have the type of the error", async () => {
+    using spans = recordSpans();
+
+    await expect(addJob(bullmqTelemetry(), {}, { jobId: "0" })).rejects.toThrow(RangeError);
+
+    const message = "JobId cannot be '0' or start with '0:'";
+    expect(spans.named("add orders")).toMatchObject({
+      status: { code: "ERROR", message },
+      attributes: { "error.type": "RangeError" },
+      events: [{ name: "exception", attributes: { "exception.message": message } }],
+    });
+  });
+
   test("of both sides have the id of the job, and a child links its parent", async () => {
     using spans = recordSpans();
     const telemetry = bullmqTelemetry();
@@ -90,29 +85,6 @@ describe("spans", () => {
       traceId: sent.traceId,
       parentSpanId: sent.spanId,
       links: [{ traceId: sent.traceId, spanId: sent.spanId }],
-    });
-  });
-
-  test("hold no results, no options and no lists of names", async () => {
-    using spans = recordSpans();
-    const telemetry = bullmqTelemetry();
-
-    await processJob(telemetry, stored(valid()), () => ({ card: "4111 1111 1111 1111" }));
-    await traceOfBullMQ(telemetry, SpanKind.PRODUCER, "orders", "addBulk", "orders", (span) => {
-      span?.setAttributes({
-        "bullmq.job.bulk.names": ["a", "b"],
-        "bullmq.job.bulk.count": 2,
-        "bullmq.queue.options": "{}",
-      });
-    });
-
-    expect(JSON.stringify(spans.ended)).not.toContain("4111");
-    expect(spans.named("addBulk orders").attributes).toEqual({
-      "messaging.system.name": "bullmq",
-      "messaging.operation.name": "addBulk",
-      "messaging.operation.type": "send",
-      "messaging.destination.name": "orders",
-      "messaging.batch.message_count": 2,
     });
   });
 });
@@ -152,6 +124,21 @@ describe("the status of a processed job's span", () => {
       span.recordException("Connection is closed.");
     });
     expect(status).toEqual({ code: "ERROR", message: "out of stock", type: "_OTHER" });
+  });
+
+  test("is an error when BullMQ does not say why the job failed", async () => {
+    const failed = { code: "ERROR", message: "", type: "_OTHER" };
+    expect(await statusAfter((span) => span.addEvent("job failed"))).toEqual(failed);
+    expect(
+      await statusAfter((span) =>
+        span.addEvent("job failed", Object({ "bullmq.job.failed.reason": undefined })),
+      ),
+    ).toEqual(failed);
+  });
+
+  test("is unset after an event that says neither that the job completed nor that it failed", async () => {
+    const status = await statusAfter((span) => span.addEvent("job stalled"));
+    expect(status).toEqual({ code: "UNSET", type: undefined });
   });
 
   test("is unset when the job was delayed, rate limited or waits for its children", async () => {

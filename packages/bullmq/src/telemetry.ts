@@ -79,13 +79,6 @@ function contexts(boundary: Boundary<IncomingJob>): ContextManager<Context> {
       }
     },
 
-    fromMetadata(_active, metadata) {
-      try {
-        return withMetadata(metadata);
-      } catch (error) {
-        reporter.fault("from metadata", error);
-        return ROOT_CONTEXT;
-      }
-    },
+    fromMetadata: (_active, metadata) => withMetadata(metadata),
   };
 }

@@ -52,7 +52,6 @@ export class JobSpan implements Span<Context> {
   setAttributes(given: Given): void {
     try {
       const attributes = translate(given);
-      if (attributes === undefined) return;
       if (this.#open === undefined) Object.assign(this.#known, attributes);
       else this.#open.set(attributes);
     } catch (error) {
@@ -80,13 +79,11 @@ export class JobSpan implements Span<Context> {
    */
   end(): void {
     try {
-      const open = this.#begun(context.active());
-      if (this.#outcome === "failed") {
-        // BullMQ tells the message of what the processor threw, and not its type.
-        open.fail(this.#problem, "_OTHER");
-      } else if (this.#raised && this.#outcome !== "completed") {
-        open.fail(this.#problem);
-      }
+      // A context manager may throw, so it is asked only where no span has begun yet.
+      const open = this.#open ?? this.#begun(context.active());
+      const lost = this.#raised && this.#outcome !== "completed";
+      // BullMQ tells the message of what a processor threw, and not its type.
+      if (this.#outcome === "failed" || lost) open.fail(this.#problem);
       open.end();
     } catch (error) {
       this.#boundary.reporter.fault("end span", error);

@@ -2,15 +2,17 @@ import {
   type Context,
   type ContextManager,
   context,
+  createContextKey,
   ROOT_CONTEXT,
   SpanKind,
   trace,
 } from "@opentelemetry/api";
 import { brokenSenders } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
+import type { Telemetry } from "bullmq";
 import fc from "fast-check";
-import { afterEach, expect, test } from "vitest";
-import { addJob, processJob } from "../bullmq.test.driver.js";
+import { afterEach, describe, expect, test } from "vitest";
+import { addJob, HEAVY_TEST_MS, processJob } from "../bullmq.test.driver.js";
 import { bullmqTelemetry } from "../index.js";
 
 afterEach(() => {
@@ -64,45 +66,49 @@ test.each(poison)(
   },
 );
 
-test("no metadata that anybody may write stop a worker", () => {
-  using spans = recordSpans();
-  const { tracer, contextManager } = bullmqTelemetry();
-  const hostile = fc.oneof(
-    fc.json(),
-    fc.string({ unit: "binary" }),
-    fc
-      .record(
-        { traceparent: fc.anything(), tracestate: fc.anything(), baggage: fc.anything() },
-        { requiredKeys: [] },
-      )
-      .map((carrier) => {
-        try {
-          return JSON.stringify(carrier);
-        } catch {
-          return "";
-        }
+test(
+  "no metadata that anybody may write stop a worker",
+  () => {
+    using spans = recordSpans();
+    const { tracer, contextManager } = bullmqTelemetry();
+    const hostile = fc.oneof(
+      fc.json(),
+      fc.string({ unit: "binary" }),
+      fc
+        .record(
+          { traceparent: fc.anything(), tracestate: fc.anything(), baggage: fc.anything() },
+          { requiredKeys: [] },
+        )
+        .map((carrier) => {
+          try {
+            return JSON.stringify(carrier);
+          } catch {
+            return "";
+          }
+        }),
+      fc.string({ unit: fc.constantFrom(..."0123456789abcdef-"), minLength: 50, maxLength: 60 }),
+      fc
+        .tuple(fc.nat(60), fc.string({ maxLength: 1 }))
+        .map(([at, text]) => GOOD.slice(0, at) + text + GOOD.slice(at + 1)),
+    );
+    fc.assert(
+      fc.property(hostile, (metadata) => {
+        const received: Context = contextManager.fromMetadata(ROOT_CONTEXT, metadata);
+        const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, received);
+        span.setAttributes({ "bullmq.queue.name": "orders" });
+        const within: Context = span.setSpanOnContext(received);
+        contextManager.with(within, () => undefined);
+        span.end();
+        expect(trace.getSpanContext(within)?.traceId).toMatch(VALID_TRACE);
       }),
-    fc.string({ unit: fc.constantFrom(..."0123456789abcdef-"), minLength: 50, maxLength: 60 }),
-    fc
-      .tuple(fc.nat(60), fc.string({ maxLength: 1 }))
-      .map(([at, text]) => GOOD.slice(0, at) + text + GOOD.slice(at + 1)),
-  );
-  fc.assert(
-    fc.property(hostile, (metadata) => {
-      const received: Context = contextManager.fromMetadata(ROOT_CONTEXT, metadata);
-      const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, received);
-      span.setAttributes({ "bullmq.queue.name": "orders" });
-      const within: Context = span.setSpanOnContext(received);
-      contextManager.with(within, () => undefined);
-      span.end();
-      expect(trace.getSpanContext(within)?.traceId).toMatch(VALID_TRACE);
-    }),
-    { numRuns: 1000 },
-  );
-  expect(spans.open).toEqual([]);
-}, 30_000);
+      { numRuns: 1000 },
+    );
+    expect(spans.open).toEqual([]);
+  },
+  HEAVY_TEST_MS,
+);
 
-test.each<[string, Partial<ContextManager>]>([
+test.each<[what: string, broken: Partial<ContextManager>, told: string]>([
   [
     "throws before it runs anything",
     {
@@ -110,6 +116,7 @@ test.each<[string, Partial<ContextManager>]>([
         throw new Error("before");
       },
     },
+    "with context: Error: before",
   ],
   [
     "throws after it ran all",
@@ -119,6 +126,7 @@ test.each<[string, Partial<ContextManager>]>([
         throw new Error("after");
       },
     },
+    "with context: Error: after",
   ],
   [
     "does not know what is active",
@@ -127,17 +135,39 @@ test.each<[string, Partial<ContextManager>]>([
         throw new Error("lost");
       },
     },
+    "active context: Error: lost",
   ],
-])("a context manager that %s costs no job, and none is processed twice", async (_, broken) => {
-  context.setGlobalContextManager({ ...working(), ...broken });
+])(
+  "a context manager that %s costs no job, and none is processed twice",
+  async (_, broken, told) => {
+    using spans = recordSpans({ provider: false });
+    context.disable();
+    context.setGlobalContextManager({ ...working(), ...broken });
+    const telemetry = bullmqTelemetry();
+    let ran = 0;
+
+    const job = await addJob(telemetry, { order: 1042 });
+    await processJob(telemetry, job, () => ran++);
+
+    expect(job).toMatchObject({ data: '{"order":1042}', opts: "{}" });
+    expect(ran).toBe(1);
+    expect(spans.warnings).toEqual([`traceferry bullmq: ${told}`]);
+  },
+);
+
+test("a context manager that does not know what is active leaves no span open", async () => {
+  using spans = recordSpans();
+  context.disable();
+  const active = () => {
+    throw new Error("lost");
+  };
+  context.setGlobalContextManager({ ...working(), active });
   const telemetry = bullmqTelemetry();
-  let ran = 0;
 
-  const job = await addJob(telemetry, { order: 1042 });
-  await processJob(telemetry, job, () => ran++);
+  await processJob(telemetry, await addJob(telemetry, {}), () => undefined);
 
-  expect(job).toMatchObject({ data: '{"order":1042}', opts: "{}" });
-  expect(ran).toBe(1);
+  expect(spans.open).toEqual([]);
+  expect(spans.ended.map(({ name }) => name)).toEqual(["add orders", "process orders"]);
 });
 
 function working(): ContextManager {
@@ -163,4 +193,95 @@ test("what BullMQ's own code throws passes, the same object", () => {
 
   expect(run).toThrow(refused);
   expect(ran).toBe(1);
+});
+
+describe("whatever throws when it is looked at is reported and harms nothing:", () => {
+  const boom = () => {
+    throw new Error("on purpose");
+  };
+  const hostile: Context = { getValue: boom, setValue: boom, deleteValue: boom };
+  const warningsAfter = (act: (telemetry: Telemetry<Context>) => void) => {
+    using spans = recordSpans();
+    act(bullmqTelemetry());
+    return spans.warnings;
+  };
+
+  test("the context of a job that is sent", () => {
+    const warnings = warningsAfter(({ tracer, contextManager }) => {
+      const span = tracer.startSpan("add orders.place", { kind: SpanKind.PRODUCER });
+      expect(span.setSpanOnContext(hostile)).toBe(hostile);
+      expect(contextManager.getMetadata(hostile)).toBe("");
+      span.end();
+    });
+
+    expect(warnings).toEqual([
+      "traceferry bullmq: set span: Error: on purpose",
+      "traceferry bullmq: get metadata: Error: on purpose",
+    ]);
+  });
+
+  test("the context of a job that arrives", () => {
+    const active = ROOT_CONTEXT.setValue(createContextKey("active"), 1);
+
+    const warnings = warningsAfter(({ tracer }) => {
+      const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, hostile);
+      expect(span.setSpanOnContext(active)).toBe(ROOT_CONTEXT);
+      span.end();
+    });
+
+    expect(warnings).toEqual([
+      "traceferry bullmq: set span: Error: on purpose",
+      "traceferry bullmq: end span: Error: on purpose",
+    ]);
+  });
+
+  test("the context of housekeeping", () => {
+    const warnings = warningsAfter(({ tracer }) => {
+      const span = tracer.startSpan("extendLocks orders", { kind: SpanKind.INTERNAL });
+      expect(span.setSpanOnContext(hostile)).toBe(hostile);
+      span.end();
+    });
+
+    expect(warnings).toEqual(["traceferry bullmq: mute: Error: on purpose"]);
+  });
+
+  test("attributes", () => {
+    const attributes = new Proxy({}, { ownKeys: boom });
+
+    const warnings = warningsAfter(({ tracer }) => {
+      const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER });
+      span.setAttributes(attributes);
+      span.end();
+    });
+
+    expect(warnings).toEqual(["traceferry bullmq: set attributes: Error: on purpose"]);
+  });
+});
+
+test.each([7, {}, { getValue: 7 }])(
+  "a stranger's %j under the key of ours changes nothing that is sent",
+  (value) => {
+    using spans = recordSpans();
+    const span = spans.tracer().startSpan("place order");
+    const key = createContextKey("traceferry bullmq enclosing");
+    const from = trace.setSpan(ROOT_CONTEXT, span).setValue(key, value);
+
+    const metadata = bullmqTelemetry().contextManager.getMetadata(from);
+    span.end();
+
+    expect(metadata).toContain(span.spanContext().spanId);
+  },
+);
+
+test("a span of which BullMQ does not say the kind is housekeeping, and takes all that spans take", () => {
+  using spans = recordSpans();
+
+  const span = bullmqTelemetry().tracer.startSpan("trimEvents orders");
+  span.setAttribute("bullmq.job.id", "7");
+  span.setAttributes({ "bullmq.job.id": "7" });
+  span.addEvent("trimmed", {});
+  span.recordException("Connection is closed.");
+  span.end();
+
+  expect([...spans.ended, ...spans.open, ...spans.warnings]).toEqual([]);
 });
