@@ -14,6 +14,9 @@ const sdk2 = {
   replacement: `${root}/integration/sdk-2/node_modules/@opentelemetry/$1`,
 };
 
+// The contract of adapters measures what stays in memory.
+const execArgv = ["--expose-gc"];
+
 const unit = ["packages/*/src/**/*.test.ts"];
 // Looks at the files of the packages and needs no engine.
 const house = "integration/src/house.test.ts";
@@ -35,12 +38,16 @@ export default defineConfig({
       ],
     }),
     projects: [
-      { resolve: { alias: sources }, test: { name: "unit", include: [...unit, house] } },
-      { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit } },
+      {
+        resolve: { alias: sources },
+        test: { name: "unit", include: [...unit, house], execArgv },
+      },
+      { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit, execArgv } },
       {
         // Integration tests read what is published: build first.
         test: {
           name: "integration",
+          execArgv,
           include: ["integration/src/**/*.test.ts"],
           exclude: [house, ...leftOut],
           globalSetup: ["integration/src/suite/global-setup.ts"],

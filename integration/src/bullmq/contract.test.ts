@@ -5,5 +5,5 @@ import { bullmq, useRedis } from "./shop.js";
 
 describeWithEngines("a queue and a worker on Redis keep the contract", () => {
   useRedis();
-  for (const promise of adapterContract(bullmq)) test(promise.title, promise.run);
+  for (const { title, run, timeout } of adapterContract(bullmq)) test(title, run, timeout);
 });

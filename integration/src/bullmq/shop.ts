@@ -5,6 +5,7 @@ import {
   type AdapterOptions,
   type Harness,
   type Headers,
+  type Sent,
 } from "@traceferry/testkit/contract";
 import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
 import { Redis } from "ioredis";
@@ -25,13 +26,23 @@ export function useRedis(): () => Redis {
   return () => redis;
 }
 
+/** Counts the jobs that it is asked to add, below its telemetry. */
+class CountingQueue extends Queue {
+  added = 0;
+
+  override addJob(...args: Parameters<Queue["addJob"]>) {
+    this.added++;
+    return super.addJob(...args);
+  }
+}
+
 /** Two queues named "orders": what is sent to `outbox` stays there, what is put into `inbox` is processed. */
 export class Shop implements AsyncDisposable {
   readonly telemetry: Telemetry;
   readonly inbox: Queue;
-  readonly outbox: Queue;
+  readonly outbox: CountingQueue;
   /** Adds to the outbox without telemetry. */
-  readonly bare: Queue;
+  readonly bare: CountingQueue;
   readonly worker: Worker;
   readonly #jobsById = new Map<string, { work: () => unknown; settled: () => void }>();
   static #shops = 0;
@@ -47,8 +58,8 @@ export class Shop implements AsyncDisposable {
       prefix,
       ...(options.tracedInbox && { telemetry }),
     });
-    this.outbox = new Queue("orders", { ...there, telemetry });
-    this.bare = new Queue("orders", there);
+    this.outbox = new CountingQueue("orders", { ...there, telemetry });
+    this.bare = new CountingQueue("orders", there);
     const jobs = this.#jobsById;
     class WatchedWorker extends Worker {
       override async processJob(...args: Parameters<Worker["processJob"]>) {
@@ -136,13 +147,14 @@ function orderJob(message: unknown): OrderJob {
 async function open(options: AdapterOptions = {}): Promise<Harness> {
   const shop = new Shop(bullmqTelemetry(options));
   await shop.worker.waitUntilReady();
-  const send = async (queue: Queue, message: unknown): Promise<Headers> => {
+  const send = async (queue: Queue, message: unknown): Promise<Sent> => {
     const { data, opts } = orderJob(message);
     const { id } = await queue.add("place", data, opts);
     const { tm = "{}" } = await storedOptions(queue, id);
-    const stored = JSON.parse((await redis.hget(queue.toKey(`${id}`), "data")) ?? "{}");
-    const fields: Record<string, string> = { ...JSON.parse(tm), ...stored };
-    return Object.entries(fields);
+    const stored = await redis.hget(queue.toKey(`${id}`), "data");
+    const body: Record<string, string> = JSON.parse(stored ?? "{}");
+    const fields: Record<string, string> = { ...JSON.parse(tm), ...body };
+    return { headers: Object.entries(fields), body };
   };
   return {
     async receive(headers, handler) {
@@ -152,6 +164,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     snapshot: (message) => structuredClone(message),
     send: (message) => send(shop.outbox, message),
     sendBare: (message) => send(shop.bare, message),
+    reached: () => shop.outbox.added + shop.bare.added,
     async sendFailing(message) {
       const { data, opts } = orderJob(message);
       await shop.outbox.add("place", data, { ...opts, jobId: "0" });
@@ -174,6 +187,8 @@ export const bullmq: Adapter = {
       "bullmq.job.name": "place",
       "bullmq.job.attempts_made": 1,
     },
+    // BullMQ tells a telemetry the message of what the processor threw, and not its type.
+    errorType: () => "_OTHER",
   },
   outgoing: {
     kind: "PRODUCER",
@@ -191,5 +206,7 @@ export const bullmq: Adapter = {
   messages: 2000,
   // A worker swallows what a processor throws: the error stays with the job.
   failure: "swallowed",
+  // Data are JSON, which holds a key once.
+  ownRepeated: "one",
   open,
 };

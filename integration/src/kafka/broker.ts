@@ -6,6 +6,7 @@ import {
   type AdapterOptions,
   type Harness,
   type Headers,
+  type Sent,
 } from "@traceferry/testkit/contract";
 import {
   type Consumer,
@@ -18,6 +19,7 @@ import {
   logLevel,
   type Message,
   type Producer,
+  type ProducerRecord,
 } from "kafkajs";
 import { afterAll, beforeAll } from "vitest";
 import { createTopics } from "../engines/index.js";
@@ -84,13 +86,17 @@ class Outbox {
     this.#awaited.get(message.offset)?.(message);
   };
 
-  async at(offset: string): Promise<Headers> {
-    const { headers = {} } =
+  /** Gives a message once: what stays in memory is to be the adapter's. */
+  async take(offset: string): Promise<Sent> {
+    const { headers = {}, value: body } =
       this.#there.get(offset) ??
       (await new Promise<KafkaMessage>((resolve) => this.#awaited.set(offset, resolve)));
-    return Object.entries(headers).flatMap(([key, value]) =>
+    this.#there.delete(offset);
+    this.#awaited.delete(offset);
+    const pairs = Object.entries(headers).flatMap(([key, value]) =>
       [value].flat().map((one) => [key, String(one)] as const),
     );
+    return { headers: pairs, body: String(body) };
   }
 }
 
@@ -101,9 +107,17 @@ export const outbox = new Outbox();
 /** kafkajs, connected once: a harness gets the real producer, and the handler of a real consumer. */
 class SharedKafka {
   eachMessage: EachMessageHandler = async () => undefined;
+  /** Those that the producers were asked for. */
+  sends = 0;
 
-  producer(): Producer {
-    return producer;
+  producer() {
+    return {
+      send: (record: ProducerRecord) => {
+        this.sends++;
+        return producer.send(record);
+      },
+      sendBatch: producer.sendBatch,
+    };
   }
 
   consumer(_: { groupId: string }) {
@@ -127,9 +141,9 @@ async function open(
       await handlers.get(String(message.key))?.();
     },
   });
-  const send = async (by: Producer, message: unknown): Promise<Headers> => {
+  const send = async (by: Pick<Producer, "send">, message: unknown): Promise<Sent> => {
     const [metadata] = await by.send({ topic: OUTBOX, messages: [asMessage(message)] });
-    return outbox.at(`${metadata?.baseOffset}`);
+    return outbox.take(`${metadata?.baseOffset}`);
   };
   return {
     async receive(headers, handler) {
@@ -146,13 +160,17 @@ async function open(
         messages: [{ ...messageWith(headers), key }],
       });
       // The record may be handled, and fail, before the broker's answer is here.
-      await Promise.all([sent, delivered]).finally(() => deliveries.delete(key));
+      await Promise.all([sent, delivered]).finally(() => {
+        deliveries.delete(key);
+        handlers.delete(key);
+      });
     },
     message: (headers, frozen) =>
       frozen ? deepFreeze(messageWith(headers)) : messageWith(headers),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(traced.producer(), message),
-    sendBare: (message) => send(producer, message),
+    sendBare: (message) => send(shared.producer(), message),
+    reached: () => shared.sends,
     async sendFailing(message) {
       await traced.producer().send({ topic: NOWHERE, messages: [asMessage(message)] });
     },
@@ -205,7 +223,7 @@ export const kafkajs: Adapter = {
   outgoing: { kind: "PRODUCER", ...span("send", OUTBOX) },
   messaging: true,
   maxBytes: 8192,
-  messages: 400,
+  messages: 1000,
   repeated: "last",
   // What a broker takes by default is a little more: max.message.bytes.
   carries: (headers) => headers.flat().join("").length < 1_000_000,

@@ -33,5 +33,5 @@ describeWithEngines("kafkajs on a broker keeps the contract", () => {
     for (const consumer of consumers) await consumer[Symbol.asyncDispose]();
   });
 
-  for (const promise of adapterContract(kafkajs)) test(promise.title, promise.run);
+  for (const { title, run, timeout } of adapterContract(kafkajs)) test(title, run, timeout);
 });

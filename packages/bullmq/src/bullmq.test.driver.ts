@@ -54,6 +54,11 @@ function store(data: unknown, opts: JobsOptions = {}): StoredJob {
   };
 }
 
+/** How many jobs were added so far without an id of their own. */
+export function jobsAdded(): number {
+  return jobs;
+}
+
 /** What happened to a job that was processed. */
 export interface Processed {
   /** What BullMQ would note beside a failed job: the hash field `tm`. */

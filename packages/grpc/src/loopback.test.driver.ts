@@ -157,6 +157,9 @@ export async function loopback(
   };
 }
 
+// A pseudo header of the answer, which no call can have.
+const REQUEST = ":request";
+
 type Pairs = (readonly [key: string, value: string])[];
 
 interface BarePeer extends AsyncDisposable {
@@ -165,12 +168,13 @@ interface BarePeer extends AsyncDisposable {
 
 /**
  * A peer without any tracing and without grpc-js: it answers every unary call with the headers that came,
- * in their order and repeated ones apart. To `/Nothing` it answers nothing, and of `/Nowhere` it knows nothing.
+ * in their order and repeated ones apart, and with the request, once it is there whole (`Place`). To `/Nothing` it answers nothing, and of `/Nowhere` it knows nothing.
  */
 export async function barePeer(): Promise<BarePeer> {
   const server = createServer();
   server.on("stream", (stream, headers, _flags, raw: string[]) => {
-    stream.resume();
+    const request: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => request.push(chunk));
     const type = { ":status": 200, "content-type": "application/grpc" };
     if (headers[":path"] === NOWHERE) {
       stream.respond({ ...type, "grpc-status": "12", "grpc-message": "" }, { endStream: true });
@@ -182,10 +186,15 @@ export async function barePeer(): Promise<BarePeer> {
       stream.end();
       return;
     }
-    const body = Buffer.from(JSON.stringify(pairs(raw)));
-    const frame = Buffer.alloc(5);
-    frame.writeUInt32BE(body.length, 1);
-    stream.end(Buffer.concat([frame, body]));
+    const answer = () => {
+      const text = Buffer.concat(request).subarray(5).toString();
+      const body = Buffer.from(JSON.stringify([...pairs(raw), [REQUEST, text]]));
+      const frame = Buffer.alloc(5);
+      frame.writeUInt32BE(body.length, 1);
+      stream.end(Buffer.concat([frame, body]));
+    };
+    if (headers[":path"] === PLACE) stream.once("end", answer);
+    else answer();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = addressOf(server.address());
@@ -209,13 +218,22 @@ function pairs(raw: readonly string[]): Pairs {
   return result;
 }
 
+/** What `barePeer` answered: the request. */
+export function requestOf(answer: string): string | undefined {
+  return answered(answer).find(([key]) => key === REQUEST)?.[1];
+}
+
 /** What `barePeer` answered: the headers as they came, but for those that every call has. */
 export function headersOf(answer: string): Pairs {
+  return answered(answer).filter(([key]) => !isTransports(key));
+}
+
+function answered(answer: string): Pairs {
   const parsed: unknown = JSON.parse(answer);
   if (!Array.isArray(parsed)) throw new TypeError(`no list of headers: ${answer}`);
   return parsed
-    .map((pair: unknown) => [...(Array.isArray(pair) ? pair.map(String) : [])])
-    .flatMap(([key = "", value = ""]) => (isTransports(key) ? [] : [[key, value] as const]));
+    .map((pair: unknown) => (Array.isArray(pair) ? pair.map(String) : []))
+    .map(([key = "", value = ""]) => [key, value]);
 }
 
 function isTransports(key: string): boolean {

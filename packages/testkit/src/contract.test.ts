@@ -1,30 +1,32 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { type MemoryHarness, memoryAdapter } from "./contract/memory.test.adapter.js";
-import { handlerHabits } from "./contract/memory.test.handler.js";
+import { forget, handlerHabits } from "./contract/memory.test.handler.js";
 import { incomingHabits } from "./contract/memory.test.incoming.js";
 import { outgoingHabits } from "./contract/memory.test.outgoing.js";
 import { adapterContract } from "./contract.js";
 
 // What some habits leave behind.
 afterEach(() => {
+  forget();
   process.removeAllListeners("SIGUSR2");
   for (const key of Object.keys(Object.prototype)) Reflect.deleteProperty(Object.prototype, key);
 });
 
 describe("an honest adapter keeps every promise", () => {
-  for (const promise of adapterContract(memoryAdapter())) test(promise.title, promise.run, 30_000);
+  for (const { title, run, timeout } of adapterContract(memoryAdapter())) test(title, run, timeout);
 });
 
 describe("a bad habit is caught", () => {
   const habits = { ...incomingHabits, ...handlerHabits, ...outgoingHabits };
-  for (const [habit, { adapter, caughtBy }] of Object.entries(habits)) {
-    const promises = adapterContract(memoryAdapter(adapter, { messages: 200 }));
+  for (const [habit, { adapter, caughtBy, because }] of Object.entries(habits)) {
+    const promises = adapterContract(memoryAdapter(adapter, { messages: 1000 }));
     for (const title of caughtBy) {
-      test(`an adapter that ${habit} breaks: ${title}`, async () => {
-        const promise = promises.find((one) => one.title === title);
+      const promise = promises.find((one) => one.title === title);
+      const broken = async () => {
         expect(promise, "no such case").toBeDefined();
-        await expect(promise?.run()).rejects.toThrow();
-      });
+        await expect(promise?.run()).rejects.toThrow(because);
+      };
+      test(`an adapter that ${habit} breaks: ${title}`, broken, promise?.timeout);
     }
   }
 });
@@ -42,6 +44,28 @@ test("an adapter may declare that the last of several senders counts, and is hel
   expect(promise?.title).toBe("of several senders the last is continued");
   await promise?.run();
   await expect(promises()[0]?.run()).rejects.toThrow("the last traceparent was not continued");
+});
+
+describe("what stays in memory", () => {
+  const [lasting, ...others] = adapterContract(memoryAdapter(undefined, { messages: 50 })).sort(
+    (one, other) => other.timeout - one.timeout,
+  );
+
+  test("is measured by a case that has more time than the others", () => {
+    const title = "50 messages leave no span, timer, listener or memory behind";
+    expect(lasting?.title).toBe(title);
+    expect(lasting?.timeout).toBeGreaterThan(others[0]?.timeout ?? 0);
+  });
+
+  test("cannot be measured without --expose-gc, which fails the contract", async () => {
+    const { gc } = globalThis;
+    onTestFinished(() => {
+      globalThis.gc = gc;
+    });
+    globalThis.gc = undefined;
+
+    await expect(lasting?.run()).rejects.toThrow("node --expose-gc");
+  });
 });
 
 test("each case has a title of its own", () => {

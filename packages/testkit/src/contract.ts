@@ -19,6 +19,7 @@ export type {
   DeclaredSpan,
   Harness,
   Relation,
+  Sent,
 } from "./contract/adapter.js";
 export type { ContractCase } from "./contract/bench.js";
 export {
@@ -34,7 +35,9 @@ export {
  * What every adapter promises, as cases for any test runner. Each registers on the OpenTelemetry API what it
  * needs and takes it away again, so they must run one after the other.
  *
- *     for (const promise of adapterContract(kafka)) test(promise.title, promise.run);
+ *     for (const { title, run, timeout } of adapterContract(kafka)) test(title, run, timeout);
+ *
+ * The process must run with `--expose-gc`: what stays in memory is measured.
  */
 export function adapterContract(adapter: Adapter): ContractCase[] {
   return [

@@ -25,6 +25,11 @@ export interface DeclaredSpan<Kind extends string> {
   readonly name: string;
   /** These it has at least. */
   readonly attributes: Readonly<Record<string, AttributeValue>>;
+  /**
+   * The `error.type` for an error of the handler, or for one that `Harness.sendFailing` rejects with. Default: the
+   * name of the error, `_OTHER` for what is none. Tells TypeErrors from RangeErrors.
+   */
+  readonly errorType?: (error: unknown) => string;
 }
 
 /** One adapter, described so that the contract can drive it. */
@@ -41,8 +46,13 @@ export interface Adapter {
   readonly messaging: boolean;
   /** The adapter's default budget for traceparent, tracestate and baggage together. */
   readonly maxBytes: number;
-  /** How many messages the leak case sends. Default: 10,000. */
+  /** How many messages the leak case sends, at least. Default: 10,000. */
   readonly messages?: number;
+  /**
+   * Several headers of the user's under one name: the transport carries `"all"` of them, or holds `"one"` and the
+   * case does not arise. Default: `"all"`.
+   */
+  readonly ownRepeated?: "all" | "one";
   /**
    * What several traceparents on one message mean: `"restart"` the trace, the `"last"` counts, or the transport
    * holds `"one"` and the case does not arise. Default: `"restart"`.
@@ -75,6 +85,13 @@ export interface Adapter {
   ) => Promise<void>;
 }
 
+/** One message as it left, as a peer without adapter sees it. */
+export interface Sent {
+  readonly headers: Headers;
+  /** Everything that the message says but its headers, comparable by `deepEqual`. */
+  readonly body: unknown;
+}
+
 /** An adapter at work. Every call takes place in the context that is active around it. */
 export interface Harness extends AsyncDisposable {
   /**
@@ -87,12 +104,16 @@ export interface Harness extends AsyncDisposable {
   /** What the caller's message holds now, comparable by `deepEqual`. */
   snapshot(message: unknown): unknown;
   /**
-   * Sends it through the adapter, gives the headers that left, as a peer without adapter sees them. Settles after
-   * the adapter is done with the send (its span has ended).
+   * Sends it through the adapter, gives what left. Settles after the adapter is done with the send (its span has
+   * ended).
    */
-  send(message: unknown): Promise<Headers>;
+  send(message: unknown): Promise<Sent>;
   /** The same send through the bare client. */
-  sendBare(message: unknown): Promise<Headers>;
+  sendBare(message: unknown): Promise<Sent>;
+  /**
+   * How often the transport's own client was called to send so far, by either way. Bare sends call it at once.
+   */
+  reached(): number;
   /** Sends it through the adapter to where it cannot go: rejects as the bare client does. */
   sendFailing(message: unknown): Promise<void>;
 }

@@ -15,11 +15,13 @@ import {
   recordSpans,
 } from "../record.js";
 import type { Headers } from "../senders.js";
-import type { Adapter, AdapterOptions, Harness } from "./adapter.js";
+import type { Adapter, AdapterOptions, Harness, Sent } from "./adapter.js";
 
-/** One promise of the contract, for any test runner: `test(case.title, case.run)`. */
+/** One promise of the contract, for any test runner: `test(case.title, case.run, case.timeout)`. */
 export interface ContractCase {
   readonly title: string;
+  /** Milliseconds after which it hangs: far more than it takes on a busy machine. */
+  readonly timeout: number;
   run(): Promise<void>;
 }
 
@@ -38,7 +40,12 @@ export interface Setting {
   readonly ambient?: boolean;
   /** Leave ended-twice and never-ended spans to the case. */
   readonly untidy?: boolean;
+  /** Default: a minute. */
+  readonly timeout?: number;
 }
+
+/** Milliseconds for a case of a few messages, on a busy machine and a remote broker. */
+export const MINUTE = 60_000;
 
 /** Tracer of the spans that the cases make themselves. */
 export const OWN_SCOPE = "the contract";
@@ -52,6 +59,7 @@ export function scene(
 ): ContractCase {
   return {
     title,
+    timeout: setting.timeout ?? MINUTE,
     async run() {
       adapter.reset?.();
       using spans = recordSpans({ ...setting.record, propagator: adapter.propagator() });
@@ -74,6 +82,7 @@ export function bareScene(
 ): ContractCase {
   return {
     title,
+    timeout: MINUTE,
     async run() {
       adapter.reset?.();
       assert.deepEqual(propagation.fields(), [], "another test left a propagator registered");
@@ -138,10 +147,10 @@ export async function passOn(
   { harness }: Pick<Bench, "harness">,
   headers: Headers,
 ): Promise<{ readonly sight: Sight; readonly sent: Headers }> {
-  const { sight, result = [] } = await receive(harness, headers, () =>
+  const { sight, result } = await receive(harness, headers, () =>
     harness.send(harness.message([])),
   );
-  return { sight, sent: result };
+  return { sight, sent: result?.headers ?? [] };
 }
 
 /** A case's own live span with its context; the case ends it. */
@@ -157,11 +166,11 @@ export function start(
 export async function sendFrom(
   { harness, spans }: Pick<Bench, "harness" | "spans">,
   message: unknown,
-): Promise<{ readonly headers: Headers; readonly traceId: string; readonly spanId: string }> {
+): Promise<Sent & { readonly traceId: string; readonly spanId: string }> {
   const caller = start(spans);
-  const headers = await context.with(caller.context, () => harness.send(message));
+  const sent = await context.with(caller.context, () => harness.send(message));
   caller.span.end();
-  return { headers, ...ids(caller.span) };
+  return { ...sent, ...ids(caller.span) };
 }
 
 function ids(span: Span): { readonly traceId: string; readonly spanId: string } {

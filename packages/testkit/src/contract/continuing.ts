@@ -37,6 +37,7 @@ export function continuing(adapter: Adapter): ContractCase[] {
           ),
         ]
       : []),
+    scene(adapter, "a sender behind twenty other headers is continued", continuedBehind),
     scene(adapter, "the sender's tracestate and baggage reach the handler and the next hop", kept),
     scene(adapter, "an unsampled sender is obeyed here and at the next hop", unsampled),
     scene(adapter, "the sender's flags reach the next hop as the propagator keeps them", flags),
@@ -91,6 +92,12 @@ function continued(bench: Bench): Promise<void> {
 function continuedShouted(bench: Bench): Promise<void> {
   const from = sender();
   return continues(bench, from, shouted(from.headers));
+}
+
+function continuedBehind(bench: Bench): Promise<void> {
+  const from = sender();
+  const before = Array.from({ length: 20 }, (_, number) => [`x-${number}`, "y"] as const);
+  return continues(bench, from, [...before, ...from.headers]);
 }
 
 async function continues(bench: Bench, from: Sender, headers: Headers): Promise<void> {

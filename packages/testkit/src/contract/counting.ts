@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { brokenSenders, sender } from "../senders.js";
 import type { Adapter, Relation } from "./adapter.js";
-import { type Bench, type ContractCase, passOn, scene, sendFrom } from "./bench.js";
+import { type Bench, type ContractCase, MINUTE, passOn, scene, sendFrom } from "./bench.js";
 import { Counts } from "./meters.js";
 
 /** The counters: what became of the sender of each message, and of the context of each. */
@@ -58,6 +58,7 @@ function counted(
 ): ContractCase {
   return {
     title,
+    timeout: MINUTE,
     run() {
       const counts = new Counts();
       const options = { relation, ...(maxBytes !== undefined && { maxBytes }) };

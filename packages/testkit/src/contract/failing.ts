@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import type { RecordedSpan } from "../record.js";
 import { sender } from "../senders.js";
-import type { Adapter, Harness } from "./adapter.js";
+import type { Adapter, DeclaredSpan, Harness } from "./adapter.js";
 import { type Bench, type ContractCase, carried, entry, exit, scene, sendFrom } from "./bench.js";
 
 /** Item 5, as far as every transport has it: what the user's code or the transport throws. */
@@ -21,6 +22,7 @@ export function failing(adapter: Adapter): ContractCase[] {
     failure(adapter, "a handler that rejects with nothing", undefined, () =>
       Promise.reject(undefined),
     ),
+    scene(adapter, "error.type tells errors of the handler apart", toldApart),
     scene(
       adapter,
       "a send that fails ends its span as an error and fails as it always did",
@@ -58,7 +60,17 @@ async function failed(bench: Bench, error: unknown, handler: () => unknown): Pro
   const span = entry(bench);
   assert.equal(span.traceId, from.traceId);
   assert.equal(span.status.code, "ERROR", "the status of a failed handler's span");
-  assertErrorType(span.attributes["error.type"]);
+  assertErrorType(span, bench.adapter.incoming, error);
+}
+
+async function toldApart(bench: Bench): Promise<void> {
+  for (const error of [new TypeError("no such item"), new RangeError("out of stock")]) {
+    bench.spans.clear();
+
+    await assertFails(bench, bench.harness, [], error, () => Promise.reject(error));
+
+    assertErrorType(entry(bench), bench.adapter.incoming, error);
+  }
 }
 
 /** The delivery fails as the adapter's description says. Used where the tracing is broken, too. */
@@ -83,16 +95,21 @@ export async function assertFails(
 async function sendFails(bench: Bench): Promise<void> {
   const { harness } = bench;
 
-  await assert.rejects(harness.sendFailing(harness.message([])), "the send did not fail");
+  const error = await harness.sendFailing(harness.message([])).then(
+    () => assert.fail("the send did not fail"),
+    (reason: unknown) => reason,
+  );
 
   const span = exit(bench);
   assert.equal(span.status.code, "ERROR", "the status of a failed send's span");
-  assertErrorType(span.attributes["error.type"]);
+  assertErrorType(span, bench.adapter.outgoing, error);
   bench.spans.clear();
   const { headers } = await sendFrom(bench, harness.message([]));
   assert.equal(carried(headers).spanId, exit(bench).spanId, "a send after a failed one is broken");
 }
 
-function assertErrorType(type: unknown): void {
-  assert.match(String(type ?? ""), /\S/, "error.type is missing");
+function assertErrorType(span: RecordedSpan, declared: DeclaredSpan<string>, error: unknown): void {
+  const name = error instanceof Error ? error.name : "_OTHER";
+  const expected = declared.errorType?.(error) ?? name;
+  assert.equal(span.attributes["error.type"], expected, "error.type");
 }

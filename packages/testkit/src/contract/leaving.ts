@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { context } from "@opentelemetry/api";
 import { type Headers, sender } from "../senders.js";
-import type { Adapter } from "./adapter.js";
+import type { Adapter, Harness, Sent } from "./adapter.js";
 import {
   type Bench,
   type ContractCase,
@@ -26,7 +26,18 @@ export function leaving(adapter: Adapter): ContractCase[] {
     scene(adapter, "fields of an earlier trace are gone from what leaves", (bench) =>
       replaced(bench, stale),
     ),
-    scene(adapter, "the user's own headers leave as they would without the adapter", ownKept),
+    scene(adapter, "the user's own headers leave as they would without the adapter", (bench) =>
+      ownKept(bench, usersOwn(adapter)),
+    ),
+    ...(adapter.ownRepeated === "one"
+      ? []
+      : [
+          scene(adapter, "two headers of the user's under one name both leave", (bench) =>
+            ownKept(bench, REPEATED),
+          ),
+        ]),
+    scene(adapter, "the user's body leaves as it would without the adapter", bodyKept),
+    scene(adapter, "a send calls the transport once, and before it returns", prompt),
     scene(adapter, "the caller's message is not changed", (bench) =>
       unchanged(bench, stale, false),
     ),
@@ -68,7 +79,7 @@ async function injected(bench: Bench): Promise<void> {
 }
 
 async function outside(bench: Bench): Promise<void> {
-  const headers = await bench.harness.send(bench.harness.message([]));
+  const { headers } = await bench.harness.send(bench.harness.message([]));
 
   const span = exit(bench);
   assert.equal(span.parentSpanId, undefined);
@@ -84,10 +95,15 @@ async function replaced(bench: Bench, stale: Headers): Promise<void> {
   assert.equal(left.baggage, undefined, "the baggage of an earlier trace left");
 }
 
-async function ownKept(bench: Bench): Promise<void> {
-  const { harness, adapter } = bench;
-  const own = usersOwn(adapter);
-  const bare = await harness.sendBare(harness.message(own));
+const REPEATED: Headers = [
+  ["x-item", "tea"],
+  ["x-tenant", "acme"],
+  ["x-item", "cake"],
+];
+
+async function ownKept(bench: Bench, own: Headers): Promise<void> {
+  const { harness } = bench;
+  const { headers: bare } = await harness.sendBare(harness.message(own));
 
   const { headers } = await sendFrom(bench, harness.message(own));
 
@@ -98,6 +114,36 @@ async function ownKept(bench: Bench): Promise<void> {
     );
   }
   assert.deepEqual(others(headers), others(bare));
+}
+
+async function bodyKept(bench: Bench): Promise<void> {
+  const { harness, adapter } = bench;
+  const message = () => harness.message(usersOwn(adapter));
+  const bare = await harness.sendBare(message());
+
+  const sent = await sendFrom(bench, message());
+
+  assert.ok(bare.body !== undefined, "the harness shows no body");
+  assert.deepEqual(sent.body, bare.body, "the body that left");
+}
+
+// Who sends first is to be first: the order of a user's sends must not depend on the adapter.
+async function prompt({ harness }: Bench): Promise<void> {
+  const bare = await isCalledAtOnce(harness, () => harness.sendBare(harness.message([])));
+
+  const traced = await isCalledAtOnce(harness, () => harness.send(harness.message([])));
+
+  assert.ok(bare, "the harness puts off its bare sends, and cannot tell whether the adapter does");
+  assert.ok(traced, "the send was put off: the transport was not called when the call returned");
+}
+
+async function isCalledAtOnce(harness: Harness, send: () => Promise<Sent>): Promise<boolean> {
+  const before = harness.reached();
+  const sending = send();
+  const atOnce = harness.reached() > before;
+  await sending;
+  assert.equal(harness.reached() - before, 1, "calls of the transport for one send");
+  return atOnce;
 }
 
 async function unchanged(bench: Bench, stale: Headers, frozen: boolean): Promise<void> {
@@ -116,8 +162,8 @@ async function twice(bench: Bench): Promise<void> {
   const caller = start(bench.spans);
   const send = () => context.with(caller.context, () => bench.harness.send(message));
 
-  const first = carried(await send());
-  const second = carried(await send());
+  const first = carried((await send()).headers);
+  const second = carried((await send()).headers);
   caller.span.end();
 
   const spanIds = exits(bench).map((span) => span.spanId);

@@ -88,7 +88,7 @@ async function sendWithBaggage(
     Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, { value }])),
   );
   const active = propagation.setBaggage(caller.context, baggage);
-  const headers = await context.with(active, () => harness.send(harness.message([])));
+  const { headers } = await context.with(active, () => harness.send(harness.message([])));
   caller.span.end();
   return headers;
 }

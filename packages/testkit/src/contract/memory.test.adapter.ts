@@ -16,7 +16,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Headers } from "../senders.js";
-import type { Adapter, AdapterOptions, Harness, Relation } from "./adapter.js";
+import type { Adapter, AdapterOptions, Harness, Relation, Sent } from "./adapter.js";
 import { strictPropagator } from "./memory.test.propagator.js";
 
 /** Describes the memory transport to the contract, with an honest adapter or one with a habit. */
@@ -56,6 +56,7 @@ const OURS = ["traceparent", "tracestate", "baggage"];
 export class MemoryHarness implements Harness {
   protected readonly options: AdapterOptions;
   readonly #topics = new Map<string, Message[]>([["orders", []]]);
+  #published = 0;
 
   constructor(options: AdapterOptions) {
     this.options = options;
@@ -172,19 +173,23 @@ export class MemoryHarness implements Harness {
     return structuredClone(message);
   }
 
-  async sendBare(message: Message): Promise<Headers> {
+  async sendBare(message: Message): Promise<Sent> {
     return this.publish("orders", message);
   }
 
-  send(message: Message): Promise<Headers> {
+  send(message: Message): Promise<Sent> {
     return this.sendTo("orders", message);
+  }
+
+  reached(): number {
+    return this.#published;
   }
 
   async sendFailing(message: Message): Promise<void> {
     await this.sendTo("nowhere", message);
   }
 
-  protected async sendTo(topic: string, message: Message): Promise<Headers> {
+  protected async sendTo(topic: string, message: Message): Promise<Sent> {
     const caller = context.active();
     const span = this.startSpan("send", caller, [], {});
     try {
@@ -225,12 +230,13 @@ export class MemoryHarness implements Harness {
     return { ...message, headers: [...kept, ...fields] };
   }
 
-  protected publish(topic: string, message: Message): Headers {
+  protected publish(topic: string, message: Message): Sent {
+    this.#published++;
     const log = this.#topics.get(topic);
     if (log === undefined) throw new RangeError(`no such topic: ${topic}`);
     log.push(message);
     if (log.length > 100) log.shift();
-    return [...message.headers];
+    return { headers: [...message.headers], body: message.body };
   }
 
   protected startSpan(

@@ -7,7 +7,8 @@ import {
   type Span,
   SpanStatusCode,
 } from "@opentelemetry/api";
-import { MemoryHarness } from "./memory.test.adapter.js";
+import type { Headers } from "../senders.js";
+import { MemoryHarness, type Message } from "./memory.test.adapter.js";
 import {
   CONTINUED,
   FAILED_SEND,
@@ -25,6 +26,8 @@ const COUNTED = [
   "an ignored sender is counted",
   "a context that was cut to the budget is counted",
 ];
+
+const TOLD_APART = "error.type tells errors of the handler apart";
 
 const latest = { own: ROOT_CONTEXT };
 
@@ -94,6 +97,22 @@ export const handlerHabits: Readonly<Record<string, Habit>> = {
       }
     },
     caughtBy: [failing("throws"), failing("throws a string"), FAILED_SEND],
+  },
+  "names every error the same": {
+    adapter: class extends MemoryHarness {
+      override fail(span: Span | undefined) {
+        super.fail(span, new Error("failed"));
+      }
+    },
+    caughtBy: [TOLD_APART, failing("throws"), failing("throws a string"), FAILED_SEND],
+  },
+  "calls every error of the handler a RangeError": {
+    adapter: class extends MemoryHarness {
+      override fail(span: Span | undefined, error: unknown) {
+        super.fail(span, error instanceof Error ? new RangeError() : error);
+      }
+    },
+    caughtBy: [TOLD_APART],
   },
   "calls everything an error": {
     adapter: class extends MemoryHarness {
@@ -185,6 +204,7 @@ export const handlerHabits: Readonly<Record<string, Habit>> = {
       }
     },
     caughtBy: [LEAK],
+    because: /more of process\.on\(SIGUSR2\)/,
   },
   "starts a timer per message": {
     adapter: class extends MemoryHarness {
@@ -194,6 +214,68 @@ export const handlerHabits: Readonly<Record<string, Habit>> = {
       }
     },
     caughtBy: [LEAK],
+    because: /more of timers/,
+  },
+  "keeps each context": {
+    adapter: class extends MemoryHarness {
+      override contextOf(parent: Context, span: Span | undefined) {
+        const own = super.contextOf(parent, span);
+        kept.add(own);
+        return own;
+      }
+    },
+    caughtBy: [LEAK],
+    because: /left in memory: .*times context/,
+  },
+  "keeps each span": {
+    adapter: class extends MemoryHarness {
+      override end(span: Span | undefined) {
+        kept.add(span);
+        super.end(span);
+      }
+    },
+    caughtBy: [LEAK],
+    because: /left in memory: .*times span/,
+  },
+  "keeps each message": {
+    adapter: class extends MemoryHarness {
+      override write(message: Message, fields: Map<string, string>) {
+        kept.add(message);
+        return super.write(message, fields);
+      }
+    },
+    caughtBy: [LEAK],
+    because: /left in memory: .*times message/,
+  },
+  "keeps each handler": {
+    adapter: class extends MemoryHarness {
+      override run(own: Context, span: Span | undefined, handler: () => unknown) {
+        kept.add(handler);
+        return super.run(own, span, handler);
+      }
+    },
+    caughtBy: [LEAK],
+    because: /left in memory: .*times handler/,
+  },
+  "keeps each error": {
+    adapter: class extends MemoryHarness {
+      override fail(span: Span | undefined, error: unknown) {
+        kept.add(error);
+        super.fail(span, error);
+      }
+    },
+    caughtBy: [LEAK],
+    because: /left in memory: .*times error/,
+  },
+  "keeps what it knows of each message": {
+    adapter: class extends MemoryHarness {
+      override relate(headers: Headers, extracted: Context) {
+        kept.add(JSON.stringify([headers, headers, headers]));
+        return super.relate(headers, extracted);
+      }
+    },
+    caughtBy: [LEAK],
+    because: /each message leaves \d+ bytes/,
   },
   "forgets to end a span now and then": {
     adapter: class extends MemoryHarness {
@@ -204,8 +286,17 @@ export const handlerHabits: Readonly<Record<string, Habit>> = {
       }
     },
     caughtBy: [LEAK],
+    because: /never ended/,
   },
 };
+
+// What is kept for good.
+const kept = new Set<unknown>();
+
+/** Forgets what the habits keep. */
+export function forget(): void {
+  kept.clear();
+}
 
 function settling(
   settle: (error: unknown, again: () => unknown) => unknown,

@@ -26,6 +26,14 @@ const INVENTED = "b7ad6b7169203331";
 
 /** On the way in. */
 export const incomingHabits: Readonly<Record<string, Habit>> = {
+  "reads no more than eight headers": {
+    adapter: class extends MemoryHarness {
+      override extract(headers: Headers) {
+        return super.extract(headers.slice(0, 8));
+      }
+    },
+    caughtBy: ["a sender behind twenty other headers is continued"],
+  },
   "extracts onto the active context": {
     adapter: class extends MemoryHarness {
       override base() {

@@ -12,6 +12,7 @@ import type { Headers } from "../senders.js";
 import { MemoryHarness, type Message, type Operation } from "./memory.test.adapter.js";
 import { FAILED_SEND, type Habit, reported } from "./memory.test.habit.js";
 
+const PROMPT = "a send calls the transport once, and before it returns";
 const RAW = createContextKey("@traceferry/testkit headers as they came");
 
 /** On the way out. */
@@ -95,6 +96,57 @@ export const outgoingHabits: Readonly<Record<string, Habit>> = {
     },
     caughtBy: ["the user's own headers leave as they would without the adapter"],
   },
+  "drops one of two headers of one name": {
+    adapter: class extends MemoryHarness {
+      override write(message: Message, fields: Map<string, string>) {
+        const headers = [...new Map(message.headers.map((pair) => [pair[0], pair]))].map(
+          ([, pair]) => pair,
+        );
+        return super.write({ ...message, headers }, fields);
+      }
+    },
+    caughtBy: ["two headers of the user's under one name both leave"],
+  },
+  "changes the body": {
+    adapter: class extends MemoryHarness {
+      override write(message: Message, fields: Map<string, string>) {
+        return super.write({ ...message, body: `${message.body} ` }, fields);
+      }
+    },
+    caughtBy: [
+      "the user's body leaves as it would without the adapter",
+      "with nothing registered a message leaves as it does without the adapter",
+      reported("a propagator that throws on inject"),
+    ],
+  },
+  "puts a send off to a later turn of the loop": {
+    adapter: class extends MemoryHarness {
+      override async sendTo(topic: string, message: Message) {
+        await new Promise(setImmediate);
+        return super.sendTo(topic, message);
+      }
+    },
+    caughtBy: [PROMPT],
+  },
+  "awaits something before it sends": {
+    adapter: class extends MemoryHarness {
+      override async sendTo(topic: string, message: Message) {
+        await null;
+        return super.sendTo(topic, message);
+      }
+    },
+    caughtBy: [PROMPT],
+  },
+  "sends a message twice to be sure": {
+    adapter: class extends MemoryHarness {
+      override write(message: Message, fields: Map<string, string>) {
+        const written = super.write(message, fields);
+        if (written !== message) this.publish("orders", written);
+        return written;
+      }
+    },
+    caughtBy: [PROMPT],
+  },
   "strips what it cannot replace": {
     adapter: class extends MemoryHarness {
       override write(message: Message, fields: Map<string, string>) {
@@ -135,7 +187,7 @@ export const outgoingHabits: Readonly<Record<string, Habit>> = {
   "swallows the error of a send": {
     adapter: class extends MemoryHarness {
       override sendTo(topic: string, message: Message) {
-        return super.sendTo(topic, message).catch(() => []);
+        return super.sendTo(topic, message).catch(() => ({ headers: [], body: "" }));
       }
     },
     caughtBy: [FAILED_SEND, reported("a tracer that throws")],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { context, defaultTextMapGetter, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
-import { sender } from "../senders.js";
+import { type Headers, sender } from "../senders.js";
 import type { Adapter } from "./adapter.js";
 import {
   type Bench,
@@ -41,13 +41,13 @@ async function oneSpan(bench: Bench): Promise<void> {
       remote,
     );
 
-  let left: Awaited<ReturnType<typeof harness.send>> = [];
+  let left: Headers = [];
   await adapter.receivePatched?.(
     harness,
     from.headers,
     async () => {
       seen.push(look());
-      left = await harness.send(harness.message([]));
+      left = (await harness.send(harness.message([]))).headers;
     },
     (next) => context.with(trace.setSpan(remote, theirs), next),
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Headers, sender } from "../senders.js";
-import type { Adapter } from "./adapter.js";
+import type { Adapter, Sent } from "./adapter.js";
 import {
   type Bench,
   bareScene,
@@ -67,7 +67,7 @@ function forwarded({ adapter }: Unrecorded): Headers {
 async function both(
   { harness }: Unrecorded,
   headers: Headers,
-): Promise<{ readonly sent: Headers; readonly bare: Headers }> {
+): Promise<{ readonly sent: Sent; readonly bare: Sent }> {
   return {
     sent: await harness.send(harness.message(headers)),
     bare: await harness.sendBare(harness.message(headers)),
@@ -97,7 +97,8 @@ async function relayed(bench: Bench, flags = "01"): Promise<void> {
   );
 
   const { traceId, spanId, tracestate, baggage } = from;
-  const { sent = [], bare = [] } = result ?? {};
+  const { headers: sent = [] } = result?.sent ?? {};
   assert.deepEqual(carried(sent), { traceId, spanId, flags, tracestate, baggage });
+  const { headers: bare = [] } = result?.bare ?? {};
   assert.deepEqual(others(sent), others(bare));
 }
