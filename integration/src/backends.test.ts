@@ -10,8 +10,8 @@ import {
 } from "./backends/index.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
 import { type ChatAnswer, chat } from "./system/chat.js";
+import { SERVICES } from "./topology/expected-trace.js";
 import { startTopology, type Topology } from "./topology/index.js";
-import { SERVICES } from "./topology/paths.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR } from "./topology/roles.js";
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);

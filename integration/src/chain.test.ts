@@ -4,7 +4,7 @@ import type { TestSpan } from "@traceferry/testkit";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
-import { PATHS, SERVICES } from "./topology/paths.js";
+import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { AGENTS, GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, TOOLS } from "./topology/roles.js";
 
 const whole = {

@@ -17,7 +17,7 @@ import {
   ownerLabel,
   removeContainer,
 } from "./engines/docker-engine.js";
-import { Run } from "./engines/run.js";
+import { Run } from "./engines/scope.js";
 import { expectApplicationSpans } from "./suite/application.js";
 import { cannotRun } from "./suite/toolchains.js";
 import { chat } from "./system/chat.js";

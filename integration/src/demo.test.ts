@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { repositoryRoot } from "./engines/places.js";
+import { repositoryRoot } from "./engines/paths.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
 
 const program = join(repositoryRoot, "integration/dist/demo/main.js");

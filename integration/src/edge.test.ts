@@ -6,7 +6,7 @@ import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
 import { addressOf } from "./system/service.js";
-import { PATHS, SERVICES } from "./topology/paths.js";
+import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY } from "./topology/roles.js";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { lookLocal } from "./engines/local.js";
+import { lookLocal } from "./engines/local/index.js";
 import { DemoRun, marked, processesWith } from "./suite/demo-run.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
 import { startJeeves } from "./suite/jeeves.js";

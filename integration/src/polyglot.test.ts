@@ -7,7 +7,7 @@ import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { coveringSet } from "./suite/pairs.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.js";
 import { type ChatOptions, chat } from "./system/chat.js";
-import { expected, type Hop, hopsOf } from "./topology/paths.js";
+import { expected, type Hop, hopsOf } from "./topology/expected-trace.js";
 import {
   GATEWAY,
   type Implementations,

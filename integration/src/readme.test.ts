@@ -5,7 +5,7 @@ import { startReceiver } from "@traceferry/testkit";
 import "@traceferry/testkit/vitest";
 import { execa } from "execa";
 import { beforeAll, expect, test } from "vitest";
-import { repositoryRoot } from "./engines/places.js";
+import { repositoryRoot } from "./engines/paths.js";
 import { describeWithEngines, engines } from "./suite/engines.js";
 
 // The programs in the packages' READMEs, run as a reader would: the set-up as tracing.js, the example as main.js.

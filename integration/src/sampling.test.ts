@@ -2,13 +2,13 @@ import "@traceferry/testkit/vitest";
 import { assembleTraces, judgeUnbroken, type TestSpan, type Trace } from "@traceferry/testkit";
 import getPort from "get-port";
 import { describe, expect, test } from "vitest";
-import { type RawHeaders, tapGrpc, tapHttp } from "./golden/taps.js";
+import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
-import { chatMany } from "./suite/many.js";
+import { chatMany } from "./suite/load.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.js";
 import type { ChatOptions } from "./system/chat.js";
-import { expected } from "./topology/paths.js";
+import { expected } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,

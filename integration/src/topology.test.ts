@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.js";
 import { startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
-import { PATHS, SERVICES } from "./topology/paths.js";
+import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, TOOLS } from "./topology/roles.js";
 
 describeWithEngines("the roles", () => {

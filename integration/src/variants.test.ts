@@ -8,7 +8,7 @@ import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
 import { addressOf } from "./system/service.js";
 import { PLANNER_QUEUE } from "./system/topics.js";
-import { expected } from "./topology/paths.js";
+import { expected } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isCached, keep } from "../engines/local/cache.js";
-import { repositoryRoot } from "../engines/places.js";
-import type { Run } from "../engines/run.js";
+import { repositoryRoot } from "../engines/paths.js";
+import type { Run } from "../engines/scope.js";
 import { runTool, versionOf } from "../peers/run.js";
 
 export type BinaryName = "collector" | "jaeger";

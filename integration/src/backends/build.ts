@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Argument, Command } from "commander";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { BINARY_NAMES, type BinaryName, binary } from "./binaries.js";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
 import { buildTimeoutMs, describeWithBackends } from "./describe.js";
 import type { Backend } from "./program.js";
-import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test.helper.js";
+import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test-support.js";
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 // The processor looks at its traces once a second.

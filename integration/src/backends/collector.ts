@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
 /** Where a Collector sends, and what it keeps. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 import { JaegerApi } from "./jaeger-api.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pRetry from "p-retry";
 import { Child } from "../engines/local/child.js";
 import { freePort, onFreePorts } from "../engines/local/ports.js";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { type BinaryName, binary } from "./binaries.js";
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { POLYGLOT, ROLES } from "../topology/roles.js";

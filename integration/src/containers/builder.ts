@@ -3,7 +3,7 @@ import { type ContainerRuntimeClient, GenericContainer } from "testcontainers";
 import { giveUpOn } from "../engines/abort.js";
 import { reasonOf } from "../engines/docker-engine.js";
 import { withProgress } from "../engines/progress.js";
-import type { Run } from "../engines/run.js";
+import type { Run } from "../engines/scope.js";
 
 // On each image that is built here: what it was made from.
 const LABEL = "org.traceferry.made-from";

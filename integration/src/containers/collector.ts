@@ -8,7 +8,7 @@ import {
   collectorEnv,
   exportTo,
 } from "../backends/collector.js";
-import type { Run } from "../engines/run.js";
+import type { Run } from "../engines/scope.js";
 import { buildFrom } from "./images.js";
 import { type Content, digest } from "./recipes.js";
 import { RoleContainer, type Surroundings } from "./role.js";

@@ -15,7 +15,7 @@ import {
   runLabel,
 } from "../engines/docker-engine.js";
 import type { EngineAddresses, Engines } from "../engines/engines.js";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";

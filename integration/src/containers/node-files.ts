@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { copyFile, lstat, mkdir, readdir, readFile, readlink, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { nodeFileTrace } from "@vercel/nft";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 import { ROLES } from "../topology/roles.js";
 
 const DIST = "integration/dist";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { keep } from "../engines/local/cache.js";
-import type { Run } from "../engines/run.js";
+import type { Run } from "../engines/scope.js";
 import { PEERS } from "../peers/index.js";
 import { type Language, sourcesOf } from "../peers/peer.js";
 import { runTool } from "../peers/run.js";

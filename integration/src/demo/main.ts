@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { giveUpOn } from "../engines/abort.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
-import { startGround } from "./ground.js";
+import { startGround } from "./environment.js";
 import { type DemoOptions, readOptions } from "./options.js";
 import { printVerdict } from "./print.js";
 import { sendRequests } from "./requests.js";

@@ -1,6 +1,6 @@
 import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/testkit";
 import pc from "picocolors";
-import { expected } from "../topology/paths.js";
+import { expected } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 import { type HopVerdict, isUnbroken, type Verdict } from "./verdict.js";
 

@@ -6,7 +6,7 @@ import {
   type Trace,
 } from "@traceferry/testkit";
 import type { ChatAnswer } from "../system/chat.js";
-import { expected, type Hop, hopsOf } from "../topology/paths.js";
+import { expected, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
 /** One way from service to service, and whether every trace passed it. */

@@ -20,7 +20,7 @@ import {
 } from "./docker-engine.js";
 import type { Need } from "./engines.js";
 import { withProgress } from "./progress.js";
-import type { Run, Start, Started } from "./run.js";
+import type { Run, Start, Started } from "./scope.js";
 
 // Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
 // plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.

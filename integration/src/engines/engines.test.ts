@@ -8,13 +8,13 @@ import getPort from "get-port";
 import { Kafka, logLevel } from "kafkajs";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { pingRedis } from "./answers.js";
 import { lookDocker } from "./docker.js";
 import { ownerLabel } from "./docker-engine.js";
 import { createTopics, type EngineKind, startEngines } from "./index.js";
+import { lookLocal } from "./local/index.js";
 import type { KafkaPorts } from "./local/kafka.js";
-import { lookLocal } from "./local.js";
-import { Run } from "./run.js";
+import { pingRedis } from "./ping.js";
+import { Run } from "./scope.js";
 
 const silent = () => {};
 // The kind the suite runs on; without such a wish those that this machine has.

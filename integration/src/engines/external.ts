@@ -1,7 +1,7 @@
-import { askKafka, pingRedis } from "./answers.js";
 import type { Finding } from "./choose.js";
 import type { Need } from "./engines.js";
-import type { Start } from "./run.js";
+import { askKafka, pingRedis } from "./ping.js";
+import type { Start } from "./scope.js";
 
 /** Engines that run already, at the addresses in KAFKA_BROKERS ("host:port,host:port") and REDIS_URL. They are never stopped. */
 export async function lookExternal(

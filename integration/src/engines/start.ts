@@ -1,8 +1,8 @@
 import { askedKind, type Choice, choose } from "./choose.js";
 import type { EngineKind, Engines, StartOptions } from "./engines.js";
 import { lookExternal } from "./external.js";
-import { lookLocal } from "./local.js";
-import { Run, type Start, type Started } from "./run.js";
+import { lookLocal } from "./local/index.js";
+import { Run, type Start, type Started } from "./scope.js";
 import { endOnSignal } from "./signals.js";
 
 /**

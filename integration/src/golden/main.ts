@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startEngines } from "../engines/index.js";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
 import { recordPeers } from "./record.js";
 import { renderModule } from "./render.js";

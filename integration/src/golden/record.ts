@@ -8,7 +8,7 @@ import { loadService } from "../system/grpc.js";
 import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/topics.js";
 import { startTopology } from "../topology/index.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, POLYGLOT } from "../topology/roles.js";
-import { type RawHeaders, type Tap, tapGrpc, tapHttp, tapKafka } from "./taps.js";
+import { type RawHeaders, type Tap, tapGrpc, tapHttp, tapKafka } from "./recorders.js";
 
 /** What one peer wrote at one boundary. */
 export interface Recording {

@@ -1,6 +1,6 @@
 // Builds the programs in other languages: npm run peers.
 import { Argument, Command } from "commander";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { buildPeers, PEERS } from "./index.js";

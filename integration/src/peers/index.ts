@@ -1,4 +1,4 @@
-import type { Run } from "../engines/run.js";
+import type { Run } from "../engines/scope.js";
 import { go } from "./go.js";
 import { java } from "./java.js";
 import type { Command, Language, Peer } from "./peer.js";

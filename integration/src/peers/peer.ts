@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/places.js";
-import type { Run } from "../engines/run.js";
+import { repositoryRoot } from "../engines/paths.js";
+import type { Run } from "../engines/scope.js";
 
 export type Language = "go" | "python" | "java";
 

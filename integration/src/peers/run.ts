@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { withProgress } from "../engines/progress.js";
-import type { Run } from "../engines/run.js";
+import type { Run } from "../engines/scope.js";
 
 const SHOWN_LINES = 25;
 

@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { count } from "../demo/options.js";
 import { sendRequests } from "../demo/requests.js";
 import { startEngines } from "../engines/index.js";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
 import type { Implementations } from "../topology/roles.js";
 import {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
-import { repositoryRoot } from "../engines/places.js";
+import { repositoryRoot } from "../engines/paths.js";
 
 const PROGRAM = join(repositoryRoot, "integration/dist/demo/main.js");
 const MARK = "FAULT_RUN";

@@ -8,7 +8,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { z } from "zod";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hopsOf } from "../topology/paths.js";
+import { hopsOf } from "../topology/expected-trace.js";
 import { type Implementation, implementationsOf, ROLES } from "../topology/roles.js";
 import { coveringSet } from "./pairs.js";
 

@@ -1,5 +1,5 @@
 import { beforeAll } from "vitest";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { buildPeers, PEERS } from "../peers/index.js";
 import type { Language } from "../peers/peer.js";
 import type { Implementations } from "../topology/roles.js";

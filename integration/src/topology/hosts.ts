@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { EngineAddresses } from "../engines/engines.js";
-import { repositoryRoot } from "../engines/places.js";
-import type { Run } from "../engines/run.js";
+import { repositoryRoot } from "../engines/paths.js";
+import type { Run } from "../engines/scope.js";
 import { buildPeers, checkToolchains } from "../peers/index.js";
 import type { Command, Language } from "../peers/peer.js";
 import { RoleProcess } from "./process.js";

@@ -1,2 +1,2 @@
-export { expected, SERVICES } from "./paths.js";
+export { expected, SERVICES } from "./expected-trace.js";
 export { startTopology, type Topology, type TopologyOptions } from "./start.js";

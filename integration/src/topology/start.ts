@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { giveUpOn } from "../engines/abort.js";
 import type { EngineAddresses, Engines } from "../engines/engines.js";
 import { createTopics } from "../engines/index.js";
-import { Run } from "../engines/run.js";
+import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { PARTITIONS, TOPICS } from "../system/topics.js";
 import { type Hosts, processes, type RoleAddress, type RunningRole } from "./hosts.js";

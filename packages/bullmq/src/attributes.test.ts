@@ -3,7 +3,7 @@ import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ } from "bullmq";
 import { describe, expect, test } from "vitest";
-import { processJob } from "./bullmq.test.driver.js";
+import { processJob } from "./bullmq.test-support.js";
 import { bullmqTelemetry } from "./index.js";
 
 describe("spans of BullMQ's operations", () => {

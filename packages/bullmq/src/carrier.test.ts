@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HEAVY_TEST_MS } from "./bullmq.test.driver.js";
+import { HEAVY_TEST_MS } from "./bullmq.test-support.js";
 import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./carrier.js";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -9,7 +9,7 @@ import {
 } from "@traceferry/testkit/contract";
 import type { JobsOptions } from "bullmq";
 import { describe, test } from "vitest";
-import { addJob, jobsAdded, processJob, type StoredJob } from "./bullmq.test.driver.js";
+import { addJob, jobsAdded, processJob, type StoredJob } from "./bullmq.test-support.js";
 import { bullmqTelemetry } from "./index.js";
 
 const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);

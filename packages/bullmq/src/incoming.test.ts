@@ -10,7 +10,7 @@ import {
 import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { processJob } from "./bullmq.test.driver.js";
+import { processJob } from "./bullmq.test-support.js";
 import { bullmqTelemetry, extractJobContext } from "./index.js";
 
 test("the context of a job is read from its options", () => {

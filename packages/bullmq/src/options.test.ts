@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { TracerProvider } from "@opentelemetry/api";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { addJob } from "./bullmq.test.driver.js";
+import { addJob } from "./bullmq.test-support.js";
 import { bullmqTelemetry } from "./index.js";
 
 test("spans are made by a tracer that has the name and the version of the package", async () => {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { HygienicGetter, sendable } from "./carrier.js";
-import { hygienic, slow, TRACEPARENT } from "./kit.test.helper.js";
-import { anyHeaders } from "./w3c/values.test.helper.js";
+import { hygienic, slow, TRACEPARENT } from "./fixtures.test-support.js";
+import { anyHeaders } from "./w3c/values.test-support.js";
 
 const get = (key: string, value: unknown) => hygienic.get({ [key.toLowerCase()]: value }, key);
 const latin1 = (text: string) => Buffer.from(text, "latin1");

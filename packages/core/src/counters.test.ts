@@ -1,7 +1,7 @@
 import { metrics } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import { BoundaryCounters } from "./counters.js";
-import { CountingMeterProvider } from "./kit.test.helper.js";
+import { CountingMeterProvider } from "./fixtures.test-support.js";
 import { VERSION } from "./version.js";
 
 describe("counted at a boundary is", () => {

@@ -1,7 +1,7 @@
 import { type Span, SpanKind, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
 import { isMadeFor } from "./existing.js";
-import { REMOTE } from "./kit.test.helper.js";
+import { REMOTE } from "./fixtures.test-support.js";
 
 /** A live span of another library: it has what the API asks for, and whatever else its author liked. */
 function foreign(more: object): Span {

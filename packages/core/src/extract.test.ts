@@ -14,7 +14,7 @@ import {
   stockPropagator,
   TRACE_ID,
   TRACEPARENT,
-} from "./kit.test.helper.js";
+} from "./fixtures.test-support.js";
 import { suppressTracing } from "./suppress.js";
 import { w3cPropagator } from "./w3c/propagator.js";
 

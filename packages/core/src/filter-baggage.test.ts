@@ -1,7 +1,7 @@
 import { createContextKey, propagation, ROOT_CONTEXT } from "@opentelemetry/api";
 import { expect, test } from "vitest";
 import { filterBaggage } from "./filter-baggage.js";
-import { entriesOf } from "./kit.test.helper.js";
+import { entriesOf } from "./fixtures.test-support.js";
 
 const KEY = createContextKey("@traceferry/core test");
 const bare = ROOT_CONTEXT.setValue(KEY, "mine");

@@ -9,8 +9,6 @@ import {
 } from "@opentelemetry/api";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Boundary } from "./boundary.js";
-import { inject } from "./inject.js";
 import {
   hygienic,
   plain,
@@ -19,9 +17,11 @@ import {
   slow,
   stockPropagator,
   TRACEPARENT,
-} from "./kit.test.helper.js";
+} from "./fixtures.test-support.js";
+import { inject } from "./inject.js";
+import { Boundary } from "./instrumenter.js";
 import { w3cPropagator } from "./w3c/propagator.js";
-import { anyHeaders } from "./w3c/values.test.helper.js";
+import { anyHeaders } from "./w3c/values.test-support.js";
 
 const strict = w3cPropagator();
 const NAMES = { traceparent: 11, tracestate: 10, baggage: 7 };

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { Boundary } from "./boundary.js";
-import { CountingMeterProvider, SETTINGS, stockPropagator } from "./kit.test.helper.js";
+import { CountingMeterProvider, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
+import { Boundary } from "./instrumenter.js";
 import { checkOptions } from "./options.js";
 import { VERSION } from "./version.js";
 

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { recordSpans, TRACE_ID, TRACEPARENT } from "./kit.test.helper.js";
-import { traceHandler, traceSender } from "./pigeon.test.example.js";
+import { traceHandler, traceSender } from "./example-adapter.test-support.js";
+import { recordSpans, TRACE_ID, TRACEPARENT } from "./fixtures.test-support.js";
 import { w3cPropagator } from "./w3c/propagator.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 
 test("the adapter in the README is the one that is tested here", () => {
-  expect(read("../README.md")).toContain(read("./pigeon.test.example.ts"));
+  expect(read("../README.md")).toContain(read("./example-adapter.test-support.ts"));
 });
 
 test("the adapter in the README carries a trace on, in copies, and nothing stale with it", () => {

@@ -1,7 +1,7 @@
 import { diag } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BoundaryCounters } from "./counters.js";
-import { CountingMeterProvider, collectWarnings } from "./kit.test.helper.js";
+import { CountingMeterProvider, collectWarnings } from "./fixtures.test-support.js";
 import { Reporter } from "./report.js";
 
 const warnings: string[] = [];

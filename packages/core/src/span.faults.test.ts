@@ -1,8 +1,8 @@
 import { ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { REMOTE, recordSpans, SPAN_ID } from "./kit.test.helper.js";
+import { REMOTE, recordSpans, SPAN_ID } from "./fixtures.test-support.js";
 import { errorType, withSpan } from "./span.js";
-import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test.helper.js";
+import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test-support.js";
 
 describe("what is thrown reaches the caller, the same, also when it is", () => {
   const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: toThrow });

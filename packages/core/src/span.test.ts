@@ -10,9 +10,9 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { REMOTE, recordSpans, slow, TRACE_ID } from "./kit.test.helper.js";
+import { REMOTE, recordSpans, slow, TRACE_ID } from "./fixtures.test-support.js";
 import { withSpan } from "./span.js";
-import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test.helper.js";
+import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test-support.js";
 
 describe("a span begins", () => {
   test("as a child of its sender, with what is known of it", () => {

@@ -14,7 +14,7 @@ import {
 } from "@opentelemetry/api";
 import { isError } from "./error.js";
 import type { Reporter } from "./report.js";
-import { watchResult } from "./result.js";
+import { watchResult } from "./result/index.js";
 
 /** A span that is to begin. */
 export interface SpanPlan {

@@ -15,7 +15,7 @@ import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { extractMetadata, injectMetadata } from "./carrier.js";
-import { metadataOf } from "./loopback.test.driver.js";
+import { metadataOf } from "./loopback.test-support.js";
 
 // For tests of many values, and of modules loaded anew: a busy machine takes its time, and that is no failure.
 const PATIENT = { timeout: 60_000 };

@@ -27,7 +27,7 @@ import {
   NOWHERE,
   OrdersClient,
   requestOf,
-} from "./loopback.test.driver.js";
+} from "./loopback.test-support.js";
 
 type Patch = <Result>(next: () => Result) => Result;
 

@@ -1,7 +1,7 @@
 // For users.
 export { extractMetadata, injectMetadata, type MetadataLike } from "./carrier.js";
-export { serverInterceptor, withServerTracing } from "./incoming.js";
+export { serverInterceptor, withServerTracing } from "./incoming/index.js";
 export type { GrpcTracingOptions, IncomingCall } from "./options.js";
-export { clientInterceptor, withClientTracing } from "./outgoing.js";
+export { clientInterceptor, withClientTracing } from "./outgoing/index.js";
 
 // For adapters: the entry "./carrier".

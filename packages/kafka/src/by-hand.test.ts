@@ -2,7 +2,7 @@ import { context, createContextKey, ROOT_CONTEXT, SpanKind, trace } from "@opent
 import { sender } from "@traceferry/testkit/contract";
 import { describe, expect, test } from "vitest";
 import { extractHeaders, injectHeaders } from "./index.js";
-import { record, start } from "./sends.test.helper.js";
+import { record, start } from "./sends.test-support.js";
 
 const old = sender().traceparent;
 

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { kafkaGetter, readHeader, withFields } from "./carrier.js";
 import { SETTINGS } from "./options.js";
-import { HEAVY_TEST_MS } from "./sends.test.helper.js";
+import { HEAVY_TEST_MS } from "./sends.test-support.js";
 
 const old = sender().traceparent;
 const now = sender().traceparent;

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { sender } from "@traceferry/testkit/contract";
 import { describe, expect, test } from "vitest";
 import { type KafkaHeaders, kafkaGetter, readHeader, withFields } from "./carrier.js";
-import { decodeHeaders } from "./kafkajs.test.fake.js";
+import { decodeHeaders } from "./fake-kafkajs.test-support.js";
 
 const old = sender().traceparent;
 const now = sender().traceparent;

@@ -2,6 +2,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { type Consumer, type EachMessagePayload, Kafka, logLevel, type Producer } from "kafkajs";
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { FakeBroker, FakeKafka } from "./fake-kafkajs.test-support.js";
 import {
   type ConsumerOptions,
   traceConsumer,
@@ -9,7 +10,6 @@ import {
   traceKafka,
   traceProducer,
 } from "./index.js";
-import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
 
 const real = () => new Kafka({ brokers: ["localhost:1"], logLevel: logLevel.NOTHING });
 

@@ -1,7 +1,7 @@
 import { Incoming } from "./incoming.js";
 import { type KafkaOptions, openBoundary } from "./options.js";
-import { Outgoing } from "./outgoing.js";
-import { isObject, isOverlay, overlay } from "./overlay.js";
+import { Outgoing } from "./outgoing/index.js";
+import { isObject, isOverlay, overlay } from "./wrap.js";
 
 /** A client as kafkajs has it. */
 export interface KafkaLike {

@@ -9,8 +9,8 @@ import {
 } from "@traceferry/testkit/contract";
 import type { EachMessagePayload, IHeaders, Message, ProducerRecord } from "kafkajs";
 import { test } from "vitest";
+import { FakeBroker, FakeKafka } from "./fake-kafkajs.test-support.js";
 import { traceKafka } from "./index.js";
-import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
 
 const TOPIC = "orders";
 

@@ -9,7 +9,7 @@ import {
 import { type Sender, sender } from "@traceferry/testkit/contract";
 import { describe, expect, test } from "vitest";
 import { extractHeaders, traceEachMessage } from "./index.js";
-import { record } from "./sends.test.helper.js";
+import { record } from "./sends.test-support.js";
 
 const fieldsOf = (from: Sender) => Object.fromEntries(from.headers);
 

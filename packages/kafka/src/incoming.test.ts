@@ -3,9 +3,9 @@ import { suppressTracing } from "@traceferry/core";
 import { type Sender, sender } from "@traceferry/testkit/contract";
 import type { ConsumerRunConfig, EachBatchPayload, EachMessagePayload } from "kafkajs";
 import { beforeEach, expect, test } from "vitest";
+import { FakeBroker, FakeKafka, type WireHeader } from "./fake-kafkajs.test-support.js";
 import { traceConsumer, traceEachMessage } from "./index.js";
-import { FakeBroker, FakeKafka, type WireHeader } from "./kafkajs.test.fake.js";
-import { record } from "./sends.test.helper.js";
+import { record } from "./sends.test-support.js";
 
 let broker: FakeBroker;
 let bare: ReturnType<FakeKafka["consumer"]>;

@@ -18,7 +18,7 @@ import {
 import { isAbout, processAttributes } from "./attributes.js";
 import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
 import { type ConsumerOptions, openBoundary, SETTINGS } from "./options.js";
-import { copyWith, isMethod, isObject, isOverlay, overlay } from "./overlay.js";
+import { copyWith, isMethod, isObject, isOverlay, overlay } from "./wrap.js";
 
 /** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
 export interface IncomingRecord {

@@ -11,4 +11,4 @@ export {
   traceEachMessage,
 } from "./incoming.js";
 export type { ConsumerOptions, KafkaOptions } from "./options.js";
-export { injectHeaders, type ProducerLike, traceProducer } from "./outgoing.js";
+export { injectHeaders, type ProducerLike, traceProducer } from "./outgoing/index.js";

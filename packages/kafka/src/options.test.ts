@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { type TextMapPropagator, type TracerProvider, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
+import { FakeBroker, FakeKafka } from "./fake-kafkajs.test-support.js";
 import { traceConsumer, traceEachMessage, traceKafka, traceProducer } from "./index.js";
-import { FakeBroker, FakeKafka } from "./kafkajs.test.fake.js";
 import { VERSION } from "./version.js";
 
 const kafka = new FakeKafka(new FakeBroker({}));

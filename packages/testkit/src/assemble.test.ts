@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { assembleTraces, tracesOf } from "./assemble.js";
-import { Fleet, grpc, slow } from "./fleet.test.helper.js";
-import { workOf } from "./work.test.helper.js";
+import { Fleet, grpc, slow } from "./span-factory.test-support.js";
+import { workOf } from "./work.test-support.js";
 
 describe("assembling", () => {
   test("a trace has its root, its services in order of first start, and its children in order", () => {

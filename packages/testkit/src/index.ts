@@ -1,16 +1,16 @@
 // For users.
 export { assembleTraces, type SpansOrTraces, type Trace } from "./assemble.js";
-export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/diagnose.js";
 export type { Break } from "./diagnose/finding.js";
+export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/index.js";
 export type { SpanMatch } from "./diagnose/span-match.js";
 export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
 export type { Carrier, WireRecord } from "./diagnose/wire.js";
-// For adapters and tools that take OTLP in by other ways.
-export { decodeTraces } from "./otlp/decode.js";
-export type { Decoded } from "./otlp/draft.js";
 export { OtlpDecodeError } from "./otlp/error.js";
+// For adapters and tools that take OTLP in by other ways.
+export { decodeTraces } from "./otlp/index.js";
 export type { Encoding } from "./otlp/reply.js";
-export { type OtlpReceiver, type ReceiverOptions, startReceiver } from "./receiver/receiver.js";
+export type { Decoded } from "./otlp/span-builder.js";
+export { type OtlpReceiver, type ReceiverOptions, startReceiver } from "./receiver/index.js";
 export { type WaitOptions, WaitTimeoutError } from "./receiver/wait.js";
 export type {
   TestSpan,
@@ -21,5 +21,5 @@ export type {
   TestSpanStatus,
 } from "./span.js";
 export type { UnbrokenExpectation } from "./unbroken/expectation.js";
-export { type Judgement, judgeUnbroken } from "./unbroken/judge.js";
-export { renderWaterfall, type WaterfallOptions } from "./waterfall/waterfall.js";
+export { type Judgement, judgeUnbroken } from "./unbroken/index.js";
+export { renderWaterfall, type WaterfallOptions } from "./waterfall/index.js";

@@ -1,7 +1,7 @@
 // #region by hand
 import { diagnose, renderWaterfall, startReceiver } from "@traceferry/testkit";
 import { expect, test } from "vitest";
-import { startShop } from "./shop.test.helper.js";
+import { startShop } from "./shop.test-support.js";
 
 test("no hop of an order loses its trace", async () => {
   await using receiver = await startReceiver();

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { shopSpans } from "./shop.test.helper.js";
-import { judgeUnbroken } from "./unbroken/judge.js";
+import { shopSpans } from "./shop.test-support.js";
+import { judgeUnbroken } from "./unbroken/index.js";
 
 const readme = textOf("../README.md");
 
@@ -9,7 +9,7 @@ describe("the README", () => {
   test("shows the code of its two tests", () => {
     const examples = ["readme.test.ts", "readme-by-hand.test.ts"].map((file) => {
       const [, code = ""] = /\/\/ #region .*\n([\s\S]*?)\/\/ #endregion/.exec(textOf(file)) ?? [];
-      return code.replace("./shop.test.helper.js", "./shop.js");
+      return code.replace("./shop.test-support.js", "./shop.js");
     });
 
     expect(blocksOf("ts")).toEqual(examples);

@@ -4,7 +4,7 @@
 import { startReceiver } from "@traceferry/testkit";
 import "@traceferry/testkit/vitest";
 import { expect, test } from "vitest";
-import { startShop } from "./shop.test.helper.js";
+import { startShop } from "./shop.test-support.js";
 
 test("an order is one trace, from the gateway to the mailer", async () => {
   await using receiver = await startReceiver();

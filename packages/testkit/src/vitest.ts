@@ -1,10 +1,10 @@
 import { expect } from "vitest";
-import type { OtlpReceiver } from "./receiver/receiver.js";
+import type { OtlpReceiver } from "./receiver/index.js";
 import { type WaitOptions, WaitTimeoutError } from "./receiver/wait.js";
 import type { TestSpan } from "./span.js";
 import { servicesOf, type UnbrokenExpectation } from "./unbroken/expectation.js";
-import { judgeUnbroken } from "./unbroken/judge.js";
-import { isBrokenForGood } from "./unbroken/settled.js";
+import { isBrokenForGood } from "./unbroken/finally-broken.js";
+import { judgeUnbroken } from "./unbroken/index.js";
 
 /** What is expected and, of a receiver, how long to wait for it. */
 export type UnbrokenTraceExpectation = UnbrokenExpectation &

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheFolder } from "../places.js";
-import type { Run } from "../run.js";
+import { cacheFolder } from "../paths.js";
+import type { Run } from "../scope.js";
 
 /** The folder of that name in the cache, filled or not. */
 export function cached(name: string): string {

@@ -1,5 +1,5 @@
 import getPort from "get-port";
-import type { Run } from "../run.js";
+import type { Run } from "../scope.js";
 
 /** A port of this host that nobody uses now. */
 export function freePort(): Promise<number> {

@@ -5,7 +5,7 @@ import { type Announcement, failureOf, translate } from "../attributes.js";
 import { openProcess } from "../incoming.js";
 import type { IncomingJob } from "../options.js";
 import { openAdd } from "../outgoing.js";
-import { audible } from "./muted-span.js";
+import { audible } from "./suppressed-span.js";
 
 type Given = Readonly<Record<string, unknown>>;
 

@@ -12,7 +12,7 @@ import { recordSpans } from "@traceferry/testkit/record";
 import type { Telemetry } from "bullmq";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { addJob, HEAVY_TEST_MS, processJob } from "../bullmq.test.driver.js";
+import { addJob, HEAVY_TEST_MS, processJob } from "../bullmq.test-support.js";
 import { bullmqTelemetry } from "../index.js";
 
 afterEach(() => {

@@ -2,7 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { context } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { boom, step, watch, where } from "./watch.test.helper.js";
+import { boom, step, watch, where } from "./watch.test-support.js";
 
 beforeAll(
   () => void context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()),

@@ -2,7 +2,7 @@ import { Duplex, PassThrough, Readable, Transform, Writable } from "node:stream"
 import { finished, pipeline } from "node:stream/promises";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { boom, watch } from "./watch.test.helper.js";
+import { boom, watch } from "./watch.test-support.js";
 
 describe("a stream", () => {
   test("comes back as it is, and is finished when it has been read", async () => {

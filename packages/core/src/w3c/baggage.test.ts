@@ -1,9 +1,9 @@
 import { type Baggage, baggageEntryMetadataFromString, propagation } from "@opentelemetry/api";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { slow } from "../kit.test.helper.js";
+import { slow } from "../fixtures.test-support.js";
 import { parseBaggage, StrictBaggage, serializeBaggage } from "./baggage.js";
-import { expectValidFields } from "./grammar.test.helper.js";
+import { expectValidFields } from "./grammar.test-support.js";
 
 /** Names and values, in their order. */
 function read(text: string): [string, string][] {

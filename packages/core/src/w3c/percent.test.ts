@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../kit.test.helper.js";
+import { slow } from "../fixtures.test-support.js";
 import { decodePercent, encodeOutside } from "./percent.js";
 import { characterSet } from "./scan.js";
 

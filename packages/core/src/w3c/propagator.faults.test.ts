@@ -16,7 +16,7 @@ import {
   seen,
   TRACE_ID,
   TRACEPARENT,
-} from "../kit.test.helper.js";
+} from "../fixtures.test-support.js";
 import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();

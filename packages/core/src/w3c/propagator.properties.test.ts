@@ -14,10 +14,10 @@ import {
   slow,
   TRACE_ID,
   TRACEPARENT,
-} from "../kit.test.helper.js";
-import { expectValidFields } from "./grammar.test.helper.js";
+} from "../fixtures.test-support.js";
+import { expectValidFields } from "./grammar.test-support.js";
 import { w3cPropagator } from "./propagator.js";
-import { anyHeaders, token, tracestateMember } from "./values.test.helper.js";
+import { anyHeaders, token, tracestateMember } from "./values.test-support.js";
 
 const propagator = w3cPropagator();
 

@@ -16,7 +16,7 @@ import {
   SPAN_ID,
   TRACE_ID,
   TRACEPARENT,
-} from "../kit.test.helper.js";
+} from "../fixtures.test-support.js";
 import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 

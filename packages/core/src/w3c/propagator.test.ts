@@ -18,7 +18,7 @@ import {
   seen,
   TRACE_ID,
   TRACEPARENT,
-} from "../kit.test.helper.js";
+} from "../fixtures.test-support.js";
 import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 

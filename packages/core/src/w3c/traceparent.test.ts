@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SPAN_ID, slow, TRACE_ID } from "../kit.test.helper.js";
-import { expectValidFields } from "./grammar.test.helper.js";
+import { SPAN_ID, slow, TRACE_ID } from "../fixtures.test-support.js";
+import { expectValidFields } from "./grammar.test-support.js";
 import { formatTraceparent, parseTraceparent } from "./traceparent.js";
 
 const IDS = `${TRACE_ID}-${SPAN_ID}`;

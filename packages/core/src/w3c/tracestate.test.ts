@@ -2,7 +2,7 @@ import { createTraceState, type TraceState } from "@opentelemetry/api";
 import { TraceState as StockTraceState } from "@opentelemetry/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../kit.test.helper.js";
+import { slow } from "../fixtures.test-support.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
 /** What is sent on for what came in; `"invalid"` where all of it is discarded. */

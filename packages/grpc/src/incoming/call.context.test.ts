@@ -3,8 +3,8 @@ import { context, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { withServerTracing } from "../incoming.js";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test.driver.js";
+import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { withServerTracing } from "./index.js";
 
 const activeSpanId = () => trace.getSpanContext(context.active())?.spanId;
 

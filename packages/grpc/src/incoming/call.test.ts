@@ -1,9 +1,9 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test.helper.js";
-import { withServerTracing } from "../incoming.js";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test.driver.js";
+import { ending } from "../ending.test-support.js";
+import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { withServerTracing } from "./index.js";
 
 const serve = (handlers: Partial<OrdersHandlers>) => loopback(handlers, withServerTracing());
 

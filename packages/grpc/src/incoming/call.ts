@@ -14,7 +14,7 @@ import {
   methodOf,
   statusAttributes,
   statusName,
-} from "../attributes.js";
+} from "../attributes/index.js";
 import { metadataGetter } from "../carrier.js";
 import type { IncomingCall } from "../options.js";
 

@@ -8,15 +8,15 @@ import {
 import { sender } from "@traceferry/testkit/contract";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { ended, ending, endOf } from "../ending.test.helper.js";
-import { serverInterceptor, withServerTracing } from "../incoming.js";
+import { ended, ending, endOf } from "../ending.test-support.js";
 import {
   altered,
   loopback,
   metadataOf,
   type OrdersHandlers,
   signal,
-} from "../loopback.test.driver.js";
+} from "../loopback.test-support.js";
+import { serverInterceptor, withServerTracing } from "./index.js";
 
 // For tests of many calls: a busy machine takes its time, and that is no failure.
 const PATIENT = { timeout: 60_000 };

@@ -2,8 +2,8 @@ import { Metadata, status } from "@grpc/grpc-js";
 import { context, trace } from "@opentelemetry/api";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { loopback, type OrdersHandlers } from "../loopback.test.driver.js";
-import { withClientTracing } from "../outgoing.js";
+import { loopback, type OrdersHandlers } from "../loopback.test-support.js";
+import { withClientTracing } from "./index.js";
 
 const activeSpanId = () => trace.getSpanContext(context.active())?.spanId;
 

@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test.helper.js";
+import { ending } from "../ending.test-support.js";
 import {
   barePeer,
   loopback,
@@ -17,8 +17,8 @@ import {
   NOWHERE,
   OrdersClient,
   type OrdersHandlers,
-} from "../loopback.test.driver.js";
-import { withClientTracing } from "../outgoing.js";
+} from "../loopback.test-support.js";
+import { withClientTracing } from "./index.js";
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
 

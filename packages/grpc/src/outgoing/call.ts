@@ -10,7 +10,7 @@ import {
 import { type Context, context } from "@opentelemetry/api";
 import type { Boundary, OpenSpan } from "@traceferry/core";
 import type { Address } from "../attributes/address.js";
-import { statusAttributes, statusName } from "../attributes.js";
+import { statusAttributes, statusName } from "../attributes/index.js";
 import { writeMetadata } from "../carrier.js";
 
 // A type that grpc-js has and does not export.

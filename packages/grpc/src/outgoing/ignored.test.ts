@@ -3,8 +3,8 @@ import { context, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { barePeer, headersOf, loopback, OrdersClient } from "../loopback.test.driver.js";
-import { withClientTracing } from "../outgoing.js";
+import { barePeer, headersOf, loopback, OrdersClient } from "../loopback.test-support.js";
+import { withClientTracing } from "./index.js";
 
 describe("a call that is ignored", () => {
   const ignore = () => true;

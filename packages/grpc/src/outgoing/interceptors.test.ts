@@ -3,9 +3,9 @@ import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { ended } from "../ending.test.helper.js";
-import { barePeer, headersOf, OrdersClient } from "../loopback.test.driver.js";
-import { clientInterceptor, withClientTracing } from "../outgoing.js";
+import { ended } from "../ending.test-support.js";
+import { barePeer, headersOf, OrdersClient } from "../loopback.test-support.js";
+import { clientInterceptor, withClientTracing } from "./index.js";
 
 describe("a call that an interceptor before ours starts elsewhere", () => {
   // With a listener of its own too.

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ended, ending } from "../ending.test.helper.js";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test.driver.js";
-import { withClientTracing } from "../outgoing.js";
+import { ended, ending } from "../ending.test-support.js";
+import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { withClientTracing } from "./index.js";
 
 // For the test of many streams: a busy machine takes its time, and that is no failure.
 const PATIENT = { timeout: 60_000 };

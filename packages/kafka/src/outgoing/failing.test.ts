@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
 import { traceProducer } from "../index.js";
-import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
-import { record, sends } from "../sends.test.helper.js";
+import { record, sends } from "../sends.test-support.js";
 
 let broker: FakeBroker;
 let bare: ReturnType<FakeKafka["producer"]>;

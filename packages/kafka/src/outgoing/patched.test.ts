@@ -2,9 +2,9 @@ import { SpanKind, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit/contract";
 import type { Message } from "kafkajs";
 import { expect, test } from "vitest";
+import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
 import { traceProducer } from "../index.js";
-import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
-import { carried, ids, record, sends, start } from "../sends.test.helper.js";
+import { carried, ids, record, sends, start } from "../sends.test-support.js";
 
 // As @opentelemetry/instrumentation-kafkajs does it: it marks what it wraps, and writes into the message.
 function patch<Args extends unknown[], Result>(method: (...args: Args) => Result) {

@@ -1,8 +1,8 @@
 import { trace } from "@opentelemetry/api";
 import { beforeEach, describe, expect, test } from "vitest";
+import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
 import { traceProducer } from "../index.js";
-import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
-import { carried, ids, record, sends } from "../sends.test.helper.js";
+import { carried, ids, record, sends } from "../sends.test-support.js";
 
 let broker: FakeBroker;
 beforeEach(() => {

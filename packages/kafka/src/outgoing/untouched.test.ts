@@ -1,8 +1,8 @@
 import { sender } from "@traceferry/testkit/contract";
 import { beforeEach, expect, test } from "vitest";
+import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
 import { traceProducer } from "../index.js";
-import { FakeBroker, FakeKafka } from "../kafkajs.test.fake.js";
-import { carried, ids, record, sends, start } from "../sends.test.helper.js";
+import { carried, ids, record, sends, start } from "../sends.test-support.js";
 
 let broker: FakeBroker;
 let bare: ReturnType<FakeKafka["producer"]>;

@@ -8,9 +8,9 @@ import {
 } from "@opentelemetry/api";
 import { sender } from "../senders.js";
 import type { Adapter, AdapterOptions } from "./adapter.js";
-import { type Bench, type ContractCase, carried, others, scene, usersOwn } from "./bench.js";
-import { assertFails } from "./failing.js";
+import { type Bench, type ContractCase, carried, others, scene, usersOwn } from "./fixtures.js";
 import { Counts } from "./meters.js";
+import { assertFails } from "./span-ends.js";
 
 /** Item 7: our own parts, broken. The user must notice nothing but the report. */
 export function faults(adapter: Adapter): ContractCase[] {

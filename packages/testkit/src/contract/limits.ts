@@ -12,7 +12,7 @@ import {
   scene,
   size,
   start,
-} from "./bench.js";
+} from "./fixtures.js";
 
 const SHORT = "x".repeat(90);
 const LONG = "x".repeat(200);

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { type Headers, sender } from "../senders.js";
 import type { Adapter, AdapterOptions } from "./adapter.js";
-import { type Bench, type ContractCase, carried, entry, passOn, receive, scene } from "./bench.js";
+import {
+  type Bench,
+  type ContractCase,
+  carried,
+  entry,
+  passOn,
+  receive,
+  scene,
+} from "./fixtures.js";
 
 /** The relation option: child is the default and has its cases in continuing.ts. */
 export function relation(adapter: Adapter): ContractCase[] {

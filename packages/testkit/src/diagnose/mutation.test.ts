@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bullmq, Fleet, grpc, http, kafka, slow, type Via } from "../fleet.test.helper.js";
 import type { TestSpan } from "../span.js";
-import { judgeUnbroken } from "../unbroken/judge.js";
-import { diagnose, type Hop } from "./diagnose.js";
+import { bullmq, Fleet, grpc, http, kafka, slow, type Via } from "../span-factory.test-support.js";
+import { judgeUnbroken } from "../unbroken/index.js";
+import { diagnose, type Hop } from "./index.js";
 
 /** A fleet's shape: service number n + 1 is called by `caller`, in a way, some milliseconds later. */
 interface Shape {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { bullmq, Fleet, grpc, http, kafka, slow } from "../fleet.test.helper.js";
 import type { TestSpan } from "../span.js";
-import { workOf } from "../work.test.helper.js";
-import { diagnose } from "./diagnose.js";
+import { bullmq, Fleet, grpc, http, kafka, slow } from "../span-factory.test-support.js";
+import { workOf } from "../work.test-support.js";
+import { diagnose } from "./index.js";
 
 describe("joining the halves of a broken hop", () => {
   test("a record's place in its log joins the right request, in whichever order they are processed", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { grpc, kafka } from "../fleet.test.helper.js";
-import { diagnose } from "./diagnose.js";
-import { breaksOf, linkTo, place, story, told } from "./story.test.helper.js";
+import { grpc, kafka } from "../span-factory.test-support.js";
+import { diagnose } from "./index.js";
+import { breaksOf, linkTo, place, story, told } from "./scenario.test-support.js";
 
 describe("what the flags tell", () => {
   test("an entry root below an open exit: the context was not taken over", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { diagnose } from "./diagnose.js";
-import { breaksOf, place, story, traceparentOf } from "./story.test.helper.js";
+import { diagnose } from "./index.js";
+import { breaksOf, place, story, traceparentOf } from "./scenario.test-support.js";
 
 describe("what was on the wire", () => {
   const flags = (value: string) => (sent: string) => `${sent.slice(0, 53)}${value}`;

@@ -1,5 +1,5 @@
 // Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.
-import type { GoldenHeaders, GoldenSender } from "../golden.js";
+import type { GoldenHeaders, GoldenSender } from "./index.js";
 
 export const sender: GoldenSender = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

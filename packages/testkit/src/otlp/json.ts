@@ -1,3 +1,4 @@
+import { OtlpDecodeError } from "./error.js";
 import {
   type Decoded,
   type EventDraft,
@@ -8,8 +9,7 @@ import {
   newSpanDraft,
   SpanCollector,
   type SpanDraft,
-} from "./draft.js";
-import { OtlpDecodeError } from "./error.js";
+} from "./span-builder.js";
 
 /**
  * Reads an ExportTraceServiceRequest in OTLP's JSON form: ids are hex (not base64, as protobuf's own JSON

@@ -1,14 +1,3 @@
-import {
-  type Decoded,
-  type EventDraft,
-  integerValue,
-  type LinkDraft,
-  newEventDraft,
-  newLinkDraft,
-  newSpanDraft,
-  SpanCollector,
-  type SpanDraft,
-} from "./draft.js";
 import { OtlpDecodeError } from "./error.js";
 import {
   bool,
@@ -21,7 +10,18 @@ import {
   int64,
   readInto,
   text,
-} from "./wire.js";
+} from "./protobuf-reader.js";
+import {
+  type Decoded,
+  type EventDraft,
+  integerValue,
+  type LinkDraft,
+  newEventDraft,
+  newLinkDraft,
+  newSpanDraft,
+  SpanCollector,
+  type SpanDraft,
+} from "./span-builder.js";
 
 // Field numbers of opentelemetry/proto/{collector/trace,trace,common,resource}/v1. There is no official
 // npm package of these messages to generate from, and the SDK's own transformer only writes them.

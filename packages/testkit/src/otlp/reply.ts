@@ -1,5 +1,5 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { Decoded } from "./draft.js";
+import type { Decoded } from "./span-builder.js";
 
 /** The two encodings of OTLP. A reply is in the encoding of its request. */
 export type Encoding = "protobuf" | "json";

@@ -6,7 +6,7 @@ import { OTLPTraceExporter as ProtoExporter } from "@opentelemetry/exporter-trac
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { type ReadableSpan, type SpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type OtlpReceiver, startReceiver } from "./receiver.js";
+import { type OtlpReceiver, startReceiver } from "./index.js";
 
 const exporters: Readonly<Record<string, (receiver: OtlpReceiver) => SpanExporter>> = {
   "http/protobuf": ({ httpUrl }) => new ProtoExporter({ url: `${httpUrl}/v1/traces` }),

@@ -1,8 +1,8 @@
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { slow } from "../fleet.test.helper.js";
-import { attribute, bytes, ids, message, request, text } from "../otlp/request.test.helper.js";
-import { startReceiver } from "./receiver.js";
+import { attribute, bytes, ids, message, request, text } from "../otlp/request.test-support.js";
+import { slow } from "../span-factory.test-support.js";
+import { startReceiver } from "./index.js";
 
 afterEach(() => {
   vi.doUnmock("@grpc/grpc-js");
@@ -49,7 +49,7 @@ describe("OTLP over gRPC", () => {
     vi.doMock("@grpc/grpc-js", () => {
       throw new Error("Cannot find package '@grpc/grpc-js'");
     });
-    const { startReceiver: start } = await import("./receiver.js");
+    const { startReceiver: start } = await import("./index.js");
 
     await using receiver = await start();
 

@@ -1,6 +1,6 @@
 import type { handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
-import { decodeTraces } from "../otlp/decode.js";
 import { OtlpDecodeError } from "../otlp/error.js";
+import { decodeTraces } from "../otlp/index.js";
 import { encodeResponse } from "../otlp/reply.js";
 import type { TestSpan } from "../span.js";
 import type { Listening } from "./http.js";

@@ -2,9 +2,9 @@ import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { slow } from "../fleet.test.helper.js";
-import { bytes, ids, jsonRequest, message, request, text } from "../otlp/request.test.helper.js";
-import { startReceiver } from "./receiver.js";
+import { bytes, ids, jsonRequest, message, request, text } from "../otlp/request.test-support.js";
+import { slow } from "../span-factory.test-support.js";
+import { startReceiver } from "./index.js";
 
 const protobuf = "application/x-protobuf";
 const json = "application/json";

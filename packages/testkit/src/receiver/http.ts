@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { decodeTraces } from "../otlp/decode.js";
 import { OtlpDecodeError } from "../otlp/error.js";
+import { decodeTraces } from "../otlp/index.js";
 import { type Encoding, encodeResponse, encodeStatus } from "../otlp/reply.js";
 import type { TestSpan } from "../span.js";
 import { Refusal, readBody } from "./body.js";

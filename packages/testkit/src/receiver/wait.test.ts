@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Fleet } from "../fleet.test.helper.js";
+import { Fleet } from "../span-factory.test-support.js";
 import { SpanStore } from "./store.js";
 import { type WaitOptions, waitForQuiet } from "./wait.js";
 

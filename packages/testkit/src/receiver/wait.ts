@@ -1,7 +1,7 @@
 import { assembleTraces } from "../assemble.js";
-import { diagnose } from "../diagnose/diagnose.js";
+import { diagnose } from "../diagnose/index.js";
 import type { TestSpan } from "../span.js";
-import { renderWaterfall } from "../waterfall/waterfall.js";
+import { renderWaterfall } from "../waterfall/index.js";
 import type { SpanStore } from "./store.js";
 
 /** What to wait for. Everything that is given must have been seen, and then nothing new for `quietMs`. */

@@ -4,8 +4,8 @@ import { isHop } from "../diagnose/world.js";
 import { hasRemoteParent, type TestSpan } from "../span.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";
 import { pathProblem } from "./path.js";
-import type { Subject } from "./subject.js";
-import type { Surroundings } from "./surroundings.js";
+import type { Surroundings } from "./trace-set.js";
+import type { Subject } from "./trace-under-test.js";
 
 /** What keeps a trace from being what was expected, one sentence each; empty when it is whole. */
 export function problemsOf(

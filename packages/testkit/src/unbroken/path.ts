@@ -1,7 +1,7 @@
 import { addressOf } from "../diagnose/address.js";
 import type { Finding } from "../diagnose/finding.js";
 import { isExit, type TestSpan } from "../span.js";
-import type { Subject } from "./subject.js";
+import type { Subject } from "./trace-under-test.js";
 
 /** Why the path is not there; undefined when it is. */
 export function pathProblem(

@@ -1,11 +1,11 @@
 import type { Trace } from "../assemble.js";
-import { type Hop, summaryOf } from "../diagnose/diagnose.js";
 import type { Finding } from "../diagnose/finding.js";
+import { type Hop, summaryOf } from "../diagnose/index.js";
+import { renderWaterfall } from "../waterfall/index.js";
 import { printable } from "../waterfall/text.js";
-import { renderWaterfall } from "../waterfall/waterfall.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";
 import { shown } from "./path.js";
-import type { Subject } from "./subject.js";
+import type { Subject } from "./trace-under-test.js";
 
 /** What was found, by subject; undefined stands for all of them together. */
 export type Problems = ReadonlyMap<Subject | undefined, readonly string[]>;

@@ -1,6 +1,6 @@
 import { byStart, type Trace } from "../assemble.js";
-import type { Diagnosis } from "../diagnose/diagnose.js";
 import type { Break } from "../diagnose/finding.js";
+import type { Diagnosis } from "../diagnose/index.js";
 import type { TestSpan } from "../span.js";
 
 /** A span where it is drawn. */

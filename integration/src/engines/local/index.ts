@@ -1,0 +1,71 @@
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Finding } from "../choose.js";
+import type { Need } from "../engines.js";
+import { withProgress } from "../progress.js";
+import type { Run, Start, Started } from "../scope.js";
+import { findJava, type Java } from "./java.js";
+import { freeKafkaPorts, type KafkaPorts, kafkaHome, kafkaRelease, startKafka } from "./kafka.js";
+import { hasMaven } from "./maven.js";
+import { findRedis, type RedisSource, startRedis } from "./redis.js";
+
+/** Engines as processes of this machine: Apache Kafka from Maven Central under a Java 17+, and a redis-server. */
+export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promise<Finding<Start>> {
+  const missing: string[] = [];
+  const because: string[] = [];
+  const toFetch: string[] = [];
+
+  const java = need.kafka === false ? undefined : await findJava();
+  if (typeof java === "string") missing.push(java);
+  if (typeof java === "object") {
+    const release = kafkaRelease();
+    because.push(`java ${java.version}`, `Kafka ${release.version}`);
+    if (!release.isCached) toFetch.push(`Kafka ${release.version}`);
+  }
+  const redis = need.redis === false ? undefined : await findRedis();
+  if (typeof redis === "string") missing.push(redis);
+  if (typeof redis === "object") {
+    because.push(redis.description);
+    if (redis.missing !== undefined) toFetch.push(redis.missing);
+  }
+  if (toFetch.length > 0 && !(await hasMaven())) {
+    missing.push(`mvn is not installed: it fetches ${toFetch.join(" and ")} once`);
+  }
+
+  if (typeof java === "string" || typeof redis === "string" || missing.length > 0) {
+    return { works: false, missing };
+  }
+  return {
+    works: true,
+    because: because.join(", "),
+    start: (run) => startLocal(run, java, redis, choosePorts),
+  };
+}
+
+async function startLocal(
+  run: Run,
+  java: Java | undefined,
+  redis: RedisSource | undefined,
+  choosePorts: () => Promise<KafkaPorts>,
+): Promise<Started> {
+  const scratch = mkdtempSync(join(tmpdir(), "traceferry-engines-"));
+  run.guard.removes(scratch);
+  run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+
+  // One after the other: two Mavens at a time may spoil each other's repository.
+  const home = java && (await run.step(() => kafkaHome(run, java)));
+  const server = redis && (await run.step(() => redis.file(run)));
+
+  const tasks: (() => Promise<Started>)[] = [];
+  if (java !== undefined && home !== undefined) {
+    const kafka = { java, home, scratch, choosePorts };
+    tasks.push(async () => ({ kafkaBrokers: [await startKafka(run, kafka)] }));
+  }
+  if (server !== undefined) {
+    tasks.push(async () => ({ redisUrl: await startRedis(run, server, scratch) }));
+  }
+  const started = await withProgress(run.say, "local engines: starting", () => run.together(tasks));
+  return Object.assign({}, ...started);
+}

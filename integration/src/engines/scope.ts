@@ -1,0 +1,111 @@
+import type { EngineAddresses } from "./engines.js";
+import { Lines } from "./lines.js";
+import { Guard } from "./reaper.js";
+
+/** Addresses of what was started. */
+export interface Started {
+  readonly kafkaBrokers?: string[];
+  readonly redisUrl?: string;
+  /** The same for containers on the network that they joined. */
+  readonly inside?: EngineAddresses;
+}
+
+/** Starts the engines of one kind. What has to be undone is told to the run at once. */
+export type Start = (run: Run) => Promise<Started>;
+
+/** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
+export class Run {
+  readonly lines = new Lines();
+  readonly say: (line: string) => void;
+  readonly #undo: (() => Promise<void>)[] = [];
+  readonly #steps: Promise<unknown>[] = [];
+  readonly #giveUp = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #lost = Promise.withResolvers<never>();
+  #guard: Guard | undefined;
+  #ended: Promise<void> | undefined;
+
+  constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
+    this.say = say;
+    this.#signal = signal ? AbortSignal.any([signal, this.#giveUp.signal]) : this.#giveUp.signal;
+    // Whoever does not ask is not told.
+    this.failure.catch(() => undefined);
+  }
+
+  /** Rejects when something of this run ended though nobody had asked it to. */
+  get failure(): Promise<never> {
+    return this.#lost.promise;
+  }
+
+  /** Something of this run is gone. */
+  lost(error: Error): void {
+    this.#lost.reject(error);
+  }
+
+  /** Ends things for us when we die. External engines never need one. */
+  get guard(): Guard {
+    this.#guard ??= Guard.start();
+    return this.#guard;
+  }
+
+  /** Aborted when the caller gives up, when a sibling failed, and when the run ends. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** True when the engines are ended because they were disposed of, and not because something went wrong. */
+  get isOrderly(): boolean {
+    return !this.#signal.aborted;
+  }
+
+  /** Remembers how to undo what was just done. The newest is undone first. */
+  atEnd(undo: () => Promise<void>): void {
+    this.#undo.push(undo);
+  }
+
+  /** One step of the start. The end waits for it, and when it fails the steps beside it are told to give up. */
+  step<T>(work: () => Promise<T>): Promise<T> {
+    const step = this.#attempt(work);
+    this.#steps.push(step);
+    return step;
+  }
+
+  /** Steps side by side. All have settled before it throws. */
+  async together<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
+    const steps = works.map((work) => this.step(work));
+    await Promise.allSettled(steps);
+    // The first to fail is the cause; the others only gave up because of it.
+    this.#signal.throwIfAborted();
+    return Promise.all(steps);
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#giveUp.abort(error);
+      throw error;
+    }
+  }
+
+  /** Ends everything, once; every caller waits for the same end. */
+  end(reason?: Error): Promise<void> {
+    this.#ended ??= this.#end(reason);
+    return this.#ended;
+  }
+
+  async #end(reason: Error | undefined): Promise<void> {
+    if (reason !== undefined) this.#giveUp.abort(reason);
+    await Promise.allSettled(this.#steps);
+    const faults: unknown[] = [];
+    for (const undo of this.#undo.reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        faults.push(error);
+      }
+    }
+    await this.#guard?.done();
+    if (faults.length > 0) throw new AggregateError(faults, "some engines could not be ended");
+  }
+}

@@ -1,0 +1,257 @@
+import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { suppressTracing } from "@traceferry/core";
+import { sender } from "@traceferry/testkit/contract";
+import { recordSpans } from "@traceferry/testkit/record";
+import { SpanKind, trace as traceOfBullMQ, withDetachedContext } from "bullmq";
+import { describe, expect, test } from "vitest";
+import { addJob, processJob, settle } from "../bullmq.test-support.js";
+import { bullmqTelemetry, type IncomingJob } from "../index.js";
+
+function stored(metadata: unknown) {
+  return { id: "7", data: "{}", opts: JSON.stringify({ tm: metadata }) };
+}
+
+function valid(): string {
+  return JSON.stringify(Object.fromEntries(sender().headers));
+}
+
+describe("spans", () => {
+  test("tell samplers their name, queue and operation", async () => {
+    const seen: unknown[] = [];
+    using _ = recordSpans({
+      sampler: {
+        shouldSample(_context, _traceId, name, _kind, attributes) {
+          seen.push([
+            name,
+            attributes["messaging.destination.name"],
+            attributes["messaging.operation.name"],
+          ]);
+          return { decision: 2 };
+        },
+        toString: () => "noting",
+      },
+    });
+
+    await processJob(bullmqTelemetry(), await addJob(bullmqTelemetry(), {}), () => undefined);
+
+    expect(seen).toEqual([
+      ["add orders", "orders", "add"],
+      ["process orders", "orders", "process"],
+    ]);
+  });
+
+  test("of jobs that are added belong to the context that BullMQ names, and else to the active one", () => {
+    using spans = recordSpans();
+    const { tracer } = bullmqTelemetry();
+    const caller = spans.tracer().startSpan("request");
+    const within = trace.setSpan(ROOT_CONTEXT, caller);
+
+    const named = tracer.startSpan("addBulk named", { kind: SpanKind.PRODUCER });
+    named.setSpanOnContext(within);
+    named.end();
+    const unnamed = tracer.startSpan("addBulk unnamed", { kind: SpanKind.PRODUCER });
+    context.with(within, () => unnamed.end());
+    caller.end();
+
+    const { spanId } = caller.spanContext();
+    expect(spans.named("addBulk named").parentSpanId).toBe(spanId);
+    expect(spans.named("addBulk unnamed").parentSpanId).toBe(spanId);
+  });
+
+  test("of a job that is refused have the type of the error", async () => {
+    using spans = recordSpans();
+
+    await expect(addJob(bullmqTelemetry(), {}, { jobId: "0" })).rejects.toThrow(RangeError);
+
+    const message = "JobId cannot be '0' or start with '0:'";
+    expect(spans.named("add orders")).toMatchObject({
+      status: { code: "ERROR", message },
+      attributes: { "error.type": "RangeError" },
+      events: [{ name: "exception", attributes: { "exception.message": message } }],
+    });
+  });
+
+  test("of both sides have the id of the job, and a child links its parent", async () => {
+    using spans = recordSpans();
+    const telemetry = bullmqTelemetry();
+
+    const job = await addJob(telemetry, {});
+    await processJob(telemetry, job, () => undefined);
+
+    const [sent, processed] = [spans.named("add orders"), spans.named("process orders")];
+    expect(sent.attributes["messaging.message.id"]).toBe(job.id);
+    expect(processed.attributes["messaging.message.id"]).toBe(job.id);
+    expect(processed).toMatchObject({
+      traceId: sent.traceId,
+      parentSpanId: sent.spanId,
+      links: [{ traceId: sent.traceId, spanId: sent.spanId }],
+    });
+  });
+});
+
+describe("the status of a processed job's span", () => {
+  async function statusAfter(events: (span: Noted) => void) {
+    using spans = recordSpans();
+    await traceOfBullMQ(
+      bullmqTelemetry(),
+      SpanKind.CONSUMER,
+      "orders",
+      "process",
+      "orders",
+      (span) => span && events(span),
+    );
+    const { status, attributes } = spans.named("process orders");
+    return { ...status, type: attributes["error.type"] };
+  }
+  type Noted = NonNullable<Parameters<Parameters<typeof traceOfBullMQ>[5]>[0]>;
+
+  test("is unset when a call to Redis was repeated and the job completed", async () => {
+    const status = await statusAfter((span) => {
+      span.recordException("Connection is closed.");
+      span.addEvent("job completed", {});
+    });
+    expect(status).toEqual({ code: "UNSET", type: undefined });
+  });
+
+  test("is an error when the lock was lost, so that the job neither completed nor failed", async () => {
+    const status = await statusAfter((span) => span.recordException("Missing lock for job 7."));
+    expect(status).toEqual({ code: "ERROR", message: "Missing lock for job 7.", type: "_OTHER" });
+  });
+
+  test("is an error with BullMQ's reason when the job failed", async () => {
+    const status = await statusAfter((span) => {
+      span.addEvent("job failed", { "bullmq.job.failed.reason": "out of stock" });
+      span.recordException("Connection is closed.");
+    });
+    expect(status).toEqual({ code: "ERROR", message: "out of stock", type: "_OTHER" });
+  });
+
+  test("is an error when BullMQ does not say why the job failed", async () => {
+    const failed = { code: "ERROR", message: "", type: "_OTHER" };
+    expect(await statusAfter((span) => span.addEvent("job failed"))).toEqual(failed);
+    expect(
+      await statusAfter((span) =>
+        span.addEvent("job failed", Object({ "bullmq.job.failed.reason": undefined })),
+      ),
+    ).toEqual(failed);
+  });
+
+  test("is unset after an event that says neither that the job completed nor that it failed", async () => {
+    const status = await statusAfter((span) => span.addEvent("job stalled"));
+    expect(status).toEqual({ code: "UNSET", type: undefined });
+  });
+
+  test("is unset when the job was delayed, rate limited or waits for its children", async () => {
+    expect(await statusAfter(() => undefined)).toEqual({ code: "UNSET", type: undefined });
+  });
+});
+
+describe("housekeeping", () => {
+  test("makes no span, nor does what it runs", async () => {
+    using spans = recordSpans();
+
+    await settle(bullmqTelemetry(), "extendLocks", () => spans.tracer().startSpan("evalsha").end());
+
+    expect(spans.ended).toEqual([]);
+  });
+
+  test("that goes on for ever is detached from what was active at its start", () => {
+    using spans = recordSpans();
+    const caller = spans.tracer().startSpan("request");
+
+    const seen = context.with(trace.setSpan(ROOT_CONTEXT, caller), () =>
+      withDetachedContext(bullmqTelemetry(), () => context.active()),
+    );
+    caller.end();
+
+    expect(seen).toBe(ROOT_CONTEXT);
+  });
+
+  test("of a failed attempt notes the span of that attempt", async () => {
+    using spans = recordSpans();
+
+    const { retried } = await processJob(bullmqTelemetry(), stored(valid()), () => {
+      throw new RangeError("out of stock");
+    });
+
+    expect(spans.ended).toHaveLength(1);
+    const { traceId, spanId } = spans.named("process orders");
+    expect(JSON.parse(retried ?? "{}")).toMatchObject({
+      traceparent: `00-${traceId}-${spanId}-01`,
+    });
+  });
+
+  test("does not swallow jobs that are added while it goes on", async () => {
+    using spans = recordSpans();
+    const telemetry = bullmqTelemetry();
+    const caller = spans.tracer().startSpan("close shop");
+
+    await context.with(trace.setSpan(ROOT_CONTEXT, caller), () =>
+      settle(telemetry, "pause", () => settle(telemetry, "close", () => addJob(telemetry, {}))),
+    );
+    caller.end();
+
+    expect(spans.named("add orders").parentSpanId).toBe(spans.named("close shop").spanId);
+  });
+});
+
+test("a job without a sender is a recorded root, whatever is active around its worker", async () => {
+  using spans = recordSpans();
+  const muted = suppressTracing(
+    propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage({ a: { value: "1" } })),
+  );
+  const seen: unknown[] = [];
+
+  await context.with(muted, () =>
+    processJob(bullmqTelemetry(), { id: "7", data: "{}", opts: "{}" }, () => {
+      seen.push(propagation.getActiveBaggage());
+    }),
+  );
+
+  expect(spans.named("process orders").parentSpanId).toBeUndefined();
+  expect(seen).toEqual([undefined]);
+});
+
+test("a relation function is asked with the queue and the carrier", async () => {
+  using spans = recordSpans();
+  const asked: IncomingJob[] = [];
+  const telemetry = bullmqTelemetry({
+    relation(job) {
+      asked.push(job);
+      return "link";
+    },
+  });
+  const from = sender();
+
+  await processJob(
+    telemetry,
+    stored(JSON.stringify({ TraceParent: from.traceparent, source: "cron" })),
+    () => 1,
+  );
+
+  expect(asked).toHaveLength(1);
+  expect(asked[0]?.queue).toBe("orders");
+  expect({ ...asked[0]?.carrier }).toEqual({ traceparent: from.traceparent, source: "cron" });
+  expect(spans.named("process orders").links).toMatchObject([{ spanId: from.spanId }]);
+});
+
+test("with nothing to send BullMQ is given nothing, and omitContext is obeyed", async () => {
+  const own = { telemetry: { metadata: "mine" } };
+  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, own)).opts)).toEqual({ tm: "mine" });
+  expect((await addJob(bullmqTelemetry(), {})).opts).toBe("{}");
+
+  using _ = recordSpans();
+  const omitting = { telemetry: { omitContext: true } };
+  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, omitting)).opts)).toEqual({ omc: true });
+});
+
+test("there is no meter, so BullMQ asks for none", () => {
+  expect(bullmqTelemetry().meter).toBeUndefined();
+});
+
+test("a wrong option is told at set-up", () => {
+  // @ts-expect-error: for those without a compiler
+  expect(() => bullmqTelemetry({ relation: "sibling" })).toThrow(
+    /option "relation" must be .* 'sibling'/,
+  );
+});

@@ -1,0 +1,23 @@
+import { context, ROOT_CONTEXT, SpanKind, type Tracer, trace } from "@opentelemetry/api";
+import { REMOTE } from "./fixtures.test-support.js";
+import { Reporter } from "./report.js";
+import { OpenSpan, type SpanPlan } from "./span.js";
+
+export const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
+export const boom = new RangeError("on purpose");
+export const toThrow = (): never => {
+  throw boom;
+};
+
+export function open(
+  plan: Partial<SpanPlan> = {},
+  tracer: () => Tracer = () => trace.getTracer("test"),
+) {
+  return new OpenSpan(
+    tracer,
+    { name: "process orders", kind: SpanKind.CONSUMER, parent: PARENT, ...plan },
+    new Reporter("test"),
+  );
+}
+
+export const activeSpanId = () => trace.getSpan(context.active())?.spanContext().spanId;

@@ -1,0 +1,297 @@
+import {
+  type CallOptions,
+  Channel,
+  Client,
+  type ClientOptions,
+  InterceptingCall,
+  type Interceptor,
+  InterceptorConfigurationError,
+  Metadata,
+} from "@grpc/grpc-js";
+import { context, SpanKind, trace } from "@opentelemetry/api";
+import { w3cPropagator } from "@traceferry/core";
+import { sender } from "@traceferry/testkit/contract";
+import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
+import { describe, expect, test, vi } from "vitest";
+import { injectMetadata } from "../carrier.js";
+import {
+  barePeer,
+  headersOf,
+  loopback,
+  metadataOf,
+  OrdersClient,
+  patched,
+} from "../loopback.test-support.js";
+import { clientInterceptor, withClientTracing } from "./index.js";
+
+// For the test of many calls: a busy machine takes its time, and that is no failure.
+const PATIENT = { timeout: 60_000 };
+
+/** Calls the bare peer with a client of these options; gives the traceparents that came, one list for each call. */
+async function traceparents(
+  options: ClientOptions,
+  ...calls: (CallOptions | undefined)[]
+): Promise<string[][]> {
+  await using peer = await barePeer();
+  using client = new OrdersClient(peer.port, options);
+  const arrived: string[][] = [];
+  for (const call of calls.length === 0 ? [undefined] : calls) {
+    const headers = headersOf(await client.placed("one order", new Metadata(), call));
+    arrived.push(headers.filter(([key]) => key === "traceparent").map(([, value]) => value));
+  }
+  return arrived;
+}
+
+/** One traceparent for each span that ended, which names that span. */
+function expectOneEach(spans: RecordedSpans, arrived: string[][]): void {
+  expect(arrived).toEqual(spans.ended.map(({ traceId, spanId }) => [`00-${traceId}-${spanId}-01`]));
+}
+
+function named(name: string, ran: string[]): Interceptor {
+  return (options, nextCall) => {
+    ran.push(name);
+    return new InterceptingCall(nextCall(options));
+  };
+}
+
+describe("a client with tracing", () => {
+  test("makes one CLIENT span for a call, and names it as the conventions say", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    await using peer = await barePeer();
+    using client = new OrdersClient(peer.port, withClientTracing());
+
+    await client.placed("one order");
+
+    expect(spans.ended).toHaveLength(1);
+    expect(spans.named("shop.v1.Orders/Place")).toMatchObject({
+      kind: "CLIENT",
+      scope: "@traceferry/grpc",
+      status: { code: "UNSET" },
+      attributes: {
+        "rpc.system.name": "grpc",
+        "rpc.method": "shop.v1.Orders/Place",
+        "rpc.status_code": "OK",
+        "server.address": "127.0.0.1",
+        "server.port": peer.port,
+        "network.peer.address": "127.0.0.1",
+        "network.peer.port": peer.port,
+      },
+    });
+  });
+
+  test("keeps interceptors of its own, behind ours", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const ran: string[] = [];
+    const given = Object.freeze({ interceptors: Object.freeze([named("theirs", ran)]).slice() });
+
+    expectOneEach(spans, await traceparents(withClientTracing(given)));
+
+    expect(ran).toEqual(["theirs"]);
+    expect(given.interceptors).toHaveLength(1);
+  });
+
+  test("keeps interceptor providers of its own", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const ran: string[] = [];
+    const theirs = named("theirs", ran);
+
+    const options = withClientTracing({ interceptor_providers: [() => theirs] });
+
+    expectOneEach(spans, await traceparents(options));
+    expect(ran).toEqual(["theirs"]);
+  });
+
+  test("keeps what a call brings along, which replaces the client's", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    const ran: string[] = [];
+    const options = withClientTracing({ interceptors: [named("the client's", ran)] });
+
+    const arrived = await traceparents(
+      options,
+      Object.freeze({ interceptors: [named("the call's", ran)] }),
+      { interceptor_providers: [() => named("provided", ran)] },
+      { interceptors: [] },
+      { interceptor_providers: [] },
+    );
+
+    expect(ran).toEqual(["the call's", "provided", "the client's", "the client's"]);
+    expect(spans.ended).toHaveLength(4);
+    expectOneEach(spans, arrived);
+  });
+
+  test("refuses both forms of interceptors, as a client without tracing does", async () => {
+    using spans = recordSpans();
+    const both = { interceptors: [named("", [])], interceptor_providers: [() => named("", [])] };
+    await using peer = await barePeer();
+    using client = new OrdersClient(peer.port, withClientTracing());
+
+    expect(() => new OrdersClient(peer.port, withClientTracing(both))).toThrow(/Both interceptors/);
+    await expect(client.placed("one order", new Metadata(), both)).rejects.toThrow(
+      InterceptorConfigurationError,
+    );
+    expect(spans.open).toEqual([]);
+  });
+
+  test("keeps the transformer it was given, and sends what that one made", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    await using peer = await barePeer();
+    const options = withClientTracing({
+      callInvocationTransformer: (properties) => {
+        const metadata = properties.metadata.clone();
+        metadata.set("x-transformed", "yes");
+        return Object.freeze({ ...properties, metadata });
+      },
+    });
+    using client = new OrdersClient(peer.port, options);
+
+    const headers = headersOf(await client.placed("one order"));
+
+    const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
+    expect(headers).toEqual([
+      ["x-transformed", "yes"],
+      ["traceparent", `00-${traceId}-${spanId}-01`],
+    ]);
+    expect(spans.warnings).toEqual([]);
+  });
+
+  test.each<[string, () => ClientOptions]>([
+    ["its options wrapped twice", () => withClientTracing(withClientTracing())],
+    [
+      "its options wrapped twice, with providers",
+      () => withClientTracing(withClientTracing({ interceptor_providers: [() => named("", [])] })),
+    ],
+    [
+      "our interceptor in its list",
+      () => withClientTracing({ interceptors: [clientInterceptor()] }),
+    ],
+  ])("makes one span with %s", async (_, options) => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+
+    const arrived = await traceparents(options(), {}, { interceptors: [clientInterceptor()] });
+
+    expect(spans.ended).toHaveLength(2);
+    expectOneEach(spans, arrived);
+    expect(spans.ended.map(({ attributes }) => attributes["server.address"])).toEqual(
+      Array(2).fill("127.0.0.1"),
+    );
+  });
+
+  test("traces by its interceptor alone, without the server's address", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+
+    expectOneEach(spans, await traceparents({ interceptors: [clientInterceptor()] }));
+
+    const [span] = spans.ended;
+    expect(span?.attributes["server.address"]).toBeUndefined();
+    expect(span?.attributes["network.peer.address"]).toBe("127.0.0.1");
+  });
+
+  test(
+    "shares metadata among five hundred calls at once, and never mixes them up",
+    PATIENT,
+    async () => {
+      using spans = recordSpans({ propagator: w3cPropagator() });
+      await using peer = await barePeer();
+      using client = new OrdersClient(peer.port, withClientTracing());
+      const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
+      Object.freeze(shared);
+      const before = structuredClone(shared.toJSON());
+
+      const calls = Array.from({ length: 500 }, async () => {
+        const caller = spans.tracer().startSpan("caller");
+        const from = trace.setSpan(context.active(), caller);
+        const headers = headersOf(await context.with(from, () => client.placed("one", shared)));
+        caller.end();
+        return { traceId: caller.spanContext().traceId, headers };
+      });
+
+      for (const { traceId, headers } of await Promise.all(calls)) {
+        const span = spans.ended.find(
+          (ended) => ended.kind === "CLIENT" && ended.traceId === traceId,
+        );
+        expect(headers).toEqual([
+          ["x-tenant", "acme"],
+          ["traceparent", `00-${traceId}-${span?.spanId}-01`],
+        ]);
+      }
+      expect(shared.toJSON()).toEqual(before);
+    },
+  );
+
+  test("sends its own trace with metadata that a handler forwards", async () => {
+    using spans = recordSpans({ propagator: w3cPropagator() });
+    await using peer = await barePeer();
+    using onward = new OrdersClient(peer.port, withClientTracing());
+    using shop = await loopback({
+      place(call, answer) {
+        onward.place("one order", call.metadata, {}, answer);
+      },
+    });
+
+    const headers = headersOf(await shop.client.placed("one", metadataOf(sender().headers)));
+
+    const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
+    expect(headers).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+  });
+});
+
+test("only the streams of a client are listened to", async () => {
+  using _ = recordSpans();
+  using shop = await loopback({}, {}, withClientTracing());
+  using bare = new OrdersClient(shop.port);
+  const listeners = (client: OrdersClient) =>
+    [
+      client.place("one order", new Metadata(), {}, () => undefined),
+      client.collect(() => undefined),
+      client.list("all").on("error", () => undefined),
+      client.chat().on("error", () => undefined),
+    ].map((call) => call.listenerCount("close"));
+
+  const [unary, ...streams] = listeners(bare);
+
+  expect(listeners(shop.client)).toEqual([unary, ...streams.map((count) => count + 1)]);
+});
+
+test("a channel is asked for its address once", async () => {
+  using _ = recordSpans();
+  using getTarget = vi.spyOn(Channel.prototype, "getTarget");
+
+  await traceparents(withClientTracing(), {}, {});
+
+  expect(getTarget).toHaveBeenCalledTimes(1);
+});
+
+test("where instrumentation-grpc has patched the client its span is the only one, and sent once", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  using _ = patched(Client.prototype.makeUnaryRequest);
+  await using peer = await barePeer();
+  using client = new OrdersClient(peer.port, withClientTracing());
+  // As its patch of `makeUnaryRequest` runs every call: around it, with the metadata written already.
+  const theirs = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.CLIENT });
+  const around = trace.setSpan(context.active(), theirs);
+
+  const headers = await context.with(around, () =>
+    client.placed("one", injectMetadata(new Metadata())),
+  );
+  theirs.end();
+
+  const { traceId, spanId } = theirs.spanContext();
+  expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+  expect(spans.ended.map(({ scope }) => scope)).toEqual(["theirs"]);
+  expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
+});
+
+test("where the patch of instrumentation-grpc is off again the client has its span", async () => {
+  using spans = recordSpans({ propagator: w3cPropagator() });
+  using _ = patched(Client.prototype.makeUnaryRequest, false);
+
+  expectOneEach(spans, await traceparents(withClientTracing()));
+
+  expect(spans.ended).toHaveLength(1);
+  expect(spans.warnings).toEqual([]);
+});
+
+test("a wrong option is refused when the client is made", () => {
+  expect(() => withClientTracing({}, JSON.parse('{ "ignore": true }'))).toThrow(/"ignore"/);
+  expect(() => clientInterceptor({ maxBytes: 0 })).toThrow(TypeError);
+});

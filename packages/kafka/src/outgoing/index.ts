@@ -1,0 +1,141 @@
+import { types } from "node:util";
+import { type Context, context, SpanKind } from "@opentelemetry/api";
+import { type Boundary, withSpan } from "@traceferry/core";
+import { transactionAttributes } from "../attributes.js";
+import { type KafkaHeaders, withFields } from "../carrier.js";
+import type { IncomingRecord } from "../incoming.js";
+import { type KafkaOptions, openBoundary } from "../options.js";
+import { isObject, isOverlay, isPatched, type Method, overlay } from "../wrap.js";
+import { type Route, Sending } from "./send-batch.js";
+
+/** A producer as kafkajs makes it. */
+export interface ProducerLike {
+  send(record: never): Promise<unknown>;
+  sendBatch(batch: never): Promise<unknown>;
+}
+
+const pure = openBoundary({});
+
+/**
+ * Headers for a record that continues a trace, for code of your own: of the same form as those given, a new
+ * object, without what an earlier trace left in them. The same object where there is nothing to send.
+ *
+ * @param headers - default: none, which gives an object for kafkajs
+ * @param from - the context to send. Default: the active one.
+ */
+export function injectHeaders(headers?: undefined, from?: Context): Record<string, string>;
+export function injectHeaders<Headers extends KafkaHeaders>(
+  headers: Headers | undefined,
+  from?: Context,
+): Headers;
+export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
+  const injection = pure.inject(from);
+  if (injection === undefined) return headers;
+  try {
+    return withFields(headers, injection) ?? headers;
+  } catch (error) {
+    pure.reporter.fault("inject", error);
+    return headers;
+  }
+}
+
+/**
+ * A producer whose `send`, `sendBatch` and transactions are traced: each message leaves with a context of its
+ * own, in a span `send <topic>` that ends with the broker's answer. The producer that is given, and what is
+ * sent, stay as they are; what fails fails as it does without us.
+ *
+ * @throws TypeError when an option is wrong.
+ */
+export function traceProducer<Producer extends ProducerLike>(
+  producer: Producer,
+  options: KafkaOptions = {},
+): Producer {
+  return new Outgoing(openBoundary(options), options).producer(producer);
+}
+
+/** The sending side of one client or producer. */
+export class Outgoing {
+  readonly #boundary: Boundary<IncomingRecord>;
+  readonly #clientId: string | undefined;
+
+  constructor(boundary: Boundary<IncomingRecord>, { clientId }: KafkaOptions) {
+    this.#boundary = boundary;
+    this.#clientId = clientId;
+  }
+
+  producer<Producer extends object>(producer: Producer): Producer {
+    if (isOverlay(producer)) return producer;
+    return overlay(producer, {
+      send: (bare, args) => this.#send(producer, bare, args, "send", { patched: isPatched(bare) }),
+      sendBatch: (bare, args) =>
+        this.#send(producer, bare, args, "sendBatch", { patched: isPatched(bare) }),
+      transaction: (bare, args) => {
+        const begun = Reflect.apply(bare, producer, args);
+        const route: Required<Route> = { patched: isPatched(bare), sent: [] };
+        const traced = (transaction: unknown) =>
+          isObject(transaction) ? this.#transaction(transaction, route) : transaction;
+        return types.isPromise(begun) ? begun.then(traced) : traced(begun);
+      },
+    });
+  }
+
+  #transaction(transaction: object, route: Required<Route>): object {
+    return overlay(transaction, {
+      send: (bare, args) => this.#send(transaction, bare, args, "send", route),
+      sendBatch: (bare, args) => this.#send(transaction, bare, args, "sendBatch", route),
+      commit: (bare, args) => this.#end("commit", transaction, bare, args, route),
+      abort: (bare, args) => this.#end("abort", transaction, bare, args, route),
+    });
+  }
+
+  #end(
+    operation: "commit" | "abort",
+    transaction: object,
+    bare: Method,
+    args: readonly unknown[],
+    { patched, sent }: Required<Route>,
+  ): unknown {
+    const next = () => Reflect.apply(bare, transaction, args);
+    if (patched) return next();
+    const open = this.#boundary.open({
+      name: `${operation} transaction`,
+      kind: SpanKind.CLIENT,
+      attributes: transactionAttributes(operation, this.#clientId),
+      links: sent,
+      parent: context.active(),
+    });
+    return withSpan(open, next);
+  }
+
+  #send(
+    owner: object,
+    bare: Method,
+    args: readonly unknown[],
+    form: "send" | "sendBatch",
+    route: Route,
+  ): unknown {
+    const sending = new Sending(this.#boundary, this.#clientId, route);
+    const traced = sending.begin(form, args);
+    let result: unknown;
+    try {
+      result = Reflect.apply(bare, owner, traced);
+    } catch (error) {
+      sending.fail(error);
+      throw error;
+    }
+    if (!types.isPromise(result)) {
+      sending.acknowledge(result);
+      return result;
+    }
+    return result.then(
+      (metadata: unknown) => {
+        sending.acknowledge(metadata);
+        return metadata;
+      },
+      (error: unknown) => {
+        sending.fail(error);
+        throw error;
+      },
+    );
+  }
+}

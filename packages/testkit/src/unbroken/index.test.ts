@@ -1,0 +1,303 @@
+import { describe, expect, test } from "vitest";
+import type { TestSpan } from "../span.js";
+import { bullmq, Fleet, grpc, http, kafka } from "../span-factory.test-support.js";
+import { chat } from "../waterfall/jeeves.test-support.js";
+import type { UnbrokenExpectation } from "./expectation.js";
+import { judgeUnbroken } from "./index.js";
+
+const path = [
+  "jeeves-gateway",
+  "jeeves-orchestrator",
+  "jeeves-agents",
+  "jeeves-planner-worker",
+  "jeeves-llm-gateway",
+];
+const place = grpc("shop.v1.Orders/Place");
+
+describe("a whole trace passes", () => {
+  const expectations: Readonly<Record<string, UnbrokenExpectation>> = {
+    "with nothing else expected": {},
+    "along its path": { path },
+    "along a part of it": { path: path.slice(2, 4) },
+    "along several branches": { paths: [path, [...path.slice(0, 4), "jeeves-orchestrator"]] },
+    "with its root": { root: { service: "jeeves-gateway", kind: "SERVER" } },
+    "with its services": { services: path.toReversed() },
+    "with its number of spans": { spans: 16 },
+    "by its id": { traceId: "1".padStart(32, "0") },
+  };
+
+  test.each(Object.keys(expectations))("%s", (name) => {
+    const { pass, message } = judgeUnbroken(chat().spans, expectations[name]);
+
+    expect(pass, message).toBe(true);
+    expect(message).toContain("expected anything but one unbroken trace");
+  });
+
+  test("of many, each on its own", () => {
+    const spans = requests(20);
+
+    expect(judgeUnbroken(spans, { traces: 20, path: ["gateway", "orders"] }).pass).toBe(true);
+    expect(judgeUnbroken(spans, { traces: 21 }).message).toContain(
+      "20 separate traces arrived instead of 21",
+    );
+  });
+
+  test("whose root was called from outside, when that is allowed", () => {
+    const { spans } = chat();
+    const called = spans.map((span) =>
+      span.parentSpanId === undefined
+        ? { ...span, parentSpanId: "f".repeat(16), flags: 0x301 }
+        : span,
+    );
+    const root = { service: "jeeves-gateway" };
+
+    expect(judgeUnbroken(called, { root, path, remoteRoot: true }).pass).toBe(true);
+    const { pass, message } = judgeUnbroken(called, { root, path });
+    expect(pass).toBe(false);
+    expect(message).toContain("no root: every span names a parent (remoteRoot: true");
+  });
+
+  test("beside strangers, when its id is given", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway" });
+    fleet.hop(root, "orders", place);
+    fleet.root({ service: "cron" });
+
+    expect(judgeUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(judgeUnbroken(fleet.spans).message).toContain("2 separate traces arrived instead of 1");
+  });
+
+  test("beside a timer of its own process, when its id is given", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway", kind: "SERVER", ms: 50 });
+    fleet.hop(root, "orders", place);
+    fleet.root({ service: "gateway", kind: "INTERNAL", name: "refresh keys", at: 5 });
+
+    expect(judgeUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(judgeUnbroken(fleet.spans).message).toContain(
+      "gateway → gateway (refresh keys) is IN_PROCESS_LOSS",
+    );
+  });
+
+  test("over a link, when links are allowed", () => {
+    const { spans, exit } = linked();
+
+    expect(judgeUnbroken(spans, { path: ["gateway", "billing"], allowLinks: true }).pass).toBe(
+      true,
+    );
+    expect(judgeUnbroken(spans, { spans: 4, allowLinks: true }).pass).toBe(true);
+    // Without it the traces are two; and named by its id, the first is whole as far as it goes.
+    expect(judgeUnbroken(spans).message).toContain("is LINK_NOT_PARENT");
+    expect(judgeUnbroken(spans, { traceId: exit.traceId }).pass).toBe(true);
+    const { pass, message } = judgeUnbroken(spans, {
+      traceId: exit.traceId,
+      path: ["gateway", "billing"],
+    });
+    expect(pass).toBe(false);
+    expect(message).toContain(
+      "ends at gateway: gateway → billing (kafka orders) is LINK_NOT_PARENT",
+    );
+  });
+
+  test("when messages outlive their senders and clocks differ a little", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway", ms: 5, at: 60 });
+    fleet.hop(root, "orders", kafka("orders"), { at: 4000, ms: 9000 });
+    fleet.hop(root, "mails", bullmq("mails"), { at: 10 });
+
+    expect(judgeUnbroken(fleet.spans).pass).toBe(true);
+    expect(judgeUnbroken(fleet.spans, { toleranceMs: 20 }).message).toMatch(
+      /of mails began 51 ms before its parent "send mails"/,
+    );
+  });
+
+  test("through senders that are no exit spans but name the same system", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway" });
+    const sender = fleet.child(root, { ...kafka("orders").exit, kind: "INTERNAL" });
+    fleet.child(sender, { service: "orders", ...kafka("orders").entry });
+
+    expect(judgeUnbroken(fleet.spans, { path: ["gateway", "orders"] }).pass).toBe(true);
+  });
+});
+
+describe("a broken trace fails", () => {
+  test.each([
+    {
+      cut: "grpc",
+      at: "jeeves-gateway → jeeves-orchestrator (grpc jeeves.v1.Orchestrator/ExecutePipeline)",
+    },
+    { cut: "kafka", at: "jeeves-orchestrator → jeeves-agents (kafka jeeves.agents.requests)" },
+    { cut: "bullmq", at: "jeeves-agents → jeeves-planner-worker (bullmq jeeves-planner)" },
+  ] as const)(
+    "at the $cut hop, by name, with a verdict, a hint and the waterfall",
+    ({ cut, at }) => {
+      const { pass, message } = judgeUnbroken(chat(cut).spans, { path });
+
+      expect(pass).toBe(false);
+      expect(message).toContain(`${at} is NOT_INJECTED: `);
+      expect(message).toMatch(new RegExp(`✗ ${at.split(" (")[0]}`));
+      expect(message.match(/✓ /g)).toHaveLength(4);
+      expect(message).toContain("fix: register a W3C propagator");
+      expect(message).toContain("trace 00000000000000000000000000000001: 16 spans");
+    },
+  );
+
+  test("with its whole message", () => {
+    expect(judgeUnbroken(chat("kafka").spans, { path }).message).toMatchSnapshot();
+  });
+
+  test("by its id too, though the other half has another one", () => {
+    const { pass, message } = judgeUnbroken(chat("kafka").spans, {
+      traceId: "1".padStart(32, "0"),
+    });
+
+    expect(pass).toBe(false);
+    expect(message).toContain("jeeves-agents (kafka jeeves.agents.requests) is NOT_INJECTED");
+  });
+
+  test("one among many is the one that is drawn", () => {
+    const spans = requests(20, 7);
+
+    const { pass, message } = judgeUnbroken(spans, { traces: 20, path: ["gateway", "orders"] });
+
+    expect(pass).toBe(false);
+    expect(message).toContain(`trace ${"8".padStart(32, "0")}: gateway → orders`);
+    expect(message).toMatch(/✓ gateway → orders {2}grpc shop.v1.Orders\/Place {2}×19/);
+    expect(message.match(/^trace /gm)).toHaveLength(1);
+  });
+
+  test("many among many are counted, not all explained", () => {
+    const { message } = judgeUnbroken(requests(20, 3, 4, 5, 6, 7, 8), { traces: 20 });
+
+    expect(message).toContain("… and 3 more of 20 traces are broken");
+  });
+
+  test("when a parent is missing", () => {
+    const { spans } = chat();
+    const incomplete = spans.filter((span) => span.name !== "send jeeves-planner");
+
+    const { message } = judgeUnbroken(incomplete, { path });
+
+    expect(message).toContain(
+      "jeeves-planner-worker (bullmq jeeves-planner) is PARENT_NOT_EXPORTED",
+    );
+  });
+
+  test("when it has two roots", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "a", name: "one" });
+    const other = { ...fleet.root({ service: "b", name: "two" }), traceId: root.traceId };
+
+    const { message } = judgeUnbroken([root, other]);
+
+    expect(message).toContain(
+      '2 roots instead of one: "one" (INTERNAL) of a, "two" (INTERNAL) of b',
+    );
+  });
+
+  test("when the root is another one", () => {
+    const { message } = judgeUnbroken(chat().spans, { root: { service: "jeeves-agents" } });
+
+    expect(message).toContain(
+      'the root is "POST /api/v1/chat" (SERVER) of jeeves-gateway, expected was {"service":"jeeves-agents"}',
+    );
+  });
+
+  test("when services or spans are missing or too many", () => {
+    const { message } = judgeUnbroken(chat().spans, {
+      services: [...path.slice(1), "jeeves-tools-worker"],
+      spans: 20,
+    });
+
+    expect(message).toContain("no span of jeeves-tools-worker in this trace");
+    expect(message).toContain("not expected to take part: jeeves-gateway");
+    expect(message).toContain("16 spans instead of 20");
+  });
+
+  test.each([
+    { path: ["gateway", "orders", "mails"], why: "ends at orders: no span of mails arrived" },
+    { path: ["gateway", "stock"], why: "ends at gateway: stock took part, but not below gateway" },
+    { path: ["mails"], why: "no span of mails arrived" },
+    { path: ["gateway", "cron"], why: "ends at gateway: cron sent spans, but none in this trace" },
+    {
+      path: ["gateway", "worker"],
+      why: 'ends at gateway: "job" of worker continues "work" of gateway, which is INTERNAL and no exit',
+    },
+  ])("when the path $path is not there: $why", ({ path: wanted, why }) => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway" });
+    const [, orders] = fleet.hop(root, "orders", place);
+    fleet.hop(orders, "stock", http("GET", "/stock"));
+    const work = fleet.child(root, { name: "work" });
+    fleet.child(work, { service: "worker", name: "job", kind: "CONSUMER" });
+    fleet.root({ service: "cron" });
+
+    const { pass, message } = judgeUnbroken(fleet.spans, { traceId: root.traceId, path: wanted });
+
+    expect(pass).toBe(false);
+    expect(message).toContain(`path ${wanted.join(" → ")}`);
+    expect(message).toContain(why);
+  });
+
+  test("at the end of its path, though another branch held the same hop before", () => {
+    const fleet = new Fleet();
+    const root = fleet.root({ service: "gateway" });
+    const [, stock] = fleet.hop(root, "stock", http("GET", "/stock"));
+    const [, other] = fleet.hop(stock, "orders", place);
+    fleet.hop(other, "mails", bullmq("mails"));
+    const [, orders] = fleet.hop(root, "orders", place, { at: 50 });
+    fleet.lostHop(orders, "mails", bullmq("mails"));
+
+    const { message } = judgeUnbroken(fleet.spans, {
+      traceId: root.traceId,
+      path: ["gateway", "orders", "mails"],
+    });
+
+    expect(message).toContain(
+      "ends at orders: orders → mails (bullmq mails) is DROPPED_IN_TRANSIT",
+    );
+  });
+
+  test("when a callee claims a local parent", () => {
+    const fleet = new Fleet();
+    fleet.hop(fleet.root({ service: "gateway" }), "orders", place, { flags: 0x101 });
+
+    expect(judgeUnbroken(fleet.spans).message).toContain(
+      '"shop.v1.Orders/Place" (SERVER) of orders claims a local parent',
+    );
+  });
+
+  test("when nothing arrived", () => {
+    expect(judgeUnbroken([])).toEqual({
+      pass: false,
+      message: "expected one unbroken trace\nbut nothing arrived at all",
+    });
+    expect(judgeUnbroken(chat().spans, { traceId: "f".repeat(32) }).message).toContain(
+      `no span of trace ${"f".repeat(32)} arrived`,
+    );
+  });
+});
+
+/** Requests from a gateway to orders, 30 ms apart; the ones named by index lose their trace. */
+function requests(count: number, ...broken: readonly number[]): TestSpan[] {
+  const fleet = new Fleet();
+  const roots = Array.from({ length: count }, (_, index) =>
+    fleet.root({ service: "gateway", kind: "SERVER", at: index * 30, ms: 20 }),
+  );
+  roots.forEach((root, index) => {
+    if (broken.includes(index)) fleet.lostHop(root, "orders", place);
+    else fleet.hop(root, "orders", place);
+  });
+  return fleet.spans;
+}
+
+function linked() {
+  const fleet = new Fleet();
+  const root = fleet.root({ service: "gateway" });
+  const exit = fleet.child(root, kafka("orders").exit);
+  const link = { ...exit, attributes: {}, flags: 0x301 };
+  const entry = fleet.root({ service: "billing", ...kafka("orders").entry, at: 3, links: [link] });
+  fleet.child(entry, {});
+  return { spans: fleet.spans, exit };
+}
