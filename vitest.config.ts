@@ -2,11 +2,10 @@ import { defineConfig } from "vitest/config";
 
 const root = import.meta.dirname;
 
-// Unit tests read the sources: nothing has to be built first.
-const sources = [
-  { find: /^@traceferry\/([a-z]+)$/, replacement: `${root}/packages/$1/src/index.ts` },
-  { find: /^@traceferry\/([a-z]+)\/([a-z]+)$/, replacement: `${root}/packages/$1/src/$2.ts` },
-];
+// Unit tests read the sources, as the types do: nothing has to be built first. The other conditions are Vite's own.
+const ssr = {
+  resolve: { conditions: ["@traceferry/source", "module", "node", "development|production"] },
+};
 
 // The same tests on the older SDK line: a second install, with exactly one API, that every import is sent to.
 const sdk2 = {
@@ -19,7 +18,7 @@ const execArgv = ["--expose-gc"];
 
 const unit = ["packages/*/src/**/*.test.ts"];
 // Looks at the files of the packages and needs no engine.
-const house = "integration/src/house.test.ts";
+const architecture = "integration/src/architecture.test.ts";
 
 // Where a folder is named, each run leaves its report there for whoever counts.
 const reports = process.env.TEST_REPORTS;
@@ -39,17 +38,17 @@ export default defineConfig({
     }),
     projects: [
       {
-        resolve: { alias: sources },
-        test: { name: "unit", include: [...unit, house], execArgv },
+        ssr,
+        test: { name: "unit", include: [...unit, architecture], execArgv },
       },
-      { resolve: { alias: [...sources, sdk2] }, test: { name: "sdk-2", include: unit, execArgv } },
+      { ssr, resolve: { alias: [sdk2] }, test: { name: "sdk-2", include: unit, execArgv } },
       {
         // Integration tests read what is published: build first.
         test: {
           name: "integration",
           execArgv,
           include: ["integration/src/**/*.test.ts"],
-          exclude: [house, ...leftOut],
+          exclude: [architecture, ...leftOut],
           globalSetup: ["integration/src/suite/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 300_000,

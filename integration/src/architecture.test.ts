@@ -1,10 +1,12 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { repositoryRoot } from "./engines/paths.js";
 
-// Who may import whom at run time, and which rooms an adapter has: what CONTRIBUTING.md says, held true.
+// Holds CONTRIBUTING.md's map, its words and the packages' sections to what is really there.
+
+// What each package may import when it runs, besides Node and the OpenTelemetry API.
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   grpc: ["@traceferry/core", "@grpc/grpc-js"],
@@ -18,39 +20,36 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "@nestjs/core",
     "rxjs",
   ],
+  traces: ["@bufbuild/protobuf", "@grpc/grpc-js", "picocolors", "string-width"],
   testkit: [
-    "@bufbuild/protobuf",
-    "@grpc/grpc-js",
     "@opentelemetry/context-async-hooks",
     "@opentelemetry/core",
     "@opentelemetry/sdk-trace",
-    "picocolors",
-    "string-width",
+    "@traceferry/traces",
     "vitest",
   ],
+  contract: ["@traceferry/testkit"],
 };
 const ADAPTERS = ["grpc", "kafka", "bullmq", "nestjs"];
-const ROOMS = ["carrier", "incoming", "outgoing", "attributes", "options", "index"];
+const ADAPTER_FILES = ["carrier", "incoming", "outgoing", "attributes", "options", "index"];
+const MAX_LINES = 300;
+const EXPORT = /export (type )?\{([^}]*)\} from "([^"]+)";/g;
 
-const manifest = z.object({
-  name: z.string(),
-  version: z.string(),
-  dependencies: z.record(z.string(), z.string()).default({}),
-  peerDependencies: z.record(z.string(), z.string()).default({}),
+const packages = readPackages();
+const integration = readSources("integration/src");
+const contributing = readText("CONTRIBUTING.md");
+
+test("every package has its line in the table of who imports what", () => {
+  expect(packages.map(({ folder }) => folder)).toEqual(Object.keys(MAY_IMPORT).toSorted());
 });
 
-describe.each(Object.keys(MAY_IMPORT))("the package %s", (name) => {
-  const folder = join(repositoryRoot, "packages", name);
-  const { version, dependencies, peerDependencies } = manifest.parse(
-    JSON.parse(readFileSync(join(folder, "package.json"), "utf8")),
-  );
-  const sources = globSync("src/**/*.ts", { cwd: folder }).filter((file) => !/\.test\./.test(file));
+describe.each(packages)("the package $folder", ({ folder, manifest, sources }) => {
+  const named = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
 
-  test("imports only what its place in the house allows, and what its manifest names", () => {
-    const allowed = [...(MAY_IMPORT[name] ?? []), "@opentelemetry/api"];
-    const named = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)]);
-    const wrong = sources.flatMap((file) =>
-      runTimeImports(readFileSync(join(folder, file), "utf8"))
+  test("imports only what its place allows, and what its manifest names", () => {
+    const allowed = [...(MAY_IMPORT[folder] ?? []), "@opentelemetry/api"];
+    const wrong = sources.flatMap(({ file, text }) =>
+      runTimeImports(text)
         .filter((from) => !from.startsWith(".") && !from.startsWith("node:"))
         .filter((from) => !isWithin(from, allowed) || !named.has(packageOf(from)))
         .map((from) => `${file} imports ${from}`),
@@ -58,48 +57,215 @@ describe.each(Object.keys(MAY_IMPORT))("the package %s", (name) => {
     expect(wrong).toEqual([]);
   });
 
-  test("tells the version of its manifest", () => {
-    const file = join(folder, "src/version.ts");
-    if (existsSync(file)) expect(readFileSync(file, "utf8")).toContain(`VERSION = "${version}"`);
-    else expect(name).toBe("testkit");
+  test("tells the version of its manifest, where it tells one", () => {
+    const version = sources.find(({ file }) => file === "version.ts");
+    if (version !== undefined) {
+      expect(version.text).toContain(`VERSION = "${manifest.version}"`);
+    }
+    expect(version !== undefined).toBe(folder === "core" || ADAPTERS.includes(folder));
   });
 
-  test("has no file that outgrew its room", () => {
-    const long = sources.filter(
-      (file) => readFileSync(join(folder, file), "utf8").split("\n").length > 300,
+  test(`has no source file of more than ${MAX_LINES} lines`, () => {
+    const long = sources.filter(({ text }) => text.split("\n").length > MAX_LINES + 1);
+    expect(long.map(({ file }) => file)).toEqual([]);
+  });
+
+  test("has one entry for each folder, index.ts, and no file of the folder's name", () => {
+    const inFolders = sources.map(({ file }) => dirname(file)).filter((path) => path !== ".");
+    const files = new Set(sources.map(({ file }) => file));
+    const wrong = [...new Set(inFolders)].flatMap((path) => [
+      ...(files.has(`${path}/index.ts`) ? [] : [`${path} has no index.ts`]),
+      ...[`${path}.ts`, `${path}/${basename(path)}.ts`].filter((file) => files.has(file)),
+    ]);
+    expect(wrong).toEqual([]);
+  });
+
+  test("has tests in .test.ts, and what helps them in .test-support.ts", () => {
+    const other = globSync("**/*.test*.ts", {
+      cwd: join(repositoryRoot, "packages", folder, "src"),
+    }).filter((file) => !/\.(test|test-support)\.ts$/.test(file));
+    expect(other).toEqual([]);
+  });
+});
+
+describe.each(packages.filter(({ manifest }) => !manifest.private))(
+  "the list of names of $folder",
+  ({ folder, manifest, sources }) => {
+    const index = sources.find(({ file }) => file === "index.ts")?.text ?? "";
+    const sections = sectionsOf(index);
+
+    test("has nothing but names, those for users first", () => {
+      const rest = index.replace(/^\/\/ .*$/gm, "").replace(EXPORT, "");
+      expect(rest.trim()).toBe("");
+      expect(sections[0]?.title).toBe("For users.");
+    });
+
+    test("has a blank line behind each title, or names would be sorted across it", () => {
+      const titles = index.match(/^\/\/ For .*$/gm) ?? [];
+      expect(index.match(/^\/\/ For .*\.\n\n/gm)).toHaveLength(titles.length);
+    });
+
+    test("lists for users what the README shows, and for others what others import", () => {
+      const readme = readText(`packages/${folder}/README.md`);
+      const others = packages
+        .filter((other) => other.folder !== folder)
+        .flatMap(({ all }) => all)
+        .concat(integration)
+        .flatMap(({ text }) => namesImportedFrom(text, manifest.name));
+      const wrong = sections.flatMap(({ title, names }) =>
+        names
+          .filter((name) => title !== "For users." || !readme.includes(name))
+          .filter(
+            (name) => title === "For users." || !(others.includes(name) || readme.includes(name)),
+          )
+          .map((name) => `${title} ${name}`),
+      );
+      expect(wrong).toEqual([]);
+    });
+  },
+);
+
+describe.each(packages.filter(({ folder }) => ADAPTERS.includes(folder)))(
+  "the adapter $folder",
+  ({ sources }) => {
+    const isPart = (file: string, part: string) =>
+      file === `${part}.ts` || file.startsWith(`${part}/`);
+
+    test.each(ADAPTER_FILES)("has %s, as every adapter does", (part) => {
+      expect(sources.some(({ file }) => isPart(file, part))).toBe(true);
+    });
+
+    test("has its pure inject and extract functions in carrier", () => {
+      const pure = /export function (inject|extract)[A-Z]\w*/g;
+      const elsewhere = sources
+        .filter(({ file, text }) => !isPart(file, "carrier") && text.match(pure))
+        .map(({ file }) => file);
+      expect(elsewhere).toEqual([]);
+      const inCarrier = sources
+        .filter(({ file }) => isPart(file, "carrier"))
+        .flatMap(({ text }) => [...text.matchAll(pure)].map(([, verb]) => verb));
+      expect([...new Set(inCarrier)].toSorted()).toEqual(["extract", "inject"]);
+    });
+
+    test("spells attribute names in attributes only", () => {
+      const spelled = sources
+        .filter(({ file }) => !isPart(file, "attributes"))
+        .filter(({ text }) =>
+          /["'](messaging|rpc|http|server|network|url|error)\.[a-z_.]+["']/.test(text),
+        );
+      expect(spelled.map(({ file }) => file)).toEqual([]);
+    });
+  },
+);
+
+describe("CONTRIBUTING.md", () => {
+  test("names no file and no folder in its map that is not there", () => {
+    const map = section(contributing, "The map");
+    const paths = [...map.matchAll(/^\s*((?:packages|integration|proto|\.ci)[\w./-]*)/gm)].map(
+      ([, path = ""]) => path,
     );
-    expect(long).toEqual([]);
+    expect(paths.length).toBeGreaterThan(10);
+    expect(paths.filter((path) => !existsSync(join(repositoryRoot, path)))).toEqual([]);
+    const missing = packages
+      .map(({ folder }) => `packages/${folder}`)
+      .filter((path) => !paths.includes(path));
+    expect(missing).toEqual([]);
+  });
+
+  test("explains only words that the sources use, in at most 30 lines", () => {
+    const glossary = section(contributing, "Words of our own").match(/^\|.*$/gm) ?? [];
+    const words = glossary.flatMap((line) => /^\| `([^`]+)`/.exec(line)?.[1] ?? []);
+    const code = packages.flatMap(({ sources }) => sources.map(({ text }) => text)).join("\n");
+    expect(words.length).toBeGreaterThan(5);
+    expect(glossary.length).toBeLessThanOrEqual(30);
+    expect(words.filter((word) => !new RegExp(`\\b${word}`, "i").test(code))).toEqual([]);
+  });
+
+  test("names the limits that tests hold", () => {
+    expect(contributing).toContain(`about ${MAX_LINES} lines`);
+    const budget = /BUDGET_MINUTES = (\d+)/.exec(readText(".ci/count.mjs"))?.[1];
+    expect(contributing).toContain(`${budget} minutes`);
   });
 });
 
-test.each(ADAPTERS)("the adapter %s has the rooms that every adapter has", (name) => {
-  const src = join(repositoryRoot, "packages", name, "src");
-  const missing = ROOMS.filter(
-    (room) => !existsSync(join(src, `${room}.ts`)) && !existsSync(join(src, room)),
-  );
-  expect(missing).toEqual([]);
+test("the repository has a name that no package of it is published under", () => {
+  const { name } = z.object({ name: z.string() }).parse(JSON.parse(readText("package.json")));
+  const published = packages.flatMap(({ manifest }) => [
+    manifest.name,
+    ...Object.keys(manifest.bin),
+  ]);
+  expect(published).not.toContain(name);
 });
 
-test.each(ADAPTERS)("the adapter %s lists its names for users above those for adapters", (name) => {
-  const index = readFileSync(join(repositoryRoot, "packages", name, "src/index.ts"), "utf8");
-  const code = index
-    .replace(/^\s*\/\/.*$/gm, "")
-    .replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "");
-  expect(code.trim()).toBe("");
-  expect(index).toMatch(/^\/\/ For users\.\n/);
-});
+interface Source {
+  /** Relative to `src`. */
+  readonly file: string;
+  readonly text: string;
+}
 
-test.each(ADAPTERS)("the adapter %s spells attribute names in attributes.ts only", (name) => {
-  const folder = join(repositoryRoot, "packages", name, "src");
-  const spelled = globSync("**/*.ts", { cwd: folder })
-    .filter((file) => !/\.test\.|^attributes/.test(file))
-    .filter((file) =>
-      /["'](messaging|rpc|http|server|network|url|error)\.[a-z_.]+["']/.test(
-        readFileSync(join(folder, file), "utf8"),
+function readPackages() {
+  const schema = z.object({
+    name: z.string(),
+    version: z.string(),
+    private: z.boolean().default(false),
+    bin: z.record(z.string(), z.string()).default({}),
+    dependencies: z.record(z.string(), z.string()).default({}),
+    peerDependencies: z.record(z.string(), z.string()).default({}),
+  });
+  const manifests = globSync("packages/*/package.json", { cwd: repositoryRoot }).toSorted();
+  return manifests.map((path) => {
+    const folder = basename(dirname(path));
+    const all = readSources(`packages/${folder}/src`);
+    return {
+      folder,
+      manifest: schema.parse(JSON.parse(readText(path))),
+      all,
+      sources: all.filter(({ file }) => !/\.(test|test-support)\./.test(file)),
+    };
+  });
+}
+
+function readSources(folder: string): Source[] {
+  const files = globSync("**/*.ts", { cwd: join(repositoryRoot, folder) }).toSorted();
+  return files.map((file) => ({ file, text: readText(join(folder, file)) }));
+}
+
+function readText(path: string): string {
+  return readFileSync(join(repositoryRoot, path), "utf8");
+}
+
+// The parts of an `index.ts` under their titles, with the names that each exports.
+function sectionsOf(index: string): { title: string; names: string[] }[] {
+  return index
+    .split(/^\/\/ (?=For )/m)
+    .slice(1)
+    .map((part) => ({
+      title: part.split("\n", 1)[0] ?? "",
+      names: [...part.matchAll(EXPORT)].flatMap(([, type, names = ""]) =>
+        type === undefined ? valuesIn(names) : [],
       ),
-    );
-  expect(spelled).toEqual([]);
-});
+    }));
+}
+
+// Types are told by the functions that take them.
+function valuesIn(names: string): string[] {
+  return names
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && !name.startsWith("type "))
+    .map((name) => name.split(" as ").at(-1) ?? name);
+}
+
+function namesImportedFrom(text: string, name: string): string[] {
+  const imports = text.matchAll(/import \{([^}]*)\} from "([^"]+)";/g);
+  return [...imports]
+    .filter(([, , from = ""]) => isWithin(from, [name]))
+    .flatMap(([, names = ""]) => valuesIn(names));
+}
+
+function section(text: string, title: string): string {
+  return text.split(`\n## ${title}\n`)[1]?.split("\n## ")[0] ?? "";
+}
 
 function runTimeImports(source: string): string[] {
   const statements = source.matchAll(

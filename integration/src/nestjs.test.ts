@@ -13,18 +13,17 @@ import {
   Transport,
 } from "@nestjs/microservices";
 import { context, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
-import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
-import { traceKafka } from "@traceferry/kafka";
-import { extractRpcContext, TracingModule } from "@traceferry/nestjs";
 import {
   type Adapter,
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Headers,
   type Sent,
-  sender,
-} from "@traceferry/testkit/contract";
+} from "@traceferry/contract";
+import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
+import { traceKafka } from "@traceferry/kafka";
+import { extractRpcContext, TracingModule } from "@traceferry/nestjs";
+import { type Headers, sender } from "@traceferry/testkit";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import {
   type Consumer,

@@ -1,5 +1,5 @@
 import "@traceferry/testkit/vitest";
-import { assembleTraces, judgeUnbroken, type TestSpan, type Trace } from "@traceferry/testkit";
+import { assembleTraces, judgeUnbroken, type TestSpan, type Trace } from "@traceferry/traces";
 import getPort from "get-port";
 import { describe, expect, test } from "vitest";
 import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";

@@ -1,12 +1,7 @@
 import { bullmqTelemetry } from "@traceferry/bullmq";
+import { type Adapter, type AdapterOptions, type Harness, type Sent } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
-import {
-  type Adapter,
-  type AdapterOptions,
-  type Harness,
-  type Headers,
-  type Sent,
-} from "@traceferry/testkit/contract";
+import { type Headers } from "@traceferry/testkit";
 import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { bullmqTelemetry, extractJobContext } from "@traceferry/bullmq";
 import { w3cPropagator } from "@traceferry/core";
-import { brokenSenders, sender } from "@traceferry/testkit/contract";
+import { brokenSenders, sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { FlowProducer, type JobsOptions, Queue, type Telemetry } from "bullmq";
 import { expect, test, vi } from "vitest";

@@ -1,4 +1,4 @@
-import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/testkit";
+import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/traces";
 import pc from "picocolors";
 import { expected } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";

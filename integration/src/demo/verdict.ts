@@ -4,7 +4,7 @@ import {
   judgeUnbroken,
   type TestSpan,
   type Trace,
-} from "@traceferry/testkit";
+} from "@traceferry/traces";
 import type { ChatAnswer } from "../system/chat.js";
 import { expected, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";

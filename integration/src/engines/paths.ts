@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
+const REPOSITORY = "@traceferry/repository";
+
 /** The repository's root, found from here upwards: this file runs from src and from dist alike. */
 export const repositoryRoot = findRoot(import.meta.dirname);
 
@@ -12,9 +14,9 @@ export function cacheFolder(): string {
 
 function findRoot(folder: string): string {
   const file = join(folder, "package.json");
-  if (existsSync(file) && nameIn(readFileSync(file, "utf8")) === "traceferry") return folder;
+  if (existsSync(file) && nameIn(readFileSync(file, "utf8")) === REPOSITORY) return folder;
   const parent = dirname(folder);
-  if (parent === folder) throw new Error(`no package.json named "traceferry" above ${folder}`);
+  if (parent === folder) throw new Error(`no package.json named "${REPOSITORY}" above ${folder}`);
   return findRoot(parent);
 }
 

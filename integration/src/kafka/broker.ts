@@ -1,13 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { type Adapter, type AdapterOptions, type Harness, type Sent } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import { traceKafka } from "@traceferry/kafka";
-import {
-  type Adapter,
-  type AdapterOptions,
-  type Harness,
-  type Headers,
-  type Sent,
-} from "@traceferry/testkit/contract";
+import { type Headers } from "@traceferry/testkit";
 import {
   type Consumer,
   type ConsumerRunConfig,

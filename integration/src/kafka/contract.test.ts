@@ -1,4 +1,4 @@
-import { adapterContract } from "@traceferry/testkit/contract";
+import { adapterContract } from "@traceferry/contract";
 import { afterAll, beforeAll, test } from "vitest";
 import { describeWithEngines } from "../suite/engines.js";
 import {

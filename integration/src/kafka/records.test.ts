@@ -1,7 +1,7 @@
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { type ConsumerOptions, extractHeaders, traceKafka } from "@traceferry/kafka";
-import { type Sender, sender } from "@traceferry/testkit/contract";
+import { type Sender, sender } from "@traceferry/testkit";
 import { type RecordedSpan, recordSpans } from "@traceferry/testkit/record";
 import { type Consumer, type EachMessageHandler, type KafkaMessage } from "kafkajs";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
 import { ROOT_CONTEXT, type Tracer } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ } from "bullmq";
 import { describe, expect, test } from "vitest";

@@ -1,12 +1,12 @@
-import { w3cPropagator } from "@traceferry/core";
 import {
   type Adapter,
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Headers,
   type Sent,
-} from "@traceferry/testkit/contract";
+} from "@traceferry/contract";
+import { w3cPropagator } from "@traceferry/core";
+import type { Headers } from "@traceferry/testkit";
 import type { JobsOptions } from "bullmq";
 import { describe, test } from "vitest";
 import { addJob, jobsAdded, processJob, type StoredJob } from "./bullmq.test-support.js";

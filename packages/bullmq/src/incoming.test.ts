@@ -7,7 +7,7 @@ import {
   type TextMapPropagator,
   trace,
 } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { processJob } from "./bullmq.test-support.js";

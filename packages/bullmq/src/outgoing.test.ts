@@ -1,5 +1,5 @@
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import type { JobsOptions } from "bullmq";
 import { expect, test } from "vitest";

@@ -10,7 +10,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";

@@ -8,15 +8,15 @@ import {
   type ServerInterceptor,
   status,
 } from "@grpc/grpc-js";
-import { w3cPropagator } from "@traceferry/core";
 import {
   type Adapter,
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Headers,
   type Sent,
-} from "@traceferry/testkit/contract";
+} from "@traceferry/contract";
+import { w3cPropagator } from "@traceferry/core";
+import type { Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
 import { withClientTracing, withServerTracing } from "./index.js";
 import {

@@ -1,5 +1,5 @@
 import { context, createContextKey, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import { extractHeaders, injectHeaders } from "./index.js";
 import { record, start } from "./sends.test-support.js";

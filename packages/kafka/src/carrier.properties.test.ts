@@ -1,6 +1,6 @@
 import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { Boundary, w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { kafkaGetter, readHeader, withFields } from "./carrier.js";

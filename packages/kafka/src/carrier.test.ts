@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import { type KafkaHeaders, kafkaGetter, readHeader, withFields } from "./carrier.js";
 import { decodeHeaders } from "./fake-kafkajs.test-support.js";

@@ -1,12 +1,12 @@
-import { w3cPropagator } from "@traceferry/core";
 import {
   type Adapter,
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Headers,
   type Sent,
-} from "@traceferry/testkit/contract";
+} from "@traceferry/contract";
+import { w3cPropagator } from "@traceferry/core";
+import type { Headers } from "@traceferry/testkit";
 import type { EachMessagePayload, IHeaders, Message, ProducerRecord } from "kafkajs";
 import { test } from "vitest";
 import { FakeBroker, FakeKafka } from "./fake-kafkajs.test-support.js";

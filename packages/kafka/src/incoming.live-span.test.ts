@@ -6,7 +6,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { type Sender, sender } from "@traceferry/testkit/contract";
+import { type Sender, sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import { extractHeaders, traceEachMessage } from "./index.js";
 import { record } from "./sends.test-support.js";

@@ -1,6 +1,6 @@
 import { context, createContextKey, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { suppressTracing } from "@traceferry/core";
-import { type Sender, sender } from "@traceferry/testkit/contract";
+import { type Sender, sender } from "@traceferry/testkit";
 import type { ConsumerRunConfig, EachBatchPayload, EachMessagePayload } from "kafkajs";
 import { beforeEach, expect, test } from "vitest";
 import { FakeBroker, FakeKafka, type WireHeader } from "./fake-kafkajs.test-support.js";

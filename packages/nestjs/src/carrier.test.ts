@@ -9,7 +9,7 @@ import {
 } from "@nestjs/microservices";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { expect, test } from "vitest";

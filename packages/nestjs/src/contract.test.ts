@@ -6,15 +6,15 @@ import { NestFactory } from "@nestjs/core";
 import { GrpcMethod, RpcException } from "@nestjs/microservices";
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { context, SpanKind } from "@opentelemetry/api";
-import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
 import {
   type Adapter,
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Headers,
   type Sent,
-} from "@traceferry/testkit/contract";
+} from "@traceferry/contract";
+import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
+import { type Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
 import { TracingModule } from "./index.js";
 import { boundarySettings } from "./options.js";

@@ -1,6 +1,6 @@
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { injectPacket } from "./index.js";

@@ -7,7 +7,7 @@ import {
 } from "@grpc/grpc-js";
 import { fromJSON } from "@grpc/proto-loader";
 import { type GrpcOptions, Transport } from "@nestjs/microservices";
-import type { Headers } from "@traceferry/testkit/contract";
+import type { Headers } from "@traceferry/testkit";
 
 const method = (streams: { requestStream?: boolean; responseStream?: boolean }) => ({
   requestType: "Text",

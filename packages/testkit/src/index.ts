@@ -1,25 +1,41 @@
 // For users.
-export { assembleTraces, type SpansOrTraces, type Trace } from "./assemble.js";
-export type { Break } from "./diagnose/finding.js";
-export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/index.js";
-export type { SpanMatch } from "./diagnose/span-match.js";
-export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
-export type { Carrier, WireRecord } from "./diagnose/wire.js";
-export { OtlpDecodeError } from "./otlp/error.js";
-// For adapters and tools that take OTLP in by other ways.
-export { decodeTraces } from "./otlp/index.js";
-export type { Encoding } from "./otlp/reply.js";
-export type { Decoded } from "./otlp/span-builder.js";
-export { type OtlpReceiver, type ReceiverOptions, startReceiver } from "./receiver/index.js";
-export { type WaitOptions, WaitTimeoutError } from "./receiver/wait.js";
+
 export type {
+  Break,
+  Carrier,
+  DiagnoseOptions,
+  Diagnosis,
+  Hop,
+  Judgement,
+  SpanMatch,
   TestSpan,
   TestSpanEvent,
   TestSpanKind,
   TestSpanLink,
   TestSpanScope,
   TestSpanStatus,
-} from "./span.js";
-export type { UnbrokenExpectation } from "./unbroken/expectation.js";
-export { type Judgement, judgeUnbroken } from "./unbroken/index.js";
-export { renderWaterfall, type WaterfallOptions } from "./waterfall/index.js";
+  UnbrokenExpectation,
+  Verdict,
+  VerdictCode,
+  WaterfallOptions,
+  WireRecord,
+} from "@traceferry/traces";
+export { diagnose, judgeUnbroken, renderWaterfall } from "@traceferry/traces";
+export {
+  type OtlpReceiver,
+  type ReceiverOptions,
+  type WaitOptions,
+  WaitTimeoutError,
+} from "@traceferry/traces/receiver";
+export { startReceiver } from "./receiver.js";
+
+// For authors of adapters.
+
+export {
+  type BrokenSender,
+  brokenSenders,
+  type Headers,
+  type Sender,
+  type SenderOptions,
+  sender,
+} from "./senders.js";

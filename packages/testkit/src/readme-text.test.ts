@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { judgeUnbroken } from "@traceferry/traces";
 import { describe, expect, test } from "vitest";
 import { shopSpans } from "./shop.test-support.js";
-import { judgeUnbroken } from "./unbroken/index.js";
 
 const readme = textOf("../README.md");
 

@@ -1,4 +1,11 @@
-import { bullmq, exportTo, Fleet, grpc, http, type Via } from "./span-factory.test-support.js";
+import {
+  bullmq,
+  exportTo,
+  Fleet,
+  grpc,
+  http,
+  type Via,
+} from "../../traces/src/span-factory.test-support.js";
 
 /** The shop of the README: what its three services would export. `isBroken` loses the trace on its queue. */
 export function shopSpans(isBroken = false): Fleet {

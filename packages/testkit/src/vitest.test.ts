@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import "./vitest.js";
-import { startReceiver } from "./receiver/index.js";
-import { exportTo, Fleet, grpc } from "./span-factory.test-support.js";
+import { startReceiver } from "@traceferry/traces/receiver";
+import { exportTo, Fleet, grpc } from "../../traces/src/span-factory.test-support.js";
 
 const place = grpc("shop.v1.Orders/Place");
 const path = ["gateway", "orders"];

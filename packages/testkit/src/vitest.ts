@@ -1,10 +1,12 @@
+import {
+  isBrokenForGood,
+  judgeUnbroken,
+  servicesOf,
+  type TestSpan,
+  type UnbrokenExpectation,
+} from "@traceferry/traces";
+import { type OtlpReceiver, type WaitOptions, WaitTimeoutError } from "@traceferry/traces/receiver";
 import { expect } from "vitest";
-import type { OtlpReceiver } from "./receiver/index.js";
-import { type WaitOptions, WaitTimeoutError } from "./receiver/wait.js";
-import type { TestSpan } from "./span.js";
-import { servicesOf, type UnbrokenExpectation } from "./unbroken/expectation.js";
-import { isBrokenForGood } from "./unbroken/finally-broken.js";
-import { judgeUnbroken } from "./unbroken/index.js";
 
 /** What is expected and, of a receiver, how long to wait for it. */
 export type UnbrokenTraceExpectation = UnbrokenExpectation &

@@ -1,6 +1,6 @@
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { suppressTracing } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ, withDetachedContext } from "bullmq";
 import { describe, expect, test } from "vitest";

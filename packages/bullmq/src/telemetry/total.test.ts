@@ -7,7 +7,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { brokenSenders } from "@traceferry/testkit/contract";
+import { brokenSenders } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import type { Telemetry } from "bullmq";
 import fc from "fast-check";

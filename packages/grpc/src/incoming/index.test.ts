@@ -7,7 +7,7 @@ import {
 } from "@grpc/grpc-js";
 import { context, createContextKey, propagation, SpanKind, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
 import { altered, loopback, metadataOf, patched } from "../loopback.test-support.js";

@@ -5,7 +5,7 @@ import {
   type ServerInterceptor,
   type ServerOptions,
 } from "@grpc/grpc-js";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import { ended, ending, endOf } from "../ending.test-support.js";

@@ -12,13 +12,14 @@ import type { Boundary, OpenSpan } from "@traceferry/core";
 import type { Address } from "../attributes/address.js";
 import { statusAttributes, statusName } from "../attributes/index.js";
 import { writeMetadata } from "../carrier.js";
+import type { IncomingCall } from "../options.js";
 
 // A type that grpc-js has and does not export.
 type Message = Parameters<InterceptingListener["onReceiveMessage"]>[0];
 
 /** What all calls of one client share. */
 export interface CallsOfClient {
-  readonly boundary: Boundary;
+  readonly boundary: Boundary<IncomingCall>;
   readonly peerOf: (peer: string) => Address | undefined;
   /** Begins the span of a call, unless the call is to have none. */
   open(options: InterceptorOptions, caller: Context): OpenSpan | undefined;

@@ -10,7 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { context, SpanKind, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import { injectMetadata } from "../carrier.js";

@@ -11,7 +11,7 @@ import { type Context, SpanKind } from "@opentelemetry/api";
 import { Boundary, type OpenSpan } from "@traceferry/core";
 import { type Address, peerAddress, remembering, targetAddress } from "../attributes/address.js";
 import { callAttributes, methodOf } from "../attributes/index.js";
-import { type GrpcTracingOptions, ignoreOf, SETTINGS } from "../options.js";
+import { type GrpcTracingOptions, type IncomingCall, ignoreOf, SETTINGS } from "../options.js";
 import { type CallsOfClient, finishAsLetGo, TracedCall } from "./call.js";
 
 type Properties = Parameters<CallInvocationTransformer>[0];
@@ -66,7 +66,7 @@ class CallState {
 }
 
 class OutgoingCalls implements CallsOfClient {
-  readonly boundary: Boundary;
+  readonly boundary: Boundary<IncomingCall>;
   readonly interceptor: Interceptor;
   readonly peerOf = remembering(peerAddress);
   readonly #provider: InterceptorProvider;

@@ -1,5 +1,5 @@
 import { SpanKind, trace } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import type { Message } from "kafkajs";
 import { expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";

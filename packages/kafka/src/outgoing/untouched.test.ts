@@ -1,4 +1,4 @@
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { beforeEach, expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
 import { traceProducer } from "../index.js";

@@ -16,7 +16,7 @@ import { GrpcMethod, GrpcStreamCall, GrpcStreamMethod, RpcException } from "@nes
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { serverInterceptor } from "@traceferry/grpc";
-import { type Sender, sender } from "@traceferry/testkit/contract";
+import { type Sender, sender } from "@traceferry/testkit";
 import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { concatMap, delay, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
 import { expect, test, vi } from "vitest";

@@ -36,7 +36,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { suppressTracing, w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { from, map, mergeMap, type Observable, tap } from "rxjs";
 import { describe, expect, test, vi } from "vitest";

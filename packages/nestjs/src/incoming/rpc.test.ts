@@ -23,7 +23,7 @@ import {
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { type Headers, sender } from "@traceferry/testkit/contract";
+import { type Headers, sender } from "@traceferry/testkit";
 import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { firstValueFrom, Observable, of, Subject, throwError } from "rxjs";
 import { beforeEach, expect, test, vi } from "vitest";

@@ -1,0 +1,28 @@
+// For users.
+
+export { assembleTraces, type SpansOrTraces, type Trace } from "./assemble.js";
+export type { Break } from "./diagnose/finding.js";
+export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/index.js";
+export type { SpanMatch } from "./diagnose/span-match.js";
+export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
+export type { Carrier, WireRecord } from "./diagnose/wire.js";
+export type {
+  TestSpan,
+  TestSpanEvent,
+  TestSpanKind,
+  TestSpanLink,
+  TestSpanScope,
+  TestSpanStatus,
+} from "./span.js";
+export type { UnbrokenExpectation } from "./unbroken/expectation.js";
+export { type Judgement, judgeUnbroken } from "./unbroken/index.js";
+export { renderWaterfall, type WaterfallOptions } from "./waterfall/index.js";
+
+// For tools that take OTLP in by other ways, or that wait for it.
+
+export { OtlpDecodeError } from "./otlp/error.js";
+export { decodeTraces } from "./otlp/index.js";
+export type { Encoding } from "./otlp/reply.js";
+export type { Decoded } from "./otlp/span-builder.js";
+export { servicesOf } from "./unbroken/expectation.js";
+export { isBrokenForGood } from "./unbroken/finally-broken.js";

@@ -1,0 +1,144 @@
+import type { TestSpan } from "../span.js";
+import { listenGrpc } from "./grpc.js";
+import { listenHttp } from "./http.js";
+import { SpanStore, type SpansListener } from "./store.js";
+import { type DescribeSpans, describeByService, type WaitOptions, waitForQuiet } from "./wait.js";
+
+export type { SpansListener } from "./store.js";
+export { type DescribeSpans, type WaitOptions, WaitTimeoutError } from "./wait.js";
+
+export interface ReceiverOptions {
+  /** The address to listen on. Default: 127.0.0.1; containers need one that they can reach. */
+  readonly host?: string;
+  /** The port for OTLP over HTTP. Default: a free one. */
+  readonly httpPort?: number;
+  /** The port for OTLP over gRPC. Default: a free one. */
+  readonly grpcPort?: number;
+  /** Whether to take gRPC. Default: when the optional peer `@grpc/grpc-js` is installed. */
+  readonly grpc?: boolean;
+  /** The largest HTTP body, as sent and inflated. Default: 16 MiB; larger ones get 413. */
+  readonly maxBodyBytes?: number;
+  /** How many spans are kept. Default: 200,000; the oldest leave first and are counted. */
+  readonly maxSpans?: number;
+  /** Describes what arrived in the message of a `WaitTimeoutError`. Default: counts the spans of each service. */
+  readonly describe?: DescribeSpans;
+}
+
+/** A running OTLP receiver. `await using` closes it. */
+export interface OtlpReceiver extends AsyncDisposable {
+  /** For `OTEL_EXPORTER_OTLP_ENDPOINT` with http/protobuf or http/json, for example "http://127.0.0.1:4318". */
+  readonly httpUrl: string;
+  /** The same for grpc; undefined when it takes no gRPC. */
+  readonly grpcUrl: string | undefined;
+  /** What has arrived, in order of arrival. A snapshot: read it again to see more. */
+  readonly spans: readonly TestSpan[];
+  /** How many spans had to leave because the store was full. */
+  readonly dropped: number;
+  /** Forgets what has arrived. */
+  clear(): void;
+  /** Stops listening; who is waiting is told. What has arrived can still be read. */
+  close(): Promise<void>;
+  /**
+   * Resolves with what arrived, when everything wanted was seen and then nothing new came for a while.
+   *
+   * @throws WaitTimeoutError at the timeout, naming what is missing.
+   */
+  waitForQuiet(options?: WaitOptions): Promise<TestSpan[]>;
+  /** The same for one trace. */
+  waitForTrace(traceId: string, options?: Omit<WaitOptions, "traceId">): Promise<TestSpan[]>;
+  /** Calls `listener` with every batch that arrives, until the returned function is called. */
+  onSpans(listener: SpansListener): () => void;
+}
+
+/**
+ * Listens for OTLP traces over HTTP (protobuf and JSON) and gRPC, plain and gzip. Metrics and logs,
+ * which the same services export, are accepted and ignored.
+ */
+export async function startReceiver(options: ReceiverOptions = {}): Promise<OtlpReceiver> {
+  const {
+    host = "127.0.0.1",
+    httpPort = 0,
+    grpcPort = 0,
+    maxBodyBytes = 16 * 1024 * 1024,
+    maxSpans = 200_000,
+    describe = describeByService,
+  } = options;
+  const store = new SpanStore(maxSpans);
+  const take = (spans: readonly TestSpan[]): void => store.add(spans);
+  const http = await listenHttp({ host, port: httpPort, maxBodyBytes }, take);
+  try {
+    const grpc =
+      options.grpc === false
+        ? undefined
+        : await listenGrpc({ host, port: grpcPort, required: options.grpc === true }, take);
+    const closers = grpc === undefined ? [http.close] : [http.close, grpc.close];
+    const urls = { http: urlOf(host, http.port), grpc: grpc && urlOf(host, grpc.port) };
+    return new Receiver(store, urls, describe, closers);
+  } catch (error) {
+    await http.close();
+    throw error;
+  }
+}
+
+class Receiver implements OtlpReceiver {
+  readonly httpUrl: string;
+  readonly grpcUrl: string | undefined;
+  readonly #store: SpanStore;
+  readonly #describe: DescribeSpans;
+  readonly #closers: readonly (() => Promise<void>)[];
+  readonly #closed = new AbortController();
+  #closing: Promise<unknown> | undefined;
+
+  constructor(
+    store: SpanStore,
+    urls: { readonly http: string; readonly grpc: string | undefined },
+    describe: DescribeSpans,
+    closers: readonly (() => Promise<void>)[],
+  ) {
+    this.#store = store;
+    this.httpUrl = urls.http;
+    this.grpcUrl = urls.grpc;
+    this.#describe = describe;
+    this.#closers = closers;
+  }
+
+  get spans(): readonly TestSpan[] {
+    return this.#store.spans;
+  }
+
+  get dropped(): number {
+    return this.#store.dropped;
+  }
+
+  clear(): void {
+    this.#store.clear();
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= Promise.all(this.#closers.map((close) => close()));
+    await this.#closing;
+    this.#closed.abort();
+  }
+
+  waitForQuiet(options: WaitOptions = {}): Promise<TestSpan[]> {
+    return waitForQuiet(this.#store, options, this.#describe, this.#closed.signal);
+  }
+
+  waitForTrace(traceId: string, options: Omit<WaitOptions, "traceId"> = {}): Promise<TestSpan[]> {
+    return this.waitForQuiet({ ...options, traceId });
+  }
+
+  onSpans(listener: SpansListener): () => void {
+    return this.#store.onSpans(listener);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+// Who listens everywhere is reached at the loopback address by everybody on this machine.
+function urlOf(host: string, port: number): string {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+}

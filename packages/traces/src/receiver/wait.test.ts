@@ -1,0 +1,43 @@
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Fleet } from "../span-factory.test-support.js";
+import { SpanStore } from "./store.js";
+import { describeByService, type WaitOptions, waitForQuiet } from "./wait.js";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a wait leaves no timer and no listener behind", () => {
+  test.each<{ when: string; options: WaitOptions; closes?: true; outcome: string }>([
+    { when: "it was quiet", options: { atLeast: 0 }, outcome: "resolved" },
+    { when: "no more would come", options: { enough: () => true }, outcome: "resolved" },
+    { when: "the time was up", options: { timeoutMs: 200 }, outcome: "gave up after 200 ms" },
+    { when: "its question threw", options: { enough: mistaken }, outcome: "my test's mistake" },
+    { when: "the receiver was closed", options: {}, closes: true, outcome: "was closed" },
+  ])("when $when", async ({ options, closes, outcome }) => {
+    const store = new SpanStore(10);
+    const receiver = new AbortController();
+    const ended = waitForQuiet(store, options, describeByService, receiver.signal).then(
+      () => "resolved",
+      String,
+    );
+
+    if (closes) receiver.abort();
+    else await vi.advanceTimersByTimeAsync(300);
+    expect(await ended).toContain(outcome);
+    // A span that comes too late starts no new wait.
+    store.add([new Fleet().root({})]);
+
+    expect(vi.getTimerCount()).toBe(0);
+    expect(getEventListeners(receiver.signal, "abort")).toEqual([]);
+  });
+});
+
+function mistaken(): never {
+  throw new Error("my test's mistake");
+}
