@@ -85,12 +85,20 @@ export interface RpcServer {
   readonly getHandlerByPattern?: unknown;
 }
 
-/** A message or call whose handler is about to run. */
-export function rpcStart(message: RpcMessage, server: RpcServer, isEvent: boolean): SpanStart {
+/**
+ * A message or call whose handler is about to run.
+ *
+ * @param isEvent - asked only where the transport does not say it
+ */
+export function rpcStart(
+  message: RpcMessage,
+  server: RpcServer,
+  isEvent: () => boolean,
+): SpanStart {
   if (message.transport === "grpc") return grpcStart(message.destination);
   if (message.transport === "kafka") return kafkaStart(message, server);
   const { transport, destination } = message;
-  return isEvent
+  return isEvent()
     ? {
         name: named(`process ${destination}`),
         kind: SpanKind.CONSUMER,

@@ -51,6 +51,9 @@ class Orders {
     if (text === "never") return NEVER;
     if (text === "range") throw new RangeError("no such size");
     if (text === "missing") throw new RpcException({ code: status.NOT_FOUND, message: "no" });
+    if (text === "words") throw new RpcException({ code: "5", message: "no" });
+    if (text === "fraction") throw new RpcException({ code: 5.5, message: "no" });
+    if (text === "downstream") throw Object.assign(new Error("no"), { code: status.NOT_FOUND });
     if (text === "broken") throw new TypeError("stock is undefined");
     if (text.startsWith("door")) {
       const door = new Subject<Text>();
@@ -106,9 +109,8 @@ export class Started implements AsyncDisposable {
     this.client = new ShopClient(port);
   }
 
-  call(text: string, from?: Sender, deadline?: number): Promise<string> {
-    const options = deadline === undefined ? {} : { deadline };
-    return this.client.place(text, metadataOf(from?.headers ?? []), options);
+  call(text: string, from?: Sender): Promise<string> {
+    return this.client.place(text, metadataOf(from?.headers ?? []));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,10 +56,10 @@ test("hooks of others are called as before, and cost neither the span nor the co
 describe("a hook of somebody else's around ours", () => {
   class Wrapped extends Kafka {
     /** Runs ours with something else than the handler: no type holds hooks to what they promise. */
-    wrap(around: (done: () => Promise<unknown>) => unknown): void {
+    wrap(around: (done: () => Promise<unknown>) => unknown, other?: object): void {
       const ours = this.onProcessingStartHook;
       this.setOnProcessingStartHook((transport, rpc, done) =>
-        Reflect.apply(ours, this, [transport, rpc, () => around(done)]),
+        Reflect.apply(ours, this, [transport, other ?? rpc, () => around(done)]),
       );
     }
   }
@@ -100,6 +100,7 @@ describe("a hook of somebody else's around ours", () => {
         throw full;
       },
     ],
+    ["rejects", () => Promise.reject(full)],
   ])("that %s instead of running the handler ends the span as failed", async (_how, refuse) => {
     using spans = record();
     const kafka = new Wrapped();
@@ -113,6 +114,22 @@ describe("a hook of somebody else's around ours", () => {
       attributes: { "error.type": "RangeError" },
     });
     expect(seen).toEqual([]);
+  });
+
+  test("may give a context that throws, which is reported, and the interceptor makes the span", async () => {
+    using spans = record();
+    const kafka = new Wrapped();
+    await using shop = await startKafka({ kafka });
+    const getTopic = () => {
+      throw new RangeError("no topic here");
+    };
+    kafka.wrap((done) => done(), { getTopic, getMessage: getTopic });
+
+    await kafka.deliver("orders", "two shirts");
+
+    expect(shop.orders.steps).toEqual(["began", "done"]);
+    expect(spans.warnings).toEqual(["traceferry nestjs: receive: RangeError: no topic here"]);
+    expect(seenAt("handler")).toBe((await ended(spans)).spanId);
   });
 });
 

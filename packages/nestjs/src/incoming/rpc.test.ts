@@ -1,8 +1,10 @@
-import { KafkaRetriableException } from "@nestjs/microservices";
+import { KafkaContext, KafkaRetriableException } from "@nestjs/microservices";
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
+import { suppressTracing } from "@traceferry/core";
 import { sender } from "@traceferry/testkit/contract";
 import { expect, test, vi } from "vitest";
-import { ended, record, seen } from "../recorded.test.driver.js";
+import { TracingModule } from "../module.js";
+import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
 import { startKafka } from "./kafka.test.driver.js";
 
 test("a record of Kafka is processed in its sender's trace, which it links too", async () => {
@@ -149,6 +151,77 @@ test("a live span of somebody else's for this very record is used", async () => 
 
   await ended(spans);
   expect(seen.map(([, spanId]) => spanId)).toEqual(Array(3).fill(theirs.spanContext().spanId));
+});
+
+test.each([
+  ["a live span of its kind is used", {}, true],
+  ["one that has ended is not", { ended: true }, false],
+  ["one of another kind is not", { kind: SpanKind.PRODUCER }, false],
+  ["one of another offset is not", { offset: 41 }, false],
+] as const)(
+  "where a record has no sender but somebody else's span, %s",
+  async (_what, how, used) => {
+    const {
+      kind,
+      offset,
+      ended: over,
+    } = {
+      kind: SpanKind.CONSUMER,
+      offset: 42,
+      ended: false,
+      ...how,
+    };
+    using spans = record();
+    await using shop = await startKafka();
+    const attributes = {
+      "messaging.destination.name": "orders",
+      "messaging.destination.partition.id": "3",
+      "kafka.offset": offset,
+    };
+    const theirs = spans.tracer("kafkajs").startSpan("process", { kind, attributes }, ROOT_CONTEXT);
+    if (over) theirs.end();
+
+    await context.with(trace.setSpan(ROOT_CONTEXT, theirs), () =>
+      shop.kafka.deliver("orders", "two shirts"),
+    );
+    theirs.end();
+
+    const { spanId } = theirs.spanContext();
+    await ended(spans, used ? 1 : 2);
+    const own = spans.ended.find(({ scope }) => scope === "@traceferry/nestjs");
+    expect(seenAt("handler")).toBe(used ? spanId : own?.spanId);
+    expect(own?.parentSpanId).toBeUndefined();
+  },
+);
+
+test("what somebody suppressed stays untraced", async () => {
+  using spans = record();
+  await using shop = await startKafka();
+
+  await context.with(suppressTracing(ROOT_CONTEXT), () =>
+    shop.kafka.deliver("orders", "two shirts", sender().headers),
+  );
+
+  expect(seenAt("handler after await")).toBeUndefined();
+  expect([...spans.open, ...spans.ended]).toEqual([]);
+});
+
+test("a function that decides the relation is asked about the context of the message", async () => {
+  using spans = record();
+  const asked: unknown[] = [];
+  const relation = (rpc: unknown) => {
+    asked.push(rpc);
+    return "link" as const;
+  };
+  await using shop = await startKafka({ imports: [TracingModule.forRoot({ relation })] });
+  const { traceId, spanId, headers } = sender();
+
+  await shop.kafka.deliver("orders", "two shirts", headers);
+
+  expect(asked).toEqual([expect.any(KafkaContext)]);
+  const span = await ended(spans);
+  expect(span.links).toMatchObject([{ traceId, spanId }]);
+  expect(span.traceId).not.toBe(traceId);
 });
 
 test("without an SDK records are processed, answered and refused as ever", async () => {

@@ -8,11 +8,15 @@ import { firstValueFrom } from "rxjs";
 import { expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
 import { injectPacket } from "../outgoing.js";
-import { ended, record } from "../recorded.test.driver.js";
+import { ended, record, seenAt } from "../recorded.test.driver.js";
+import { TracingInterceptor } from "./interceptor.js";
 import { Orders } from "./kafka.test.driver.js";
 
-async function tcp(): Promise<{ client: ClientTCP; port: number } & AsyncDisposable> {
-  @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
+async function tcp(
+  by: "module" | "interceptor" = "module",
+): Promise<{ client: ClientTCP; port: number } & AsyncDisposable> {
+  const imports = by === "module" ? [TracingModule.forRoot()] : [];
+  @Module({ imports, controllers: [Orders] })
   class App {}
   const options = { host: "127.0.0.1", port: 0 };
   const app = await NestFactory.createMicroservice(App, {
@@ -20,6 +24,7 @@ async function tcp(): Promise<{ client: ClientTCP; port: number } & AsyncDisposa
     options,
     logger: false,
   });
+  if (by === "interceptor") app.useGlobalInterceptors(new TracingInterceptor());
   await app.listen();
   const server = app.unwrap<{ address(): { port: number } }>();
   const { port } = server.address();
@@ -74,6 +79,17 @@ test("an event over TCP is a CONSUMER span that links its sender", async () => {
     parentSpanId: spanId,
     links: [{ traceId, spanId }],
   });
+});
+
+test("the interceptor alone, which knows no server, makes a SERVER span of a request", async () => {
+  using spans = record();
+  await using shop = await tcp("interceptor");
+
+  await firstValueFrom(shop.client.send("relayed", "x"));
+
+  const { name, kind, spanId } = await ended(spans);
+  expect([name, kind]).toEqual(["relayed", "SERVER"]);
+  expect(seenAt("handler")).toBe(spanId);
 });
 
 test("a packet of another language's, written byte by byte, continues its trace", async () => {
