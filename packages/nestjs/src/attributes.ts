@@ -33,7 +33,7 @@ export function httpStart(request: IncomingMessage): SpanStart {
   const attributes: Attributes = {
     "http.request.method": known ? method : "_OTHER",
     "url.path": pathOf(request),
-    "url.scheme": "encrypted" in socket && socket.encrypted === true ? "https" : "http",
+    "url.scheme": property(socket, "encrypted") === true ? "https" : "http",
   };
   if (!known) attributes["http.request.method_original"] = method;
   const userAgent = headers["user-agent"];

@@ -196,9 +196,19 @@ test("in a TestingModule, which gets its adapter late, requests are traced and o
   await app.close();
 });
 
-test("an application context without a server starts and closes", async () => {
-  @Module({ imports: [TracingModule.forRoot()] })
+test("an application context without a server works, starts and closes", async () => {
+  using spans = record();
+  @Injectable()
+  class Stock {
+    left = 2;
+  }
+  @Module({ imports: [TracingModule.forRoot({ responseHeader: "Trace" })], providers: [Stock] })
   class App {}
+
   const app = await NestFactory.createApplicationContext(App, { logger: false });
+  const found = [app.get(Stock).left, app.get(TRACING_OPTIONS)];
   await app.close();
+
+  expect(found).toEqual([2, { responseHeader: "Trace" }]);
+  expect([...spans.open, ...spans.ended, ...spans.warnings]).toEqual([]);
 });

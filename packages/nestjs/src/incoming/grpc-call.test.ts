@@ -38,6 +38,7 @@ describe.each([
     ["an RpcException whose status is a text", "words", "UNKNOWN", "ERROR", ["no"]],
     ["an RpcException whose status is none", "fraction", "UNKNOWN", "ERROR", ["no"]],
     ["the failure of another call", "downstream", "UNKNOWN", "ERROR", ["no"]],
+    ["an object that is no Error", "object", "UNKNOWN", "ERROR", []],
   ] as const)("is what the caller got for %s", async (_what, text, code, outcome, exceptions) => {
     using spans = record();
     await using shop = await startGrpc("module", interceptors);

@@ -54,6 +54,7 @@ class Orders {
     if (text === "words") throw new RpcException({ code: "5", message: "no" });
     if (text === "fraction") throw new RpcException({ code: 5.5, message: "no" });
     if (text === "downstream") throw Object.assign(new Error("no"), { code: status.NOT_FOUND });
+    if (text === "object") return throwError(() => ({ code: status.NOT_FOUND, message: "no" }));
     if (text === "broken") throw new TypeError("stock is undefined");
     if (text.startsWith("door")) {
       const door = new Subject<Text>();

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   type ArgumentsHost,
   BadRequestException,
@@ -56,6 +57,16 @@ class LookingFilter implements ExceptionFilter {
   }
 }
 
+/** Lets a request wait until its caller has gone. */
+class Wait implements CanActivate {
+  async canActivate(execution: ExecutionContext): Promise<boolean> {
+    look("waiting guard");
+    const response = execution.switchToHttp().getResponse();
+    await once(response.raw ?? response, "close");
+    return true;
+  }
+}
+
 class Refuse implements CanActivate {
   canActivate(): boolean {
     throw new ForbiddenException();
@@ -102,6 +113,13 @@ class Orders {
   @Get(":id/forbidden")
   @UseGuards(Refuse)
   forbidden(): void {}
+
+  @Get(":id/late")
+  @UseGuards(Wait)
+  late(): unknown {
+    look("late handler");
+    return {};
+  }
 
   @Get(":id/bad")
   bad(): never {

@@ -1,6 +1,7 @@
+import { connect } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { sender } from "@traceferry/testkit/contract";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
 import { startGrpc } from "./grpc.test.driver.js";
 import { platforms, startHttp } from "./http.test.driver.js";
@@ -44,6 +45,21 @@ describe.each(platforms)("over HTTP on %s", (_platform, adapter) => {
     await (await fetch(`${app.url}/orders/7/broken`)).json();
 
     expect((await ended(spans)).events).toHaveLength(1);
+  });
+
+  test("the interceptor makes no span for a caller who has gone already, and keeps the context", async () => {
+    using spans = record();
+    await using app = await startHttp(adapter(), {}, "interceptor");
+    const from = sender();
+    const socket = connect(Number(new URL(app.url).port), "127.0.0.1");
+    socket.write("GET /orders/7/late HTTP/1.1\r\nHost: shop\r\n");
+    socket.write(`traceparent: ${from.traceparent}\r\n\r\n`);
+    await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("waiting guard"));
+
+    socket.destroy();
+
+    await vi.waitFor(() => expect(seenAt("late handler")).toBe(from.spanId));
+    expect([...spans.open, ...spans.ended]).toEqual([]);
   });
 });
 

@@ -135,12 +135,7 @@ function guessStatus(entry: Entry): number {
   const { error } = entry;
   const getError = property(error, "getError");
   // Only an RpcException may choose its status: the code of another error means something else, or another call's.
-  const answer: unknown =
-    typeof getError === "function"
-      ? Reflect.apply(getError, error, [])
-      : error instanceof Error
-        ? undefined
-        : error;
-  const code = property(answer, "code");
+  if (typeof getError !== "function") return UNKNOWN;
+  const code = property(Reflect.apply(getError, error, []), "code");
   return typeof code === "number" ? code : UNKNOWN;
 }
