@@ -86,6 +86,22 @@ test("a caller who hangs up ends the span of a handler that never answers", asyn
   expect(span.status.code).toBe("UNSET");
 });
 
+test("a caller who hung up before the interceptor came, behind slow guards, was sent nothing", async () => {
+  using spans = record();
+  await using shop = await startGrpc("interceptor");
+  const caller = new AbortController();
+  const answer = shop.client.place("late", metadataOf([]), caller.signal);
+  const refused = expect(answer).rejects.toMatchObject({ code: status.CANCELLED });
+  await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("guard"));
+
+  caller.abort();
+
+  await refused;
+  const span = await ended(spans);
+  expect(span.attributes["rpc.status_code"]).toBe("CANCELLED");
+  expect(seen).toContainEqual(["handler after await", span.spanId]);
+});
+
 test("a deadline that passes ends the span of a handler that never answers", async () => {
   using spans = record();
   await using shop = await startGrpc();

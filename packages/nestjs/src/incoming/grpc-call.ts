@@ -18,7 +18,7 @@ export function wireOf(call: unknown): GrpcWire | undefined {
   let layer = property(call, "call");
   for (let depth = 0; depth < MAX_DEPTH && layer !== undefined; depth++) {
     const stream = property(layer, "stream");
-    if (isWire(stream)) return stream.destroyed ? undefined : stream;
+    if (isWire(stream)) return stream;
     layer = property(layer, "nextCall");
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { type ServerInterceptor, type ServerReadableStream, status } from "@grpc/grpc-js";
 import {
   type CanActivate,
@@ -23,13 +24,13 @@ export const doors = new Map<string, Subject<Text>>();
 
 @Injectable()
 class Doorman implements CanActivate {
-  canActivate(execution: { getArgs(): unknown[] }): boolean {
+  async canActivate(execution: { getArgs(): unknown[] }): Promise<boolean> {
     look("guard");
-    const [request] = execution.getArgs();
-    return (
-      !(typeof request === "object" && request !== null && "text" in request) ||
-      request.text !== "intruder"
-    );
+    const [request, , call] = execution.getArgs();
+    if (typeof request !== "object" || request === null || !("text" in request)) return true;
+    // Lets the call wait until its caller has gone.
+    if (request.text === "late" && call instanceof EventEmitter) await once(call, "cancelled");
+    return request.text !== "intruder";
   }
 }
 

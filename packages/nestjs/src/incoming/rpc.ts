@@ -65,7 +65,8 @@ export class RpcIncoming {
     const { reporter } = boundary;
     const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
     const entry = new Entry(message.identity, { open, reporter, tell });
-    if (wire !== undefined) {
+    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
+    if (wire !== undefined && !wire.destroyed) {
       entry.hold();
       wire.once("close", () => entry.finish());
     }
