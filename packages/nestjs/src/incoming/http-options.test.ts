@@ -26,6 +26,26 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     await ended(spans, 1);
   });
 
+  test.each([
+    [
+      "throws",
+      () => {
+        throw new RangeError("no such path");
+      },
+      ["traceferry nestjs: ignore: RangeError: no such path"],
+    ],
+    ["answers with something else than true", () => JSON.parse('"no"'), []],
+  ])("a rule that %s ignores no request", async (_how, ignore, warnings) => {
+    using spans = record();
+    await using app = await startHttp(adapter(), { ignore });
+
+    const response = await fetch(`${app.url}/orders/7`);
+
+    expect(await response.json()).toEqual({ id: "7" });
+    expect((await ended(spans)).name).toBe("GET /orders/:id");
+    expect(spans.warnings).toEqual(warnings);
+  });
+
   test("the response header can have another name, or be left out", async () => {
     using spans = record();
     {

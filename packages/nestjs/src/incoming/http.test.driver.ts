@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import {
+  All,
   type ArgumentsHost,
   BadRequestException,
   type CallHandler,
@@ -118,6 +119,11 @@ class Orders {
   @UseGuards(Wait)
   late(): unknown {
     look("late handler");
+    return {};
+  }
+
+  @All(":id/purged")
+  purged(): unknown {
     return {};
   }
 
