@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import {
   All,
   type ArgumentsHost,
@@ -19,6 +20,7 @@ import {
   type NestInterceptor,
   Param,
   Post,
+  Res,
   Scope,
   UseFilters,
   UseGuards,
@@ -120,6 +122,13 @@ class Orders {
   late(): unknown {
     look("late handler");
     return {};
+  }
+
+  @Get(":id/cut")
+  cut(@Res() response: ServerResponse): never {
+    response.writeHead(200).write("half of");
+    response.destroy();
+    throw new TypeError("stock is undefined");
   }
 
   @All(":id/purged")
