@@ -162,31 +162,34 @@ test("in an application with HTTP, messages have one span even when they come be
   await app.close();
 });
 
-test("a strategy of the user's own, which has not all hooks, is left alone", async () => {
-  const hooks: unknown[] = [];
-  const handlers = new Map<string, (data: unknown, rpc: unknown) => Promise<unknown>>();
-  class Own implements CustomTransportStrategy {
-    listen = (callback: () => void) => callback();
-    close = () => {};
-    addHandler = (pattern: string, handler: () => Promise<unknown>) =>
-      handlers.set(pattern, handler);
-    on = () => {};
-    unwrap = <T>(): T => {
-      throw new Error("nothing to unwrap");
-    };
-    setOnProcessingStartHook = (hook: unknown) => hooks.push(hook);
-  }
-  @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
-  class App {}
-  const app = await NestFactory.createMicroservice(App, { strategy: new Own(), logger: false });
-  await app.listen();
+test.each(["setOnProcessingStartHook", "setOnProcessingEndHook"])(
+  "a strategy of the user's own, which has %s alone, is left alone",
+  async (slot) => {
+    const hooks: unknown[] = [];
+    const handlers = new Map<string, (data: unknown, rpc: unknown) => Promise<unknown>>();
+    class Own implements CustomTransportStrategy {
+      listen = (callback: () => void) => callback();
+      close = () => {};
+      addHandler = (pattern: string, handler: () => Promise<unknown>) =>
+        handlers.set(pattern, handler);
+      on = () => {};
+      unwrap = <T>(): T => {
+        throw new Error("nothing to unwrap");
+      };
+      readonly [slot] = (hook: unknown) => hooks.push(hook);
+    }
+    @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
+    class App {}
+    const app = await NestFactory.createMicroservice(App, { strategy: new Own(), logger: false });
+    await app.listen();
 
-  const answer = await handlers.get("relayed")?.("x", {});
-  await app.close();
+    const answer = await handlers.get("relayed")?.("x", {});
+    await app.close();
 
-  expect(answer).toBeInstanceOf(Observable);
-  expect(hooks).toEqual([]);
-});
+    expect(answer).toBeInstanceOf(Observable);
+    expect(hooks).toEqual([]);
+  },
+);
 
 test("a server that comes when the application has closed is left alone", async () => {
   using spans = record();
