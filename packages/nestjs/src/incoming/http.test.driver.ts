@@ -70,6 +70,15 @@ class Wait implements CanActivate {
   }
 }
 
+/** Leaves an answer as it is, without an end. */
+@Catch()
+class CuttingFilter implements ExceptionFilter {
+  catch(_error: unknown, host: ArgumentsHost): void {
+    const answer = host.switchToHttp().getResponse();
+    (answer.raw ?? answer).destroy();
+  }
+}
+
 class Refuse implements CanActivate {
   canActivate(): boolean {
     throw new ForbiddenException();
@@ -125,9 +134,9 @@ class Orders {
   }
 
   @Get(":id/cut")
-  cut(@Res() response: ServerResponse): never {
-    response.writeHead(200).write("half of");
-    response.destroy();
+  @UseFilters(CuttingFilter)
+  cut(@Res() answer: { readonly raw?: ServerResponse } & ServerResponse): never {
+    (answer.raw ?? answer).writeHead(200).write("half of");
     throw new TypeError("stock is undefined");
   }
 
