@@ -54,6 +54,15 @@ describe.each([
   });
 });
 
+test("a stream of requests ends its span also where an interceptor hides the call", async () => {
+  using spans = record();
+  await using shop = await startGrpc("module", [hide]);
+
+  await shop.client.collect(["1", "2"], metadataOf([]));
+
+  expect((await ended(spans)).name).toBe("shop.Orders/Collect");
+});
+
 test.each([
   ["a guard's refusal", "intruder", "UNKNOWN", { code: "ERROR", message: "UNKNOWN" }],
   ["what a filter makes of an error", "range", "OUT_OF_RANGE", { code: "UNSET" }],

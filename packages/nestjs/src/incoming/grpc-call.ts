@@ -36,6 +36,5 @@ export function sentStatus(wire: GrpcWire): number | undefined {
   const sent =
     property(property(wire, "sentTrailers"), "grpc-status") ??
     property(property(wire, "sentHeaders"), "grpc-status");
-  const code = Number(sent);
-  return sent === undefined || !Number.isInteger(code) ? undefined : code;
+  return sent === undefined ? undefined : Number(sent);
 }

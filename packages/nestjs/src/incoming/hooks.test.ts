@@ -133,6 +133,17 @@ describe("a hook of somebody else's around ours", () => {
   });
 });
 
+test("what a hook of somebody else's gives goes before what the handler gave", async () => {
+  using spans = record();
+  const kafka = new Kafka();
+  kafka.setOnProcessingStartHook((_transport, _rpc, done) => done().then(() => "theirs"));
+  await using _shop = await startKafka({ kafka });
+
+  expect(await kafka.deliver("orders", "two shirts")).toBe("theirs");
+
+  await ended(spans);
+});
+
 test("a record has one span where the module is imported twice", async () => {
   using spans = record();
   const imports = [TracingModule.forRoot(), TracingModule.forRoot({ responseHeader: "Trace" })];

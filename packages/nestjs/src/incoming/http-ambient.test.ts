@@ -1,6 +1,7 @@
 import {
   context,
   createContextKey,
+  INVALID_SPAN_CONTEXT,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -62,5 +63,21 @@ describe.each(platforms)("what is active before a request comes, on %s", (platfo
     expect(seenAt("handler")).toBe(theirs.spanContext().spanId);
     expect(response.headers.get("x-trace-id")).toBe(theirs.spanContext().traceId);
     await ended(spans, 1);
+  });
+
+  test.each([
+    ["a call's", { type: "grpc", span: trace.wrapSpanContext(INVALID_SPAN_CONTEXT) }],
+    ["a request's, without its span", { type: "http" }],
+  ])("metadata that are %s are no reason to make no span", async (_whose, metadata) => {
+    using spans = record();
+    const key = createContextKey("OpenTelemetry SDK Context Key RPC_METADATA");
+    const active = ROOT_CONTEXT.setValue(key, metadata);
+    await using app = await context.with(active, () => startHttp(adapter()));
+
+    await (await fetch(`${app.url}/orders/7`)).json();
+
+    const { name, spanId } = await ended(spans);
+    expect(name).toBe("GET /orders/:id");
+    expect(seenAt("handler")).toBe(spanId);
   });
 });

@@ -12,6 +12,7 @@ import {
   type ExecutionContext,
   ForbiddenException,
   Get,
+  HttpCode,
   HttpException,
   type INestApplication,
   Inject,
@@ -158,6 +159,12 @@ class Orders {
   @Get(":id/unavailable")
   unavailable(): never {
     throw new HttpException("try later", 503);
+  }
+
+  @Get(":id/closed")
+  @HttpCode(503)
+  closed(): unknown {
+    return {};
   }
 
   @Get(":id/slow")

@@ -138,6 +138,18 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     expect(response.headers.get("x-trace-id")).toBe(span.traceId);
   });
 
+  test("an answer of 503 that nobody threw makes the span an error that needs no words", async () => {
+    using spans = record();
+    await using app = await startHttp(adapter());
+
+    await fetch(`${app.url}/orders/7/closed`);
+
+    const span = await ended(spans);
+    expect(span.attributes["error.type"]).toBe("503");
+    expect(span.status).toEqual({ code: "ERROR", message: "" });
+    expect(span.events).toEqual([]);
+  });
+
   test("a handler that fails amid its answer makes the span an error of status 200", async () => {
     using spans = record();
     await using app = await startHttp(adapter());
