@@ -15,7 +15,7 @@ import {
   RpcException,
   ServerKafka,
 } from "@nestjs/microservices";
-import { trace } from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit/contract";
 import { Observable, of, Subject, throwError } from "rxjs";
 import { extractRpcContext } from "../carrier.js";
@@ -37,10 +37,13 @@ class Doorman implements CanActivate {
 export class Orders {
   readonly steps: string[] = [];
   readonly door = new Subject<string>();
+  /** What was active in the handler of the last order. */
+  active = ROOT_CONTEXT;
 
   @EventPattern("orders")
   async placed(order: unknown): Promise<void> {
     look("handler");
+    this.active = context.active();
     this.steps.push("began");
     await new Promise(setImmediate);
     look("handler after await");

@@ -194,6 +194,20 @@ test.each([
   },
 );
 
+test("a record that comes inside another's handler has a span of its own", async () => {
+  using spans = record();
+  await using shop = await startKafka();
+  await shop.kafka.deliver("orders", "two shirts");
+  const outer = await ended(spans);
+
+  await context.with(shop.orders.active, () => shop.kafka.deliver("orders", "a hat"));
+
+  const { spanId, parentSpanId } = await ended(spans, 2);
+  expect(parentSpanId).toBeUndefined();
+  expect(spanId).not.toBe(outer.spanId);
+  expect(seenAt("handler")).toBe(spanId);
+});
+
 test("what somebody suppressed stays untraced", async () => {
   using spans = record();
   await using shop = await startKafka();
