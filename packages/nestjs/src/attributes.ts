@@ -33,7 +33,7 @@ export function httpStart(request: IncomingMessage): SpanStart {
   const attributes: Attributes = {
     "http.request.method": known ? method : "_OTHER",
     "url.path": pathOf(request),
-    "url.scheme": "encrypted" in socket && socket.encrypted === true ? "https" : "http",
+    "url.scheme": property(socket, "encrypted") === true ? "https" : "http",
   };
   if (!known) attributes["http.request.method_original"] = method;
   const userAgent = headers["user-agent"];
@@ -85,12 +85,20 @@ export interface RpcServer {
   readonly getHandlerByPattern?: unknown;
 }
 
-/** A message or call whose handler is about to run. */
-export function rpcStart(message: RpcMessage, server: RpcServer, isEvent: boolean): SpanStart {
+/**
+ * A message or call whose handler is about to run.
+ *
+ * @param isEvent - asked only where the transport does not say it
+ */
+export function rpcStart(
+  message: RpcMessage,
+  server: RpcServer,
+  isEvent: () => boolean,
+): SpanStart {
   if (message.transport === "grpc") return grpcStart(message.destination);
   if (message.transport === "kafka") return kafkaStart(message, server);
   const { transport, destination } = message;
-  return isEvent
+  return isEvent()
     ? {
         name: named(`process ${destination}`),
         kind: SpanKind.CONSUMER,

@@ -23,6 +23,8 @@ import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test.driv
 
 // What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
 
+// Thousands of messages each, on machines that are busy with other things too.
+
 type Patch = <Result>(next: () => Result) => Result;
 type Handlers = ReadonlyMap<string, () => unknown>;
 

@@ -121,6 +121,28 @@ test("options may come from a class", async () => {
   expect(await names(spans, 1)).toEqual(["GET /decorated"]);
 });
 
+test.each([
+  [true, "seen by"],
+  [false, "hidden from"],
+])("with isGlobal: %s the options are %s modules that do not import this one", async (isGlobal) => {
+  const options = { isGlobal, responseHeader: "Trace" };
+  const seen = {
+    provide: "seen",
+    useFactory: (given: unknown) => given,
+    inject: [{ token: TRACING_OPTIONS, optional: true }],
+  };
+  @Module({ providers: [seen] })
+  class Other {}
+  @Module({ imports: [TracingModule.forRoot(options), Other] })
+  class App {}
+
+  const app = await NestFactory.createApplicationContext(App, { logger: false });
+  const found = app.select(Other).get("seen");
+  await app.close();
+
+  expect(found).toEqual(isGlobal ? { responseHeader: "Trace" } : undefined);
+});
+
 test("exceptions may be left off the spans, which still end as errors", async () => {
   using spans = record();
   await using traced = await start(TracingModule.forRoot());
@@ -196,9 +218,19 @@ test("in a TestingModule, which gets its adapter late, requests are traced and o
   await app.close();
 });
 
-test("an application context without a server starts and closes", async () => {
-  @Module({ imports: [TracingModule.forRoot()] })
+test("an application context without a server works, starts and closes", async () => {
+  using spans = record();
+  @Injectable()
+  class Stock {
+    left = 2;
+  }
+  @Module({ imports: [TracingModule.forRoot({ responseHeader: "Trace" })], providers: [Stock] })
   class App {}
+
   const app = await NestFactory.createApplicationContext(App, { logger: false });
+  const found = [app.get(Stock).left, app.get(TRACING_OPTIONS)];
   await app.close();
+
+  expect(found).toEqual([2, { responseHeader: "Trace" }]);
+  expect([...spans.open, ...spans.ended, ...spans.warnings]).toEqual([]);
 });

@@ -63,19 +63,19 @@ export class ShopClient extends Client {
     super(`127.0.0.1:${port}`, credentials.createInsecure());
   }
 
-  place(text: string, metadata = new Metadata(), options = {}): Promise<string> {
+  place(text: string, metadata = new Metadata(), hangUp?: AbortSignal): Promise<string> {
     const { path, requestSerialize, responseDeserialize } = methodOf("Place");
     return new Promise((resolve, reject) => {
-      this.makeUnaryRequest(
+      const call = this.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
         { text },
         metadata,
-        options,
         (error, answer?: unknown) =>
           error === null && isText(answer) ? resolve(answer.text) : reject(error),
       );
+      hangUp?.addEventListener("abort", () => call.cancel());
     });
   }
 

@@ -70,12 +70,6 @@ export class Entry {
 
 /** The entry of exactly this message, when somebody made one. */
 export function entryOf(context: Context, message: object): Entry | undefined {
-  const entry = currentEntry(context);
-  return entry?.message === message ? entry : undefined;
-}
-
-/** The entry of whatever message the context belongs to. */
-export function currentEntry(context: Context): Entry | undefined {
   const found = context.getValue(ENTRY);
-  return found instanceof Entry ? found : undefined;
+  return found instanceof Entry && found.message === message ? found : undefined;
 }

@@ -18,7 +18,7 @@ export function wireOf(call: unknown): GrpcWire | undefined {
   let layer = property(call, "call");
   for (let depth = 0; depth < MAX_DEPTH && layer !== undefined; depth++) {
     const stream = property(layer, "stream");
-    if (isWire(stream)) return stream.destroyed ? undefined : stream;
+    if (isWire(stream)) return stream;
     layer = property(layer, "nextCall");
   }
   return undefined;
@@ -36,6 +36,5 @@ export function sentStatus(wire: GrpcWire): number | undefined {
   const sent =
     property(property(wire, "sentTrailers"), "grpc-status") ??
     property(property(wire, "sentHeaders"), "grpc-status");
-  const code = Number(sent);
-  return sent === undefined || !Number.isInteger(code) ? undefined : code;
+  return sent === undefined ? undefined : Number(sent);
 }

@@ -1,7 +1,7 @@
 import { context } from "@opentelemetry/api";
 import type { RpcServer } from "../attributes.js";
 import { property } from "../carrier.js";
-import { currentEntry, type Entry } from "./entry.js";
+import type { Entry } from "./entry.js";
 import type { RpcIncoming } from "./rpc.js";
 
 type Done = () => unknown;
@@ -79,21 +79,19 @@ export class ProcessingHooks {
   }
 
   // By the hook's argument: the active context is that of whoever completed the handler's stream, who may
-  // belong to another message. A call with a stream of requests has no argument, and no other way.
+  // belong to another message.
   #release(subject: unknown): void {
-    if (typeof subject !== "object" || subject === null) {
-      currentEntry(context.active())?.release();
-      return;
-    }
+    if (typeof subject !== "object" || subject === null) return;
     const entry = this.#entries.get(subject);
     this.#entries.delete(subject);
     entry?.release();
   }
 }
 
-/** What the end hook will be given: the context, but for gRPC the request. */
+/** What the end hook will be given: the context, but for gRPC the request, where there is one and no stream. */
 function subjectOf(rpc: unknown): object | undefined {
-  const subject = property(rpc, "operationId") === undefined ? rpc : property(rpc, "request");
+  const request = property(rpc, "operationId") === undefined ? undefined : property(rpc, "request");
+  const subject = request ?? rpc;
   return typeof subject === "object" && subject !== null ? subject : undefined;
 }
 

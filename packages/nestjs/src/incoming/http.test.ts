@@ -1,209 +1,19 @@
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
+import { createServer } from "node:https";
 import { connect } from "node:net";
-import { setTimeout as timeout } from "node:timers/promises";
-import {
-  type ArgumentsHost,
-  BadRequestException,
-  type CallHandler,
-  type CanActivate,
-  Catch,
-  Controller,
-  type ExceptionFilter,
-  type ExecutionContext,
-  ForbiddenException,
-  Get,
-  HttpException,
-  type INestApplication,
-  Inject,
-  Injectable,
-  Module,
-  type NestInterceptor,
-  Param,
-  Post,
-  Scope,
-  UseFilters,
-  UseGuards,
-  UseInterceptors,
-} from "@nestjs/common";
-import { type AbstractHttpAdapter, NestFactory } from "@nestjs/core";
+import { connect as connectSecurely } from "node:tls";
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
-import {
-  context,
-  createContextKey,
-  propagation,
-  ROOT_CONTEXT,
-  SpanKind,
-  trace,
-} from "@opentelemetry/api";
-import { suppressTracing, w3cPropagator } from "@traceferry/core";
-import { sender } from "@traceferry/testkit";
-import { type RecordedSpan, type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
-import { from, map, mergeMap, type Observable, tap } from "rxjs";
+import { sender } from "@traceferry/testkit/contract";
 import { describe, expect, test, vi } from "vitest";
-import { TracingModule } from "../module.js";
-import type { TracingModuleOptions } from "../options.js";
-import { TracingInterceptor } from "./interceptor.js";
+import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
+import { platforms, startHttp } from "./http.test.driver.js";
 
-// What each place of an application saw: the id of the active span.
-const seen = new Map<string, string | undefined>();
-
-function look(place: string): void {
-  seen.set(place, trace.getSpanContext(context.active())?.spanId);
-}
-
-@Injectable()
-class LookingGuard implements CanActivate {
-  canActivate(): boolean {
-    look("guard");
-    return true;
-  }
-}
-
-@Injectable()
-class LookingInterceptor implements NestInterceptor {
-  intercept(_execution: ExecutionContext, next: CallHandler): Observable<unknown> {
-    look("interceptor");
-    return next.handle().pipe(tap(() => look("operator after the handler")));
-  }
-}
-
-@Catch(RangeError)
-class LookingFilter implements ExceptionFilter {
-  catch(_error: unknown, host: ArgumentsHost): void {
-    look("filter");
-    const answer = host.switchToHttp().getResponse();
-    (answer.status?.(418) ?? answer.code(418)).send({ refused: true });
-  }
-}
-
-class Refuse implements CanActivate {
-  canActivate(): boolean {
-    throw new ForbiddenException();
-  }
-}
-
-@Injectable({ scope: Scope.REQUEST })
-class PerRequest {
-  constructor() {
-    look("request-scoped constructor");
-  }
-}
-
-@Controller("orders")
-@UseGuards(LookingGuard)
-@UseInterceptors(LookingInterceptor)
-class Orders {
-  @Get(":id")
-  async one(@Param("id") id: string): Promise<unknown> {
-    look("handler");
-    await timeout(1);
-    look("handler after await");
-    return { id };
-  }
-
-  @Get(":id/lines")
-  lines(): Observable<unknown> {
-    return from([1]).pipe(
-      mergeMap(async (line) => {
-        await timeout(1);
-        look("returned observable");
-        return line;
-      }),
-      map((line) => ({ line })),
-    );
-  }
-
-  @Get(":id/refused")
-  @UseFilters(LookingFilter)
-  refused(): never {
-    throw new RangeError("out of stock");
-  }
-
-  @Get(":id/forbidden")
-  @UseGuards(Refuse)
-  forbidden(): void {}
-
-  @Get(":id/bad")
-  bad(): never {
-    throw new BadRequestException("no such size");
-  }
-
-  @Get(":id/broken")
-  broken(): never {
-    throw new TypeError("stock is undefined");
-  }
-
-  @Get(":id/unavailable")
-  unavailable(): never {
-    throw new HttpException("try later", 503);
-  }
-
-  @Get(":id/slow")
-  slow(): Promise<never> {
-    look("slow handler");
-    return new Promise(() => {});
-  }
-
-  @Post()
-  order(): unknown {
-    return {};
-  }
-}
-
-@Controller("scoped")
-class Scoped {
-  constructor(@Inject(PerRequest) _perRequest: PerRequest) {}
-  @Get()
-  get(): unknown {
-    return {};
-  }
-}
-
-interface Started extends AsyncDisposable {
-  readonly url: string;
-  readonly app: INestApplication;
-}
-
-async function start(
-  adapter: AbstractHttpAdapter,
-  options?: TracingModuleOptions,
-  by: "module" | "interceptor" | "nobody" | "both" = "module",
-): Promise<Started> {
-  seen.clear();
-  @Module({
-    imports: by === "module" || by === "both" ? [TracingModule.forRoot(options)] : [],
-    controllers: [Orders, Scoped],
-    providers: [PerRequest],
-  })
-  class App {}
-  const app = await NestFactory.create(App, adapter, { logger: false });
-  if (by === "interceptor" || by === "both") app.useGlobalInterceptors(new TracingInterceptor());
-  app.use((_request: unknown, _response: unknown, next: () => void) => {
-    look("middleware");
-    next();
-  });
-  await app.listen(0, "127.0.0.1");
-  return { url: await app.getUrl(), app, [Symbol.asyncDispose]: () => app.close() };
-}
-
-/** The response may arrive before the span has ended. */
-async function ended(spans: RecordedSpans, count = 1): Promise<RecordedSpan> {
-  await vi.waitFor(() => expect(spans.ended.map(({ name }) => name)).toHaveLength(count));
-  expect(spans.open).toEqual([]);
-  const [span] = spans.ended.slice(-1);
-  if (span === undefined) throw new Error("unreachable");
-  return span;
-}
-
-const record = () => recordSpans({ propagator: w3cPropagator() });
-
-describe.each([
-  ["express", () => new ExpressAdapter()],
-  ["fastify", () => new FastifyAdapter()],
-])("on %s", (platform, adapter) => {
+describe.each(platforms)("on %s", (_platform, adapter) => {
   test("every place that a request passes is in its sender's trace", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
     const from = sender();
 
     const response = await fetch(`${app.url}/orders/7?size=XL`, {
@@ -245,26 +55,26 @@ describe.each([
 
   test("a returned observable and a request-scoped constructor are in the request's span", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
 
     await (await fetch(`${app.url}/orders/7/lines`)).json();
     const lines = await ended(spans, 1);
     await (await fetch(`${app.url}/scoped`)).json();
     const scoped = await ended(spans, 2);
 
-    expect(seen.get("returned observable")).toBe(lines.spanId);
-    expect(seen.get("request-scoped constructor")).toBe(scoped.spanId);
+    expect(seenAt("returned observable")).toBe(lines.spanId);
+    expect(seenAt("request-scoped constructor")).toBe(scoped.spanId);
   });
 
   test("an exception filter is in the request's span, and its 4xx is no error", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
 
     const response = await fetch(`${app.url}/orders/7/refused`);
 
     expect(response.status).toBe(418);
     const span = await ended(spans);
-    expect(seen.get("filter")).toBe(span.spanId);
+    expect(seenAt("filter")).toBe(span.spanId);
     expect(span).toMatchObject({ status: { code: "UNSET" }, events: [] });
     expect(response.headers.get("x-trace-id")).toBe(span.traceId);
   });
@@ -275,7 +85,7 @@ describe.each([
     ["an unknown path", "/nowhere", 404, "GET"],
   ])("%s leaves the status unset and names the trace", async (_what, path, status, name) => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
 
     const response = await fetch(app.url + path);
 
@@ -293,7 +103,7 @@ describe.each([
 
   test("malformed JSON has a span though no handler ever runs", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
     const from = sender();
 
     const response = await fetch(`${app.url}/orders`, {
@@ -316,7 +126,7 @@ describe.each([
     ["an HttpException of 503", "/orders/7/unavailable", 503, "HttpException"],
   ])("%s makes the span an error that tells it", async (_what, path, status, type) => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
 
     const response = await fetch(app.url + path);
 
@@ -328,34 +138,45 @@ describe.each([
     expect(response.headers.get("x-trace-id")).toBe(span.traceId);
   });
 
+  test("an answer of 503 that nobody threw makes the span an error that needs no words", async () => {
+    using spans = record();
+    await using app = await startHttp(adapter());
+
+    await fetch(`${app.url}/orders/7/closed`);
+
+    const span = await ended(spans);
+    expect(span.attributes["error.type"]).toBe("503");
+    expect(span.status).toEqual({ code: "ERROR", message: "" });
+    expect(span.events).toEqual([]);
+  });
+
+  test("a handler that fails amid its answer makes the span an error of status 200", async () => {
+    using spans = record();
+    await using app = await startHttp(adapter());
+
+    const answer = fetch(`${app.url}/orders/7/cut`).then((response) => response.text());
+    await expect(answer).rejects.toThrow(TypeError);
+
+    const span = await ended(spans);
+    expect(span.attributes).toMatchObject({
+      "http.response.status_code": 200,
+      "error.type": "TypeError",
+    });
+    expect(span.status).toEqual({ code: "ERROR", message: "stock is undefined" });
+  });
+
   test("a caller who goes away ends the span, without a status that nobody got", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
     const socket = connect(Number(new URL(app.url).port), "127.0.0.1");
     socket.write("GET /orders/7/slow HTTP/1.1\r\nHost: shop\r\n\r\n");
-    await vi.waitFor(() => expect([...seen.keys()]).toContain("slow handler"));
+    await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("slow handler"));
 
     socket.destroy();
 
     const span = await ended(spans);
     expect(span.name).toBe("GET /orders/:id/slow");
     expect(Object.keys(span.attributes)).not.toContain("http.response.status_code");
-  });
-
-  test("the span that was active at listen(), and its baggage, never reach a request", async () => {
-    using spans = record();
-    const ambient = spans.tracer().startSpan("start-up");
-    const baggage = propagation.createBaggage({ secret: { value: "yes" } });
-    const active = propagation.setBaggage(trace.setSpan(ROOT_CONTEXT, ambient), baggage);
-    await using app = await context.with(active, () => start(adapter()));
-
-    await (await fetch(`${app.url}/orders/7`)).json();
-
-    const span = await ended(spans).catch(() => spans.named("GET /orders/:id"));
-    ambient.end();
-    expect(span.parentSpanId).toBeUndefined();
-    expect(span.traceId).not.toBe(ambient.spanContext().traceId);
-    expect(span.attributes["traceferry.extraction"]).toBe("missing");
   });
 
   test.each([
@@ -366,7 +187,7 @@ describe.each([
     ["with baggage that is none", { traceparent: "\u00e9", baggage: '{"a":[1]},,;=;%' }],
   ])("a traceparent %s harms nobody", async (_what, headers) => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
 
     const response = await fetch(`${app.url}/orders/7`, { headers });
 
@@ -376,43 +197,9 @@ describe.each([
     expect(span.attributes["traceferry.extraction"]).toBe("invalid");
   });
 
-  test("ignored requests have no span, yet their sender's context", async () => {
-    using spans = record();
-    const options: TracingModuleOptions = {
-      ignore: ["/orders/1", /^\/orders\/2/g, (request) => request.url === "/orders/3?why"],
-    };
-    await using app = await start(adapter(), options);
-    const from = sender();
-    const headers = { traceparent: from.traceparent };
-
-    for (const path of ["/orders/1?x", "/orders/2", "/orders/2", "/orders/3?why"]) {
-      seen.clear();
-      const response = await fetch(app.url + path, { headers });
-      expect(response.status).toBe(200);
-      expect(seen.get("handler"), path).toBe(from.spanId);
-      expect(response.headers.get("x-trace-id")).toBe(from.traceId);
-    }
-    await (await fetch(`${app.url}/orders/3`)).json();
-
-    await ended(spans, 1);
-  });
-
-  test("the response header can have another name, or be left out", async () => {
-    using spans = record();
-    {
-      await using app = await start(adapter(), { responseHeader: "Trace" });
-      const response = await fetch(`${app.url}/orders/7`);
-      expect(response.headers.get("trace")).toBe((await ended(spans)).traceId);
-    }
-    await using app = await start(adapter(), { responseHeader: false });
-    const response = await fetch(`${app.url}/orders/7`);
-    expect([...response.headers.keys()].filter((name) => name.includes("trace"))).toEqual([]);
-    expect(spans.warnings).toEqual([]);
-  });
-
   test("without an SDK a response is what it is without the module", async () => {
     const answer = async (by: "module" | "nobody") => {
-      await using app = await start(adapter(), {}, by);
+      await using app = await startHttp(adapter(), {}, by);
       const response = await fetch(`${app.url}/orders/7`, {
         headers: Object.fromEntries(sender().headers),
       });
@@ -423,83 +210,9 @@ describe.each([
     expect(await answer("module")).toEqual(await answer("nobody"));
   });
 
-  test("the interceptor alone makes the span, behind the guards", async () => {
-    using spans = record();
-    await using app = await start(adapter(), {}, "interceptor");
-    const from = sender();
-    const headers = { traceparent: from.traceparent };
-
-    const response = await fetch(`${app.url}/orders/7`, { headers });
-    await response.json();
-    const span = await ended(spans);
-    await (await fetch(`${app.url}/orders/7/lines`, { headers })).json();
-    const lines = await ended(spans, 2);
-    await (await fetch(`${app.url}/orders/7/broken`, { headers })).json();
-    const broken = await ended(spans, 3);
-
-    expect(span).toMatchObject({
-      name: "GET /orders/:id",
-      kind: "SERVER",
-      parentSpanId: from.spanId,
-      attributes: { "http.route": "/orders/:id", "http.response.status_code": 200 },
-    });
-    expect(response.headers.get("x-trace-id")).toBe(from.traceId);
-    expect(seen.get("guard")).toBeUndefined();
-    expect(seen.get("handler after await")).toBe(span.spanId);
-    expect(seen.get("returned observable")).toBe(lines.spanId);
-    expect(broken.status.code).toBe("ERROR");
-    expect(broken.events.map(({ attributes }) => attributes["exception.type"])).toEqual([
-      "TypeError",
-    ]);
-  });
-
-  test("module and interceptor together make one span, with one exception", async () => {
-    using spans = record();
-    await using app = await start(adapter(), {}, "both");
-
-    await (await fetch(`${app.url}/orders/7/broken`)).json();
-
-    expect((await ended(spans)).events).toHaveLength(1);
-  });
-
-  test("what somebody suppressed stays untraced", async () => {
-    using spans = record();
-    await using app = await context.with(suppressTracing(ROOT_CONTEXT), () => start(adapter()));
-
-    const { traceparent } = sender();
-    const response = await fetch(`${app.url}/orders/7`, { headers: { traceparent } });
-
-    expect(await response.json()).toEqual({ id: "7" });
-    expect(seen.get("handler")).toBeUndefined();
-    expect(response.headers.get("x-trace-id")).toBeNull();
-    expect(spans.ended).toEqual([]);
-  });
-
-  test(`instrumentation-http's span is used, and learns the route of ${platform}`, async () => {
-    using spans = record();
-    const theirs = spans.tracer("http").startSpan("GET", { kind: SpanKind.SERVER }, ROOT_CONTEXT);
-    const metadata: { type: string; span: typeof theirs; route?: string } = {
-      type: "http",
-      span: theirs,
-    };
-    const key = createContextKey("OpenTelemetry SDK Context Key RPC_METADATA");
-    const active = trace.setSpan(ROOT_CONTEXT, theirs).setValue(key, metadata);
-    // A server that was started inside such a context hands it to each of its requests.
-    await using app = await context.with(active, () => start(adapter()));
-
-    const response = await fetch(`${app.url}/orders/7`);
-    await response.json();
-
-    await vi.waitFor(() => expect(metadata.route).toBe("/orders/:id"));
-    theirs.end();
-    expect(seen.get("handler")).toBe(theirs.spanContext().spanId);
-    expect(response.headers.get("x-trace-id")).toBe(theirs.spanContext().traceId);
-    await ended(spans, 1);
-  });
-
   test("twenty requests on few connections never see each other's context", async () => {
     using spans = record();
-    await using app = await start(adapter());
+    await using app = await startHttp(adapter());
     const senders = Array.from({ length: 20 }, () => sender());
 
     const traces = await Promise.all(
@@ -517,10 +230,37 @@ describe.each([
   });
 });
 
+test("a request over TLS is one of https", async () => {
+  using spans = record();
+  await using app = await startHttp(new ExpressAdapter());
+  // A key that both sides have needs no certificate.
+  const psk = Buffer.from("shop");
+  const shared = { ciphers: "PSK", maxVersion: "TLSv1.2" } as const;
+  const handler: RequestListener = app.app.getHttpAdapter().getInstance();
+  const server = createServer({ ...shared, pskCallback: () => psk }, handler);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = server.address();
+
+  const socket = connectSecurely({
+    ...shared,
+    port: typeof address === "object" ? address?.port : undefined,
+    pskCallback: () => ({ psk, identity: "till" }),
+    checkServerIdentity: () => undefined,
+  });
+  socket.write("GET /orders/7 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
+
+  expect((await ended(spans)).attributes).toMatchObject({
+    "url.scheme": "https",
+    "url.path": "/orders/7",
+  });
+  socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
 test("a request that fastify is handed by inject() has a span like any other", async () => {
   using spans = record();
   const adapter = new FastifyAdapter();
-  await using _ = await start(adapter);
+  await using _ = await startHttp(adapter);
 
   const response = await adapter.inject({ url: "/orders/7" });
 

@@ -52,7 +52,7 @@ export class RpcIncoming {
   }
 
   #begin(rpc: unknown, message: RpcMessage, server: RpcServer, active: Context): BegunMessage {
-    const start = rpcStart(message, server, isEvent(message, server));
+    const start = rpcStart(message, server, () => isEvent(message, server));
     const boundary = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
     const arrival = boundary.receive(message, rpcGetter, rpc, active);
     const around = trace.getSpan(active);
@@ -61,11 +61,12 @@ export class RpcIncoming {
       return { entry, context: entry.in(active) };
     }
     const open = boundary.open({ ...start, links: arrival.links, parent: arrival.parent }, arrival);
-    const wire = message.transport === "grpc" ? wireOf(rpc) : undefined;
+    const wire = wireOf(rpc);
     const { reporter } = boundary;
     const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
     const entry = new Entry(message.identity, { open, reporter, tell });
-    if (wire !== undefined) {
+    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
+    if (wire !== undefined && !wire.destroyed) {
       entry.hold();
       wire.once("close", () => entry.finish());
     }
@@ -94,7 +95,8 @@ export class RpcIncoming {
       },
       (error: unknown) => {
         entry.note(error);
-        entry.release();
+        // A hook of somebody else's may have failed in the handler's stead: then no end hook will come.
+        entry.finish();
         throw error;
       },
     );
@@ -102,8 +104,7 @@ export class RpcIncoming {
 }
 
 /** Whether the handler of a message gives no answer; that is what an event is in Nest. */
-function isEvent({ transport, destination }: RpcMessage, server: RpcServer): boolean {
-  if (transport === "kafka" || transport === "grpc") return transport === "kafka";
+function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
   const { getHandlerByPattern } = server;
   if (typeof getHandlerByPattern !== "function") return false;
   const handler: unknown = Reflect.apply(getHandlerByPattern, server, [destination]);
@@ -134,8 +135,8 @@ function guessStatus(entry: Entry): number {
   if (!entry.failed) return 0;
   const { error } = entry;
   const getError = property(error, "getError");
-  const inner: unknown =
-    typeof getError === "function" ? Reflect.apply(getError, error, []) : error;
-  const code = property(inner, "code");
-  return typeof code === "number" && Number.isInteger(code) ? code : UNKNOWN;
+  // Only an RpcException may choose its status: the code of another error means something else, or another call's.
+  if (typeof getError !== "function") return UNKNOWN;
+  const code = property(Reflect.apply(getError, error, []), "code");
+  return typeof code === "number" ? code : UNKNOWN;
 }

@@ -1,0 +1,157 @@
+import {
+  type CanActivate,
+  Controller,
+  type DynamicModule,
+  Injectable,
+  Module,
+  UseGuards,
+} from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import {
+  Ctx,
+  EventPattern,
+  KafkaRetriableException,
+  MessagePattern,
+  RpcException,
+  ServerKafka,
+} from "@nestjs/microservices";
+import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import type { Headers } from "@traceferry/testkit/contract";
+import { Observable, of, Subject, throwError } from "rxjs";
+import { extractRpcContext } from "../carrier.js";
+import { TracingModule } from "../module.js";
+import { look } from "../recorded.test.driver.js";
+import { TracingInterceptor } from "./interceptor.js";
+
+@Injectable()
+class Doorman implements CanActivate {
+  canActivate(execution: { getArgs(): unknown[] }): boolean {
+    look("guard");
+    return execution.getArgs()[0] !== "intruder";
+  }
+}
+
+/** Handlers for messages of any transport but gRPC. */
+@Controller()
+@UseGuards(Doorman)
+export class Orders {
+  readonly steps: string[] = [];
+  readonly door = new Subject<string>();
+  /** What was active in the handler of the last order. */
+  active = ROOT_CONTEXT;
+
+  @EventPattern("orders")
+  async placed(order: unknown): Promise<void> {
+    look("handler");
+    this.active = context.active();
+    this.steps.push("began");
+    await new Promise(setImmediate);
+    look("handler after await");
+    this.steps.push("done");
+    if (order === "broken") throw new TypeError("stock is undefined");
+    if (order === "later") throw new KafkaRetriableException("try later");
+  }
+
+  @EventPattern("streams")
+  streamed(order: unknown): Observable<unknown> {
+    return new Observable((subscriber) => {
+      look("returned observable");
+      if (order === "broken") subscriber.error(new TypeError("stock is undefined"));
+      else subscriber.next(order);
+      subscriber.complete();
+    });
+  }
+
+  @MessagePattern("prices")
+  price(order: unknown): unknown {
+    look("handler");
+    if (order === "broken") return throwError(() => new RpcException("no price"));
+    if (order === "door") return this.door;
+    return of(1, 2);
+  }
+
+  @EventPattern("twice")
+  first(_order: unknown): void {
+    look("first handler");
+  }
+
+  @EventPattern("twice")
+  second(_order: unknown): void {
+    look("second handler");
+  }
+
+  @MessagePattern("relayed")
+  relayed(@Ctx() rpc: unknown): string {
+    look("handler");
+    return trace.getSpanContext(extractRpcContext(rpc))?.spanId ?? "none";
+  }
+}
+
+/** Nest's own server for Kafka, but for the connection. */
+export class Kafka extends ServerKafka {
+  readonly sent: unknown[] = [];
+
+  constructor() {
+    super({ consumer: { groupId: "shop" }, client: { clientId: "till", brokers: [] } });
+  }
+
+  override async listen(callback: (error?: unknown) => void): Promise<void> {
+    Object.assign(this, {
+      producer: {
+        send: async (record: unknown) => {
+          this.sent.push(record);
+        },
+      },
+    });
+    callback();
+  }
+
+  override async close(): Promise<void> {}
+
+  deliver(topic: string, value: string, headers: Headers | object = [], reply = false) {
+    const given: Record<string, unknown> = Array.isArray(headers)
+      ? Object.fromEntries(headers.map(([key, text]) => [key, Buffer.from(text)]))
+      : { ...headers };
+    if (reply) {
+      given.kafka_correlationId = Buffer.from("1");
+      given.kafka_replyTopic = Buffer.from(`${topic}.reply`);
+    }
+    return this.handleMessage({
+      topic,
+      partition: 3,
+      message: {
+        key: null,
+        value: Buffer.from(value),
+        offset: "42",
+        timestamp: "0",
+        attributes: 0,
+        headers: given,
+      },
+      heartbeat: async () => {},
+      pause: () => () => {},
+    } as never);
+  }
+}
+
+interface Start {
+  /** Default: the module of tracing alone. */
+  readonly imports?: (DynamicModule | (new () => unknown))[];
+  readonly interceptor?: boolean;
+  readonly kafka?: Kafka;
+}
+
+interface Started extends AsyncDisposable {
+  readonly kafka: Kafka;
+  readonly orders: Orders;
+}
+
+/** A microservice whose records are delivered by hand. */
+export async function startKafka(how: Start = {}): Promise<Started> {
+  const { imports = [TracingModule.forRoot()], interceptor = false, kafka = new Kafka() } = how;
+  @Module({ imports, controllers: [Orders] })
+  class App {}
+  const app = await NestFactory.createMicroservice(App, { strategy: kafka, logger: false });
+  if (interceptor) app.useGlobalInterceptors(new TracingInterceptor());
+  await app.listen();
+  return { kafka, orders: app.get(Orders), [Symbol.asyncDispose]: () => app.close() };
+}
