@@ -5,8 +5,8 @@ import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { startHttp } from "./incoming/http.test.driver.js";
-import { ended, record } from "./recorded.test.driver.js";
+import { startHttp } from "./incoming/http.test-support.js";
+import { ended, record } from "./recorded.test-support.js";
 
 /** The span of a request that is written by hand: clients would mend it. */
 async function spanOf(...lines: string[]): Promise<RecordedSpan> {

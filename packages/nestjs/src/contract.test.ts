@@ -19,11 +19,10 @@ import { describe, test } from "vitest";
 import { TracingModule } from "./index.js";
 import { boundarySettings } from "./options.js";
 import { type Packet, writePacket } from "./outgoing.js";
-import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test.driver.js";
+import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test-support.js";
 
 // What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
 
-// Thousands of messages each, on machines that are busy with other things too.
 
 type Patch = <Result>(next: () => Result) => Result;
 type Handlers = ReadonlyMap<string, () => unknown>;

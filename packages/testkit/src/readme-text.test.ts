@@ -25,7 +25,7 @@ describe("the README", () => {
   });
 
   test("lists every verdict", () => {
-    const source = textOf("diagnose/verdicts.ts");
+    const source = textOf("../../traces/src/diagnose/verdicts.ts");
     const codes = [...source.matchAll(/^ {2}\| "([A-Z_]+)"/gm)].map(([, code]) => code);
 
     expect(codes.length).toBeGreaterThan(10);

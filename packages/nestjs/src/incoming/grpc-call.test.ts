@@ -1,9 +1,9 @@
 import { ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ended, record, seen } from "../recorded.test.driver.js";
-import { metadataOf } from "../shop.test.driver.js";
-import { startGrpc } from "./grpc.test.driver.js";
+import { ended, record, seen } from "../recorded.test-support.js";
+import { metadataOf } from "../shop.test-support.js";
+import { startGrpc } from "./grpc.test-support.js";
 
 /** Hides the call below it, as an interceptor of the user's may, or another version of grpc-js. */
 const hide: ServerInterceptor = (_method, call) =>

@@ -1,11 +1,11 @@
 import { status } from "@grpc/grpc-js";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { serverInterceptor } from "@traceferry/grpc";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { expect, test, vi } from "vitest";
-import { ended, record, seen } from "../recorded.test.driver.js";
-import { metadataOf } from "../shop.test.driver.js";
-import { doors, startGrpc } from "./grpc.test.driver.js";
+import { ended, record, seen } from "../recorded.test-support.js";
+import { metadataOf } from "../shop.test-support.js";
+import { doors, startGrpc } from "./grpc.test-support.js";
 
 test("a call runs in its sender's trace from its guards on", async () => {
   using spans = record();

@@ -2,12 +2,12 @@ import { Injectable, Module, type OnModuleInit } from "@nestjs/common";
 import { ModulesContainer, NestFactory } from "@nestjs/core";
 import type { CustomTransportStrategy, Server } from "@nestjs/microservices";
 import { ExpressAdapter } from "@nestjs/platform-express";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { Observable } from "rxjs";
 import { describe, expect, test } from "vitest";
 import { TracingModule } from "../module.js";
-import { ended, look, record, seen, seenAt } from "../recorded.test.driver.js";
-import { Kafka, Orders, startKafka } from "./kafka.test.driver.js";
+import { ended, look, record, seen, seenAt } from "../recorded.test-support.js";
+import { Kafka, Orders, startKafka } from "./kafka.test-support.js";
 
 // What an APM of Nest's own does: it takes the slots, late, and drops the promise.
 @Injectable()

@@ -1,7 +1,7 @@
 import { context } from "@opentelemetry/api";
 import type { RpcServer } from "../attributes.js";
 import { property } from "../carrier.js";
-import type { Entry } from "./entry.js";
+import type { Entry } from "./message-scope.js";
 import type { RpcIncoming } from "./rpc.js";
 
 type Done = () => unknown;

@@ -8,10 +8,10 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { suppressTracing } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test, vi } from "vitest";
-import { ended, record, seenAt } from "../recorded.test.driver.js";
-import { platforms, startHttp } from "./http.test.driver.js";
+import { ended, record, seenAt } from "../recorded.test-support.js";
+import { platforms, startHttp } from "./http.test-support.js";
 
 describe.each(platforms)("what is active before a request comes, on %s", (platform, adapter) => {
   test("the span that was active at listen(), and its baggage, never reach a request", async () => {

@@ -1,8 +1,8 @@
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import type { TracingModuleOptions } from "../options.js";
-import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
-import { platforms, startHttp } from "./http.test.driver.js";
+import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { platforms, startHttp } from "./http.test-support.js";
 
 describe.each(platforms)("on %s", (_platform, adapter) => {
   test("ignored requests have no span, yet their sender's context", async () => {

@@ -5,10 +5,10 @@ import { connect } from "node:net";
 import { connect as connectSecurely } from "node:tls";
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test, vi } from "vitest";
-import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
-import { platforms, startHttp } from "./http.test.driver.js";
+import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { platforms, startHttp } from "./http.test-support.js";
 
 describe.each(platforms)("on %s", (_platform, adapter) => {
   test("every place that a request passes is in its sender's trace", async () => {

@@ -16,7 +16,7 @@ import {
   httpOptions,
   type TracingModuleOptions,
 } from "../options.js";
-import { Entry, entryOf } from "./entry.js";
+import { Entry, entryOf } from "./message-scope.js";
 
 /** A request as Node has it, its response, and the object on which the framework notes the route. */
 export interface HttpExchange {

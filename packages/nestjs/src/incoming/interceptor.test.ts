@@ -1,11 +1,11 @@
 import { connect } from "node:net";
 import { status } from "@grpc/grpc-js";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { describe, expect, test, vi } from "vitest";
-import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
-import { startGrpc } from "./grpc.test.driver.js";
-import { platforms, startHttp } from "./http.test.driver.js";
-import { startKafka } from "./kafka.test.driver.js";
+import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { startGrpc } from "./grpc.test-support.js";
+import { platforms, startHttp } from "./http.test-support.js";
+import { startKafka } from "./kafka.test-support.js";
 
 describe.each(platforms)("over HTTP on %s", (_platform, adapter) => {
   test("the interceptor alone makes the span, behind the guards", async () => {

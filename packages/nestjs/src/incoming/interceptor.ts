@@ -11,8 +11,8 @@ import { context } from "@opentelemetry/api";
 import { Observable } from "rxjs";
 import { property } from "../carrier.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "../options.js";
-import { type Entry, entryOf } from "./entry.js";
 import { type HttpExchange, HttpIncoming } from "./http.js";
+import { type Entry, entryOf } from "./message-scope.js";
 import { RpcIncoming } from "./rpc.js";
 
 /**

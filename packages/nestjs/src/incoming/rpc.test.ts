@@ -1,11 +1,11 @@
 import { KafkaContext, KafkaRetriableException } from "@nestjs/microservices";
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { suppressTracing } from "@traceferry/core";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
-import { ended, record, seen, seenAt } from "../recorded.test.driver.js";
-import { startKafka } from "./kafka.test.driver.js";
+import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { startKafka } from "./kafka.test-support.js";
 
 test("a record of Kafka is processed in its sender's trace, which it links too", async () => {
   using spans = record();

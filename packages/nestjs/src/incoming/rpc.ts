@@ -10,8 +10,8 @@ import {
 } from "../attributes.js";
 import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier.js";
 import { boundarySettings, type TracingModuleOptions } from "../options.js";
-import { Entry, entryOf } from "./entry.js";
 import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
+import { Entry, entryOf } from "./message-scope.js";
 
 /** A message for which a context is there, and what to note about it. */
 interface BegunMessage {

@@ -3,14 +3,14 @@ import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { ClientTCP, Transport } from "@nestjs/microservices";
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { sender } from "@traceferry/testkit/contract";
+import { sender } from "@traceferry/testkit";
 import { firstValueFrom } from "rxjs";
 import { expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
 import { injectPacket } from "../outgoing.js";
-import { ended, record, seenAt } from "../recorded.test.driver.js";
+import { ended, record, seenAt } from "../recorded.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
-import { Orders } from "./kafka.test.driver.js";
+import { Orders } from "./kafka.test-support.js";
 
 async function tcp(
   by: "module" | "interceptor" = "module",

@@ -33,7 +33,7 @@ import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { from, map, mergeMap, type Observable, tap } from "rxjs";
 import { TracingModule } from "../module.js";
 import type { TracingModuleOptions } from "../options.js";
-import { look } from "../recorded.test.driver.js";
+import { look } from "../recorded.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
 @Injectable()

@@ -16,11 +16,11 @@ import {
   ServerKafka,
 } from "@nestjs/microservices";
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import type { Headers } from "@traceferry/testkit/contract";
+import type { Headers } from "@traceferry/testkit";
 import { Observable, of, Subject, throwError } from "rxjs";
 import { extractRpcContext } from "../carrier.js";
 import { TracingModule } from "../module.js";
-import { look } from "../recorded.test.driver.js";
+import { look } from "../recorded.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
 @Injectable()

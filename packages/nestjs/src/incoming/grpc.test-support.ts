@@ -13,11 +13,11 @@ import {
 } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { GrpcMethod, GrpcStreamCall, GrpcStreamMethod, RpcException } from "@nestjs/microservices";
-import type { Sender } from "@traceferry/testkit/contract";
+import type { Sender } from "@traceferry/testkit";
 import { concatMap, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
 import { TracingModule } from "../module.js";
-import { look } from "../recorded.test.driver.js";
-import { metadataOf, ShopClient, shopOptions, type Text } from "../shop.test.driver.js";
+import { look } from "../recorded.test-support.js";
+import { metadataOf, ShopClient, shopOptions, type Text } from "../shop.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
 export const doors = new Map<string, Subject<Text>>();
