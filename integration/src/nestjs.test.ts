@@ -20,7 +20,7 @@ import {
   type Harness,
   type Sent,
 } from "@traceferry/contract";
-import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
+import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { traceKafka } from "@traceferry/kafka";
 import { extractRpcContext, TracingModule } from "@traceferry/nestjs";
 import { type Headers, sender } from "@traceferry/testkit";
@@ -232,7 +232,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
   const app = await NestFactory.createMicroservice(App, { strategy, logger: false });
   await app.listen();
   // What goes out is sent by code of one's own.
-  const boundary = new Boundary(
+  const boundary = new Instrumenter(
     { name: "nestjs", scope: "test", version: "0", messaging: true, maxBytes: 8192 },
     options,
   );
@@ -245,7 +245,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
 
   async function send(message: Message, transport: (message: Message) => Promise<Sent>) {
     const parent = context.active();
-    const open = boundary.open({ name: "send", kind: SpanKind.PRODUCER, parent });
+    const open = boundary.startSpan({ name: "send", kind: SpanKind.PRODUCER, parent });
     return withSpan(open, () => {
       const injection = boundary.inject(open.context);
       if (injection === undefined) return transport(message);

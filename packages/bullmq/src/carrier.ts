@@ -1,4 +1,4 @@
-import { HygienicGetter, type Injection } from "@traceferry/core";
+import { type Injection, SanitizingGetter } from "@traceferry/core";
 
 /**
  * What a job carries for us: values by lower-case key, on an object without a prototype. A stranger wrote
@@ -11,7 +11,7 @@ export const EMPTY: JobCarrier = Object.freeze(Object.create(null));
 // More than anybody writes; the same key a million times would take a minute to collect.
 const MAX_FIELDS = 100;
 
-export const GETTER = new HygienicGetter<JobCarrier>({
+export const GETTER = new SanitizingGetter<JobCarrier>({
   read: (carrier, key) => carrier[key],
   keys: (carrier) => Object.keys(carrier),
 });
@@ -22,7 +22,7 @@ export const GETTER = new HygienicGetter<JobCarrier>({
  * object within the object; a bare traceparent. Never throws; what carries nothing gives an empty carrier.
  *
  * Texts of any length are parsed: BullMQ has parsed the same bytes already, as part of the job's options, and
- * `HygienicGetter` bounds each field. So a megabyte of baggage costs the baggage, and not the traceparent.
+ * `SanitizingGetter` bounds each field. So a megabyte of baggage costs the baggage, and not the traceparent.
  */
 export function decodeMetadata(metadata: unknown): JobCarrier {
   try {

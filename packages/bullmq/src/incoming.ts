@@ -1,5 +1,5 @@
 import { type Attributes, type Context, createContextKey, ROOT_CONTEXT } from "@opentelemetry/api";
-import { Boundary, type OpenSpan, withoutSpan } from "@traceferry/core";
+import { type ActiveSpan, Instrumenter, withoutSpan } from "@traceferry/core";
 import { type Announcement, beginning } from "./attributes.js";
 import {
   decodeJobOptions,
@@ -17,7 +17,7 @@ export interface JobLike {
 }
 
 const CARRIER = createContextKey("traceferry bullmq carrier");
-const boundary = new Boundary(SETTINGS);
+const instrumenter = new Instrumenter(SETTINGS);
 
 /**
  * The context a job was sent in, for code of your own: in a sandboxed processor, in a loop over
@@ -29,7 +29,7 @@ const boundary = new Boundary(SETTINGS);
 export function extractJobContext(job: JobLike, base: Context = ROOT_CONTEXT): Context {
   const carrier = decodeJobOptions(job?.opts);
   // Without the span: in a processor it is the one that was made for this very job, and would be found.
-  return boundary.receive(carrier, GETTER, undefined, withoutSpan(base)).parent;
+  return instrumenter.extract(carrier, GETTER, undefined, withoutSpan(base)).parent;
 }
 
 /**
@@ -42,17 +42,17 @@ export function withMetadata(metadata: unknown): Context {
 
 /** Begins the span of a job that is processed. @param received - what `withMetadata` gave; none without metadata. */
 export function openProcess(
-  to: Boundary<IncomingJob>,
+  to: Instrumenter<IncomingJob>,
   announced: Announcement,
   known: Attributes,
   received: Context | undefined,
-): OpenSpan {
+): ActiveSpan {
   const carrier = carrierIn(received);
   const job: IncomingJob = { queue: announced.queue(known), carrier };
-  const arrival = to.receive(carrier, GETTER, job, ROOT_CONTEXT);
+  const extraction = to.extract(carrier, GETTER, job, ROOT_CONTEXT);
   const { name, kind, attributes } = beginning(announced, known);
-  const { parent, links } = arrival;
-  return to.open({ name, kind, attributes, parent, links }, arrival);
+  const { parent, links } = extraction;
+  return to.startSpan({ name, kind, attributes, parent, links }, extraction);
 }
 
 function carrierIn(received: Context | undefined): JobCarrier {

@@ -1,4 +1,4 @@
-import type { BoundarySettings, TracingOptions } from "@traceferry/core";
+import type { InstrumenterSettings, TracingOptions } from "@traceferry/core";
 import type { JobCarrier } from "./carrier.js";
 import { VERSION } from "./version.js";
 
@@ -13,7 +13,7 @@ export interface IncomingJob {
 /** What `bullmqTelemetry` takes. All of it may be left out; `maxBytes` is 8192 by default. */
 export interface BullMQTelemetryOptions extends TracingOptions<IncomingJob> {}
 
-export const SETTINGS: BoundarySettings = {
+export const SETTINGS: InstrumenterSettings = {
   name: "bullmq",
   scope: "@traceferry/bullmq",
   version: VERSION,

@@ -1,11 +1,11 @@
 import { type Attributes, type Context, context } from "@opentelemetry/api";
-import { Boundary, type OpenSpan } from "@traceferry/core";
+import { type ActiveSpan, Instrumenter } from "@traceferry/core";
 import type { JobsOptions } from "bullmq";
 import { type Announcement, beginning } from "./attributes.js";
 import { encodeMetadata } from "./carrier.js";
 import { type IncomingJob, SETTINGS } from "./options.js";
 
-const boundary = new Boundary<IncomingJob>(SETTINGS);
+const instrumenter = new Instrumenter<IncomingJob>(SETTINGS);
 
 /**
  * Options for a job that is added without our Telemetry, so that its worker continues a trace. Gives a clone
@@ -21,25 +21,25 @@ export function injectJobOptions(
 ): JobsOptions {
   const { telemetry } = opts;
   if (telemetry?.omitContext === true) return opts;
-  const injection = boundary.inject(from);
+  const injection = instrumenter.inject(from);
   if (injection === undefined) return opts;
   const metadata = encodeMetadata(injection, telemetry?.metadata);
   return { ...opts, telemetry: { ...telemetry, metadata } };
 }
 
 /** What BullMQ stores with a job that leaves in this context; `""`: nothing, the caller's own metadata stay. */
-export function metadataFor(to: Boundary<IncomingJob>, from: Context): string {
+export function metadataFor(to: Instrumenter<IncomingJob>, from: Context): string {
   const injection = to.inject(from);
   return injection === undefined ? "" : encodeMetadata(injection);
 }
 
 /** Begins the span of an operation that adds jobs. */
 export function openAdd(
-  to: Boundary<IncomingJob>,
+  to: Instrumenter<IncomingJob>,
   announced: Announcement,
   known: Attributes,
   parent: Context,
-): OpenSpan {
+): ActiveSpan {
   const { name, kind, attributes } = beginning(announced, known);
-  return to.open({ name, kind, attributes, parent });
+  return to.startSpan({ name, kind, attributes, parent });
 }

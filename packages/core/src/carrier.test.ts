@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { HygienicGetter, sendable } from "./carrier.js";
+import { SanitizingGetter, sanitizeValue } from "./carrier.js";
 import { hygienic, slow, TRACEPARENT } from "./fixtures.test-support.js";
 import { anyHeaders } from "./w3c/values.test-support.js";
 
@@ -85,7 +85,7 @@ test.each<[string, unknown, boolean]>([
   ["it is empty", "", false],
   ["it has only blanks and commas", " , ,\t", false],
 ])("whether there was a tracestate is known when %s", (_, tracestate, expected) => {
-  const getter = new HygienicGetter<unknown>({ read: () => tracestate, keys: () => [] });
+  const getter = new SanitizingGetter<unknown>({ read: () => tracestate, keys: () => [] });
   getter.get({}, "tracestate");
   expect(getter.sawTracestate).toBe(expected);
 });
@@ -131,6 +131,6 @@ describe("what is written into a carrier", () => {
     ["has nothing beyond ASCII", "a=1;p=€", "a=1;p=%E2%82%AC"],
     ["is nothing when it is blank", " \t ", ""],
   ])("%s", (_, value, expected) => {
-    expect(sendable(value)).toBe(expected);
+    expect(sanitizeValue(value)).toBe(expected);
   });
 });

@@ -23,7 +23,7 @@ const PRINTABLE_OR_TAB = characterSet(/[\t\x20-\x7e]/);
  * bytes decoded, list fields joined, a repeated `traceparent` refused, control characters encoded or refused,
  * and no longer than 16 KiB.
  */
-export class HygienicGetter<Carrier> implements TextMapGetter<Carrier> {
+export class SanitizingGetter<Carrier> implements TextMapGetter<Carrier> {
   readonly #reader: CarrierReader<Carrier>;
   /** Whether the last carrier that was asked for a `tracestate` had one. */
   sawTracestate = false;
@@ -76,7 +76,7 @@ function wholeMembers(text: string): string {
  * A value that every transport takes: printable ASCII without blanks around it. Transports throw at a control
  * character and lose a value with blanks around it: grpc-node does both, and at a tab too.
  */
-export function sendable(value: string): string {
+export function sanitizeValue(value: string): string {
   const text = isMadeOf(PRINTABLE, value)
     ? value
     : encodeOutside(PRINTABLE, value.replaceAll("\t", " "));

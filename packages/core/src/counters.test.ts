@@ -1,11 +1,11 @@
 import { metrics } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { BoundaryCounters } from "./counters.js";
+import { PropagationCounters } from "./counters.js";
 import { CountingMeterProvider } from "./fixtures.test-support.js";
 import { VERSION } from "./version.js";
 
 describe("counted at a boundary is", () => {
-  test.each<[string, (counters: BoundaryCounters) => void, string, object]>([
+  test.each<[string, (counters: PropagationCounters) => void, string, object]>([
     [
       "an extraction",
       (c) => c.extraction("continued", undefined),
@@ -22,7 +22,7 @@ describe("counted at a boundary is", () => {
     ["a fault", (c) => c.fault("inject"), "faults", { place: "inject" }],
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
-    count(new BoundaryCounters("kafka", provider));
+    count(new PropagationCounters("kafka", provider));
     // Strictly: a reason that is not there is no attribute, not one without a value.
     expect(provider.counted).toStrictEqual([
       { name: `traceferry.${name}`, value: 1, attributes: { boundary: "kafka", ...attributes } },
@@ -32,7 +32,7 @@ describe("counted at a boundary is", () => {
 
 test("the instruments have units and words, are made once, and say who counts", () => {
   const provider = new CountingMeterProvider();
-  const counters = new BoundaryCounters("kafka", provider);
+  const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
     counters.extraction("missing", undefined);
     counters.injection("empty");
@@ -61,7 +61,7 @@ test("the instruments have units and words, are made once, and say who counts", 
 
 test("each outcome is counted with its own reason", () => {
   const provider = new CountingMeterProvider();
-  const counters = new BoundaryCounters("kafka", provider);
+  const counters = new PropagationCounters("kafka", provider);
   const reasons = ["repeated", undefined, "format", "repeated"];
   for (const reason of reasons) counters.extraction("invalid", reason);
   expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
@@ -69,7 +69,7 @@ test("each outcome is counted with its own reason", () => {
 
 test("counting the same again makes nothing new: the attributes are one object", () => {
   const provider = new CountingMeterProvider();
-  const counters = new BoundaryCounters("kafka", provider);
+  const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
     counters.extraction("invalid", "repeated");
     counters.injection("injected");
@@ -79,11 +79,11 @@ test("counting the same again makes nothing new: the attributes are one object",
 });
 
 test("without a provider nothing is counted, and nothing happens", () => {
-  expect(() => new BoundaryCounters("kafka").extraction("continued", undefined)).not.toThrow();
+  expect(() => new PropagationCounters("kafka").extraction("continued", undefined)).not.toThrow();
 });
 
 test("a global provider that comes later, or goes, is found", () => {
-  const counters = new BoundaryCounters("kafka");
+  const counters = new PropagationCounters("kafka");
   const provider = new CountingMeterProvider();
   counters.injection("empty");
   {
@@ -98,7 +98,7 @@ test("a global provider that comes later, or goes, is found", () => {
 test("a provider that is given counts instead of the global one", () => {
   const [given, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
   using _registered = global.registered();
-  new BoundaryCounters("kafka", given).fault("extract");
+  new PropagationCounters("kafka", given).fault("extract");
   expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
 });
 
@@ -106,7 +106,7 @@ test("a provider that throws is not noticed", () => {
   const boom = (): never => {
     throw new Error("on purpose");
   };
-  const counters = new BoundaryCounters("kafka", { getMeter: boom });
+  const counters = new PropagationCounters("kafka", { getMeter: boom });
   expect(() => {
     counters.extraction("continued", undefined);
     counters.injection("empty");

@@ -30,7 +30,7 @@ const FAULTS: MetricOptions = {
  * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, place}`. Costs nearly nothing
  * without a meter provider, and never throws.
  */
-export class BoundaryCounters {
+export class PropagationCounters {
   readonly #boundary: string;
   readonly #extractions: LazyCounter;
   readonly #injections: LazyCounter;

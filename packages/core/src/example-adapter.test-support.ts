@@ -1,8 +1,8 @@
 import { context, SpanKind } from "@opentelemetry/api";
 import {
-  Boundary,
-  HygienicGetter,
   type Injection,
+  Instrumenter,
+  SanitizingGetter,
   type TracingOptions,
   withSpan,
 } from "@traceferry/core";
@@ -22,7 +22,7 @@ const PIGEON = {
 };
 
 // Names are lower case here and any case on the wire; what is found under one twice is given twice.
-const getter = new HygienicGetter<Message>({
+const getter = new SanitizingGetter<Message>({
   read: ({ headers }, key) =>
     Object.entries(headers).flatMap(([name, value]) => (name.toLowerCase() === key ? value : [])),
   keys: ({ headers }) => Object.keys(headers),
@@ -32,13 +32,13 @@ export function traceHandler<T>(
   handle: (message: Message) => T,
   options: TracingOptions<Message> = {},
 ): (message: Message) => T {
-  const boundary = new Boundary(PIGEON, options);
+  const boundary = new Instrumenter(PIGEON, options);
   return (message) => {
-    const arrival = boundary.receive(message, getter, message);
-    if (arrival.existing !== undefined) return handle(message);
+    const arrival = boundary.extract(message, getter, message);
+    if (arrival.spanInProgress !== undefined) return handle(message);
     const { parent, links } = arrival;
     const plan = { name: "process pigeon", kind: SpanKind.CONSUMER, parent, links };
-    return withSpan(boundary.open(plan, arrival), () => handle(message));
+    return withSpan(boundary.startSpan(plan, arrival), () => handle(message));
   };
 }
 
@@ -46,10 +46,10 @@ export function traceSender<T>(
   send: (message: Message) => T,
   options: TracingOptions = {},
 ): (message: Message) => T {
-  const boundary = new Boundary(PIGEON, options);
+  const boundary = new Instrumenter(PIGEON, options);
   return (message) => {
     const plan = { name: "send pigeon", kind: SpanKind.PRODUCER, parent: context.active() };
-    const open = boundary.open(plan);
+    const open = boundary.startSpan(plan);
     return withSpan(open, () => send(carrying(message, boundary.inject(open.context))));
   };
 }

@@ -1,6 +1,6 @@
 import { type Span, SpanKind, trace } from "@opentelemetry/api";
 import { expect, test } from "vitest";
-import { isMadeFor } from "./existing.js";
+import { isSpanForMessage } from "./existing.js";
 import { REMOTE } from "./fixtures.test-support.js";
 
 /** A live span of another library: it has what the API asks for, and whatever else its author liked. */
@@ -12,7 +12,9 @@ test.each<[string, object]>([
   ["a server's", { kind: SpanKind.SERVER }],
   ["a consumer's", { kind: SpanKind.CONSUMER }],
 ])("a live span of another library, %s, was made for the message of its parent", (_, kind) => {
-  expect(isMadeFor(foreign({ ...kind, parentSpanContext: { ...REMOTE } }), REMOTE)).toBe(true);
+  expect(isSpanForMessage(foreign({ ...kind, parentSpanContext: { ...REMOTE } }), REMOTE)).toBe(
+    true,
+  );
 });
 
 test.each<[string, object]>([
@@ -23,5 +25,5 @@ test.each<[string, object]>([
   ["has a text for a parent", { kind: SpanKind.SERVER, parentSpanContext: REMOTE.spanId }],
   ["has a parent without an id", { kind: SpanKind.SERVER, parentSpanContext: {} }],
 ])("a live span of another library that %s was made for no message, and is no fault", (_, more) => {
-  expect(isMadeFor(foreign(more), REMOTE)).toBe(false);
+  expect(isSpanForMessage(foreign(more), REMOTE)).toBe(false);
 });

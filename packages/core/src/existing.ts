@@ -5,7 +5,7 @@ import { type Span, type SpanContext, SpanKind } from "@opentelemetry/api";
  *
  * @throws what somebody else's span throws.
  */
-export function isMadeFor(span: Span, sender: SpanContext): boolean {
+export function isSpanForMessage(span: Span, sender: SpanContext): boolean {
   if (!span.isRecording()) return false;
   // The SDK's own fields, of both lines; the API has no way to ask for a kind or a parent.
   const kind: unknown = Reflect.get(span, "kind");

@@ -97,7 +97,9 @@ describe("an extraction says", () => {
   ])("%s", (_, headers, found, reason) => {
     const result = from(headers);
     expect({ found: result.found, reason: result.reason }).toEqual({ found, reason });
-    expect(result.sender).toEqual(found === "valid" ? expect.objectContaining(REMOTE) : undefined);
+    expect(result.remoteParent).toEqual(
+      found === "valid" ? expect.objectContaining(REMOTE) : undefined,
+    );
   });
 
   test("invalid for what the stock propagator refuses and ours would not", () => {
@@ -141,7 +143,7 @@ describe("with a propagator of another format", () => {
       ...foreign,
       extract: (context) => trace.setSpanContext(context, INVALID_SPAN_CONTEXT),
     };
-    expect(from({}, zeros)).toMatchObject({ found: "missing", sender: undefined });
+    expect(from({}, zeros)).toMatchObject({ found: "missing", remoteParent: undefined });
   });
 });
 

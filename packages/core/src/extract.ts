@@ -6,7 +6,7 @@ import {
   type TextMapPropagator,
   trace,
 } from "@opentelemetry/api";
-import type { HygienicGetter } from "./carrier.js";
+import type { SanitizingGetter } from "./carrier.js";
 import { isRepeated, textOf } from "./w3c/text.js";
 import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
 
@@ -23,7 +23,7 @@ export interface Extraction {
   /** The base with the sender's span context and baggage in it, as far as they are valid. */
   readonly context: Context;
   /** The sender's span, when there is a valid one. */
-  readonly sender: SpanContext | undefined;
+  readonly remoteParent: SpanContext | undefined;
   /** Whether there was no sender at all, or one that could not be read. */
   readonly found: "valid" | "missing" | "invalid";
   readonly reason?: ExtractionReason;
@@ -38,23 +38,23 @@ export interface Extraction {
 export function extract<Carrier>(
   propagator: TextMapPropagator,
   carrier: Carrier,
-  getter: HygienicGetter<Carrier>,
+  getter: SanitizingGetter<Carrier>,
   base: Context,
 ): Extraction {
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
-  const sender = trace.getSpanContext(context);
+  const remoteParent = trace.getSpanContext(context);
   // Propagators that set something where they found nothing set zeros.
-  if (sender !== undefined && sender.traceId !== INVALID_TRACEID) {
-    const lost = getter.sawTracestate && sender.traceState === undefined;
+  if (remoteParent !== undefined && remoteParent.traceId !== INVALID_TRACEID) {
+    const lost = getter.sawTracestate && remoteParent.traceState === undefined;
     return lost
-      ? { context, sender, found: "valid", reason: "tracestate_invalid" }
-      : { context, sender, found: "valid" };
+      ? { context, remoteParent, found: "valid", reason: "tracestate_invalid" }
+      : { context, remoteParent, found: "valid" };
   }
-  const reason = whyNot(propagator, carrier, getter);
-  if (reason === undefined) return { context, sender: undefined, found: "missing" };
+  const reason = invalidReason(propagator, carrier, getter);
+  if (reason === undefined) return { context, remoteParent: undefined, found: "missing" };
   const found = reason === "no_propagator" ? "missing" : "invalid";
-  return { context, sender: undefined, found, reason };
+  return { context, remoteParent: undefined, found, reason };
 }
 
 /** The context without its span and its baggage: what a message that just arrived starts from. */
@@ -66,10 +66,10 @@ export function withoutSpan(context: Context): Context {
 }
 
 // Only asked when there is no sender, so it may look twice.
-function whyNot<Carrier>(
+function invalidReason<Carrier>(
   propagator: TextMapPropagator,
   carrier: Carrier,
-  getter: HygienicGetter<Carrier>,
+  getter: SanitizingGetter<Carrier>,
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
   const known = fields.includes("traceparent");

@@ -24,8 +24,8 @@ import {
   W3CTraceContextPropagator,
 } from "@opentelemetry/core";
 import { type ReadableSpan, type Sampler, TracerProvider } from "@opentelemetry/sdk-trace";
-import { HygienicGetter } from "./carrier.js";
-import type { BoundarySettings } from "./instrumenter.js";
+import { SanitizingGetter } from "./carrier.js";
+import type { InstrumenterSettings } from "./instrumenter.js";
 
 export const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 export const SPAN_ID = "b7ad6b7169203331";
@@ -33,7 +33,7 @@ export const TRACEPARENT = `00-${TRACE_ID}-${SPAN_ID}-01`;
 export const REMOTE = { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, isRemote: true };
 
 /** A boundary as a messaging adapter makes it. */
-export const SETTINGS: BoundarySettings = {
+export const SETTINGS: InstrumenterSettings = {
   name: "test",
   scope: "@traceferry/test",
   version: "1.2.3",
@@ -44,7 +44,7 @@ export const SETTINGS: BoundarySettings = {
 /** What came over the wire: any value under any name. */
 export type Headers = Readonly<Record<string, unknown>>;
 
-export const hygienic = new HygienicGetter<Headers>({
+export const hygienic = new SanitizingGetter<Headers>({
   read: (headers, key) => headers[key],
   keys: (headers) => Object.keys(headers),
 });

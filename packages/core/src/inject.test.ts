@@ -19,7 +19,7 @@ import {
   TRACEPARENT,
 } from "./fixtures.test-support.js";
 import { inject } from "./inject.js";
-import { Boundary } from "./instrumenter.js";
+import { Instrumenter } from "./instrumenter.js";
 import { w3cPropagator } from "./w3c/propagator.js";
 import { anyHeaders } from "./w3c/values.test-support.js";
 
@@ -208,10 +208,10 @@ test.each([
   ["the stock propagator behind hygiene", stockPropagator()],
   ["the strict one", strict],
 ])("whatever comes in, HTTP takes what goes out of %s", slow, (_, propagator) => {
-  const boundary = new Boundary(SETTINGS, { propagator });
+  const boundary = new Instrumenter(SETTINGS, { propagator });
   fc.assert(
     fc.property(anyHeaders, (headers) => {
-      const { parent } = boundary.receive(headers, hygienic, undefined, ROOT_CONTEXT);
+      const { parent } = boundary.extract(headers, hygienic, undefined, ROOT_CONTEXT);
       for (const [key, value] of boundary.inject(parent)?.fields ?? []) {
         validateHeaderName(key);
         validateHeaderValue(key, value);

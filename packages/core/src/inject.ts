@@ -4,7 +4,7 @@ import {
   type TextMapSetter,
   trace,
 } from "@opentelemetry/api";
-import { sendable } from "./carrier.js";
+import { sanitizeValue } from "./carrier.js";
 import { filterBaggage } from "./filter-baggage.js";
 import { characterSet, isMadeOf } from "./w3c/scan.js";
 
@@ -45,7 +45,7 @@ const SENDABLE_SETTER: TextMapSetter<Map<string, string>> = {
   set(fields, key, value: unknown) {
     // Names come from applications with some propagators: `ot-baggage-user id`.
     if (typeof value !== "string" || !isMadeOf(NAME, key)) return;
-    const text = sendable(value);
+    const text = sanitizeValue(value);
     if (text !== "" && key !== "") fields.set(key.toLowerCase(), text);
   },
 };

@@ -7,7 +7,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { HygienicGetter } from "./carrier.js";
+import { SanitizingGetter } from "./carrier.js";
 import {
   hygienic,
   REMOTE,
@@ -40,7 +40,7 @@ describe("a fault costs no message:", () => {
     const { arrival, extractions, faults } = receive(ALL, {
       propagator: foreign({ extract: boom }),
     });
-    expect(arrival).toMatchObject({ sender: undefined, links: [], parent: ROOT_CONTEXT });
+    expect(arrival).toMatchObject({ remoteParent: undefined, links: [], parent: ROOT_CONTEXT });
     expect(arrival.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
@@ -66,8 +66,8 @@ describe("a fault costs no message:", () => {
 
   test("a carrier that throws", () => {
     const { boundary, counted } = boundaryWith();
-    const getter = new HygienicGetter<unknown>({ read: boom, keys: boom });
-    const arrival = boundary.receive({}, getter, undefined, ROOT_CONTEXT);
+    const getter = new SanitizingGetter<unknown>({ read: boom, keys: boom });
+    const arrival = boundary.extract({}, getter, undefined, ROOT_CONTEXT);
     expect(arrival.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
@@ -104,7 +104,7 @@ describe("a fault costs no message:", () => {
   test("a tracer that throws", () => {
     const { arrival, boundary } = receive(ALL, { tracerProvider: { getTracer: boom } });
     const plan = { name: "x", kind: SpanKind.CONSUMER, parent: arrival.parent };
-    const open = boundary.open(plan, arrival);
+    const open = boundary.startSpan(plan, arrival);
     const traceparent = withSpan(open, () =>
       boundary.inject(open.context)?.fields.get("traceparent"),
     );
@@ -149,7 +149,7 @@ describe("without a propagator", () => {
   test("nothing is said where there is nothing to send", () => {
     using spans = recordSpans();
     boundaryWith(globally).boundary.inject(ROOT_CONTEXT);
-    boundaryWith(globally).boundary.receive(ALL, hygienic, undefined);
+    boundaryWith(globally).boundary.extract(ALL, hygienic, undefined);
     expect(spans.warnings).toEqual([]);
   });
 
@@ -166,6 +166,6 @@ describe("without a propagator", () => {
     expect(boundary.inject(from)).toBeUndefined();
     using _spans = recordSpans({ propagator: strict });
     expect(boundary.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
-    expect(boundary.receive(ALL, hygienic, undefined).sender).toMatchObject(REMOTE);
+    expect(boundary.extract(ALL, hygienic, undefined).remoteParent).toMatchObject(REMOTE);
   });
 });

@@ -13,7 +13,7 @@ import {
   SETTINGS,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { Boundary } from "./instrumenter.js";
+import { Instrumenter } from "./instrumenter.js";
 import type { TracingOptions } from "./options.js";
 import { w3cPropagator } from "./w3c/propagator.js";
 
@@ -30,7 +30,7 @@ export const boom = (): never => {
 /** A boundary with the strict propagator, and what it counts. */
 export function boundaryWith(options: TracingOptions<unknown> = {}, settings = SETTINGS) {
   const counted = new CountingMeterProvider();
-  const boundary = new Boundary(settings, {
+  const boundary = new Instrumenter(settings, {
     propagator: strict,
     meterProvider: counted,
     ...options,
@@ -44,7 +44,7 @@ export function receive(
   active = ROOT_CONTEXT,
 ) {
   const { boundary, counted } = boundaryWith(options);
-  const arrival = boundary.receive(headers, hygienic, headers, active);
+  const arrival = boundary.extract(headers, hygienic, headers, active);
   return {
     arrival,
     boundary,

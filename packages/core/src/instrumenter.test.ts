@@ -26,24 +26,24 @@ describe("a message with a sender", () => {
   test("is continued: its parent, its baggage, its tracestate", () => {
     const { arrival, extractions } = receive(ALL);
     expect(trace.getSpanContext(arrival.parent)).toMatchObject(REMOTE);
-    expect(arrival.sender?.traceState?.serialize()).toBe("rojo=1");
+    expect(arrival.remoteParent?.traceState?.serialize()).toBe("rojo=1");
     expect(entriesOf(arrival.parent)).toEqual([
       ["tenant.id", "acme"],
       ["user.id", "7"],
     ]);
-    expect(arrival).toMatchObject({ attributes: undefined, existing: undefined });
+    expect(arrival).toMatchObject({ attributes: undefined, spanInProgress: undefined });
     expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
   });
 
   test("is linked as well in messaging, and only there", () => {
     expect(receive(ALL).arrival.links).toEqual([{ context: expect.objectContaining(REMOTE) }]);
     const { boundary } = boundaryWith({}, { ...SETTINGS, messaging: false });
-    expect(boundary.receive(ALL, hygienic, undefined, ROOT_CONTEXT).links).toEqual([]);
+    expect(boundary.extract(ALL, hygienic, undefined, ROOT_CONTEXT).links).toEqual([]);
   });
 
   test("is continued without its tracestate when that is malformed, which is counted", () => {
     const { arrival, extractions } = receive({ ...ALL, tracestate: "rojo" });
-    expect(arrival.sender).toMatchObject(REMOTE);
+    expect(arrival.remoteParent).toMatchObject(REMOTE);
     expect(extractions).toEqual([
       { boundary: "test", outcome: "continued", reason: "tracestate_invalid" },
     ]);
@@ -86,10 +86,14 @@ describe("a message without a sender begins a new trace, and its span says why:"
     const { active } = ambient();
     const { arrival, boundary, extractions } = receive(headers, {}, active);
     expect(extractions).toEqual([{ boundary: "test", outcome, ...(reason && { reason }) }]);
-    expect(arrival).toMatchObject({ sender: undefined, links: [], existing: undefined });
+    expect(arrival).toMatchObject({
+      remoteParent: undefined,
+      links: [],
+      spanInProgress: undefined,
+    });
 
     boundary
-      .open(
+      .startSpan(
         { name: "process", kind: SpanKind.CONSUMER, parent: arrival.parent, attributes: { a: 1 } },
         arrival,
       )
@@ -144,7 +148,7 @@ describe("the relation", () => {
     expect(arrival.links.map((link) => link.context.spanId)).toEqual(
       relation === "none" ? [] : [SPAN_ID],
     );
-    expect(arrival.sender?.spanId).toBe(SPAN_ID);
+    expect(arrival.remoteParent?.spanId).toBe(SPAN_ID);
     expect(arrival.attributes).toEqual(
       relation === "child"
         ? undefined
@@ -179,7 +183,7 @@ describe("the relation", () => {
         { ...ALL, traceparent: TRACEPARENT.replace("-01", "-03") },
         { relation },
       );
-      const open = boundary.open(
+      const open = boundary.startSpan(
         { name: relation, kind: SpanKind.CONSUMER, parent: arrival.parent, links: arrival.links },
         arrival,
       );
@@ -201,7 +205,7 @@ describe("a span of somebody else", () => {
       using spans = recordSpans();
       const { active, span } = ambient(kind, fromSender());
       const { arrival, extractions } = receive(ALL, {}, active);
-      expect(arrival.existing).toBe(span);
+      expect(arrival.spanInProgress).toBe(span);
       expect(arrival).toMatchObject({ links: [], attributes: undefined });
       expect(arrival.parent).toBe(active);
       expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
@@ -257,7 +261,7 @@ describe("a span of somebody else", () => {
   ])("%s is not mistaken for one", (_, active) => {
     using _spans = recordSpans();
     const { arrival } = receive(ALL, {}, active());
-    expect(arrival.existing).toBeUndefined();
+    expect(arrival.spanInProgress).toBeUndefined();
     expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(SPAN_ID);
     expect(entriesOf(arrival.parent).map(([name]) => name)).not.toContain("ambient");
   });
@@ -265,8 +269,8 @@ describe("a span of somebody else", () => {
   test("that throws is not one, costs the sender nothing, and is a fault", () => {
     const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
     const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
-    expect(arrival.existing).toBeUndefined();
-    expect(arrival.sender).toMatchObject(REMOTE);
+    expect(arrival.spanInProgress).toBeUndefined();
+    expect(arrival.remoteParent).toMatchObject(REMOTE);
     expect(faults).toEqual([{ boundary: "test", place: "active span" }]);
   });
 });
@@ -280,7 +284,7 @@ describe("the active context", () => {
       stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic),
     );
     context.with(active, () => {
-      expect(boundary.receive(ALL, hygienic, undefined).existing).toBe(span);
+      expect(boundary.extract(ALL, hygienic, undefined).spanInProgress).toBe(span);
       expect(boundary.inject()?.fields.get("traceparent")).toContain(span.spanContext().spanId);
     });
   });
@@ -295,10 +299,10 @@ describe("spans are made", () => {
   test("by the global provider of the moment, in the adapter's scope", () => {
     const { boundary } = boundaryWith();
     const plan = { name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT };
-    boundary.open(plan).end();
+    boundary.startSpan(plan).end();
     for (let i = 0; i < 2; i++) {
       using spans = recordSpans();
-      boundary.open(plan).end();
+      boundary.startSpan(plan).end();
       expect(spans.ended.map((span) => span.instrumentationScope)).toEqual([
         expect.objectContaining({ name: "@traceferry/test", version: "1.2.3" }),
       ]);
@@ -308,7 +312,7 @@ describe("spans are made", () => {
   test("by the provider that is given", () => {
     using spans = recordSpans({ provider: false });
     const { boundary } = boundaryWith({ tracerProvider: spans.provider });
-    boundary.open({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT }).end();
+    boundary.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT }).end();
     expect(spans.ended).toHaveLength(1);
   });
 
@@ -320,7 +324,7 @@ describe("spans are made", () => {
     };
     const { boundary } = boundaryWith({ tracerProvider: { getTracer } });
     for (let i = 0; i < 3; i++)
-      boundary.open({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT });
+      boundary.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT });
     expect(asked).toBe(1);
   });
 });

@@ -11,20 +11,20 @@ import {
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
-import type { HygienicGetter } from "./carrier.js";
-import { BoundaryCounters, type ExtractionOutcome } from "./counters.js";
-import { isMadeFor } from "./existing.js";
+import type { SanitizingGetter } from "./carrier.js";
+import { type ExtractionOutcome, PropagationCounters } from "./counters.js";
+import { isSpanForMessage } from "./existing.js";
 import { type Extraction, extract, withoutSpan } from "./extract.js";
 import { filterBaggage } from "./filter-baggage.js";
 import { type Injection, inject } from "./inject.js";
 import { checkOptions, type TracingOptions } from "./options.js";
 import { isRelation, type Relation, type RelationOption } from "./relation.js";
 import { Reporter } from "./report.js";
-import { OpenSpan, type SpanPlan } from "./span.js";
+import { ActiveSpan, type SpanPlan } from "./span.js";
 import { isTracingSuppressed } from "./suppress.js";
 
 /** What an adapter says of itself, once. */
-export interface BoundarySettings {
+export interface InstrumenterSettings {
   /** The name in counters and warnings: `"kafka"`. */
   readonly name: string;
   /** The instrumentation scope: `"@traceferry/kafka"`, and the version of that package. */
@@ -37,26 +37,26 @@ export interface BoundarySettings {
 }
 
 /** A message has come in: where its span begins. */
-export interface Arrival {
+export interface ExtractionResult {
   /** The context to start the span in. */
   readonly parent: Context;
   readonly links: Link[];
-  /** The sender, as far as the headers say: also when it is not continued. */
-  readonly sender: SpanContext | undefined;
+  /** The sender's span context, as far as the headers say: also when it is not continued. */
+  readonly remoteParent: SpanContext | undefined;
   /** `traceferry.extraction` and its reason, for a span that did not continue a sender; else undefined. */
   readonly attributes: Attributes | undefined;
   /** A live span that somebody else made for this very message: make none, run where you are, which is `parent`. */
-  readonly existing: Span | undefined;
+  readonly spanInProgress: Span | undefined;
 }
 
 /**
  * One side of an adapter towards one transport: its options, checked, and the three acts that every adapter
  * is made of. None of them throws; what goes wrong is reported and counted.
  */
-export class Boundary<Message = unknown> {
+export class Instrumenter<Message = unknown> {
   readonly reporter: Reporter;
-  readonly #settings: BoundarySettings;
-  readonly #counters: BoundaryCounters;
+  readonly #settings: InstrumenterSettings;
+  readonly #counters: PropagationCounters;
   readonly #propagator: TextMapPropagator;
   readonly #tracerProvider: TracerProvider | undefined;
   readonly #relation: RelationOption<Message>;
@@ -67,10 +67,10 @@ export class Boundary<Message = unknown> {
   #tracer: Tracer | undefined;
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
-  constructor(settings: BoundarySettings, options: TracingOptions<Message> = {}) {
+  constructor(settings: InstrumenterSettings, options: TracingOptions<Message> = {}) {
     checkOptions(options);
     this.#settings = settings;
-    this.#counters = new BoundaryCounters(settings.name, options.meterProvider);
+    this.#counters = new PropagationCounters(settings.name, options.meterProvider);
     this.reporter = new Reporter(settings.name, this.#counters);
     this.#propagator = options.propagator ?? propagation;
     this.#tracerProvider = options.tracerProvider;
@@ -85,12 +85,12 @@ export class Boundary<Message = unknown> {
    * @param message - what the option `relation` is asked about
    * @param active - the context that is active where the message arrived; default the active one
    */
-  receive<Carrier>(
+  extract<Carrier>(
     carrier: Carrier,
-    getter: HygienicGetter<Carrier>,
+    getter: SanitizingGetter<Carrier>,
     message: Message,
     active: Context = context.active(),
-  ): Arrival {
+  ): ExtractionResult {
     const base = withoutSpan(active);
     try {
       return this.#arrive(extract(this.#propagator, carrier, getter, base), base, message, active);
@@ -99,51 +99,51 @@ export class Boundary<Message = unknown> {
       return {
         parent: base,
         links: [],
-        sender: undefined,
+        remoteParent: undefined,
         attributes: this.#told("invalid", "failed"),
-        existing: undefined,
+        spanInProgress: undefined,
       };
     }
   }
 
-  #arrive(found: Extraction, base: Context, message: Message, active: Context): Arrival {
-    const { sender } = found;
-    if (sender === undefined) return this.#withoutSender(found, base, message);
+  #arrive(found: Extraction, base: Context, message: Message, active: Context): ExtractionResult {
+    const { remoteParent } = found;
+    if (remoteParent === undefined) return this.#withoutSender(found, base, message);
 
-    const existing = this.#existing(active, sender);
-    if (existing !== undefined) {
+    const spanInProgress = this.#spanInProgress(active, remoteParent);
+    if (spanInProgress !== undefined) {
       this.#counters.extraction("continued", found.reason);
-      return { parent: active, links: [], sender, attributes: undefined, existing };
+      return { parent: active, links: [], remoteParent, attributes: undefined, spanInProgress };
     }
     const relation = this.#relationOf(message);
     if (relation === "child") {
       const parent = filterBaggage(found.context, this.#baggage);
-      const links = this.#settings.messaging ? [{ context: sender }] : [];
+      const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
       this.#counters.extraction("continued", found.reason);
-      return { parent, links, sender, attributes: undefined, existing };
+      return { parent, links, remoteParent, attributes: undefined, spanInProgress };
     }
     return {
       parent: this.#withNamedBaggage(base, found.context),
-      links: relation === "link" ? [{ context: sender }] : [],
-      sender,
+      links: relation === "link" ? [{ context: remoteParent }] : [],
+      remoteParent,
       attributes: this.#told(relation === "link" ? "linked" : "ignored", "untrusted"),
-      existing,
+      spanInProgress,
     };
   }
 
   // The span is somebody else's, and so is what it throws.
-  #existing(active: Context, sender: SpanContext): Span | undefined {
+  #spanInProgress(active: Context, remoteParent: SpanContext): Span | undefined {
     const span = trace.getSpan(active);
     if (span === undefined) return undefined;
     try {
-      return isMadeFor(span, sender) ? span : undefined;
+      return isSpanForMessage(span, remoteParent) ? span : undefined;
     } catch (error) {
       this.reporter.fault("active span", error);
       return undefined;
     }
   }
 
-  #withoutSender(found: Extraction, base: Context, message: Message): Arrival {
+  #withoutSender(found: Extraction, base: Context, message: Message): ExtractionResult {
     // Baggage may come without a sender; it is trusted no more than it would be with one.
     const trusted =
       propagation.getBaggage(found.context) === undefined || this.#relationOf(message) === "child";
@@ -152,9 +152,9 @@ export class Boundary<Message = unknown> {
         ? filterBaggage(found.context, this.#baggage)
         : this.#withNamedBaggage(base, found.context),
       links: [],
-      sender: undefined,
+      remoteParent: undefined,
       attributes: this.#told(found.found === "invalid" ? "invalid" : "missing", found.reason),
-      existing: undefined,
+      spanInProgress: undefined,
     };
   }
 
@@ -212,10 +212,10 @@ export class Boundary<Message = unknown> {
     );
   }
 
-  /** Begins a span. @param arrival - the message it is for, whose extraction it tells. */
-  open(plan: SpanPlan, arrival?: Arrival): OpenSpan {
-    const told = arrival?.attributes;
-    return new OpenSpan(
+  /** Begins a span. @param extraction - of the message it is for; the span tells it. */
+  startSpan(plan: SpanPlan, extraction?: ExtractionResult): ActiveSpan {
+    const told = extraction?.attributes;
+    return new ActiveSpan(
       this.#getTracer,
       told === undefined ? plan : { ...plan, attributes: { ...plan.attributes, ...told } },
       this.reporter,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { CountingMeterProvider, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
-import { Boundary } from "./instrumenter.js";
+import { Instrumenter } from "./instrumenter.js";
 import { checkOptions } from "./options.js";
 import { VERSION } from "./version.js";
 
@@ -74,12 +74,12 @@ test.each<[string, unknown, string]>([
 });
 
 test("a wrong option shows at set-up", () => {
-  expect(() => new Boundary(SETTINGS, Object({ relation: "parent" }))).toThrow(TypeError);
+  expect(() => new Instrumenter(SETTINGS, Object({ relation: "parent" }))).toThrow(TypeError);
 });
 
 test("options that are no object are named too", () => {
   for (const options of [null, "child", 5]) {
-    expect(() => new Boundary(SETTINGS, Object({ options }).options)).toThrow(
+    expect(() => new Instrumenter(SETTINGS, Object({ options }).options)).toThrow(
       /^options must be an object, but is /,
     );
   }

@@ -1,6 +1,6 @@
 import { diag } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { BoundaryCounters } from "./counters.js";
+import { PropagationCounters } from "./counters.js";
 import { CountingMeterProvider, collectWarnings } from "./fixtures.test-support.js";
 import { Reporter } from "./report.js";
 
@@ -50,7 +50,7 @@ describe("a fault", () => {
 
   test("is counted each time", () => {
     const provider = new CountingMeterProvider();
-    const reporter = new Reporter("kafka", new BoundaryCounters("kafka", provider));
+    const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) reporter.fault("extract", "broken");
     expect(provider.of("faults")).toEqual(Array(3).fill({ boundary: "kafka", place: "extract" }));
   });
@@ -96,7 +96,7 @@ describe("a fault", () => {
 describe("what the user should know", () => {
   test("is said once, however much time passes, and is no fault", () => {
     const provider = new CountingMeterProvider();
-    const reporter = new Reporter("kafka", new BoundaryCounters("kafka", provider));
+    const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) {
       reporter.once("inject", "no propagator");
       vi.advanceTimersByTime(24 * 60 * 60_000);

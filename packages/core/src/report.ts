@@ -1,5 +1,5 @@
 import { diag } from "@opentelemetry/api";
-import { BoundaryCounters } from "./counters.js";
+import { PropagationCounters } from "./counters.js";
 import { isError } from "./error.js";
 
 // Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
@@ -13,12 +13,12 @@ const MAX_PLACES = 100;
  */
 export class Reporter {
   readonly #boundary: string;
-  readonly #counters: BoundaryCounters;
+  readonly #counters: PropagationCounters;
   readonly #lastSaid = new Map<string, number>();
   readonly #saidOnce = new Set<string>();
 
   /** @param boundary - the adapter that speaks, for example `"kafka"`. */
-  constructor(boundary: string, counters: BoundaryCounters = new BoundaryCounters(boundary)) {
+  constructor(boundary: string, counters: PropagationCounters = new PropagationCounters(boundary)) {
     this.#boundary = boundary;
     this.#counters = counters;
   }

@@ -1,7 +1,7 @@
 import { context, ROOT_CONTEXT, SpanKind, type Tracer, trace } from "@opentelemetry/api";
 import { REMOTE } from "./fixtures.test-support.js";
 import { Reporter } from "./report.js";
-import { OpenSpan, type SpanPlan } from "./span.js";
+import { ActiveSpan, type SpanPlan } from "./span.js";
 
 export const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
 export const boom = new RangeError("on purpose");
@@ -13,7 +13,7 @@ export function open(
   plan: Partial<SpanPlan> = {},
   tracer: () => Tracer = () => trace.getTracer("test"),
 ) {
-  return new OpenSpan(
+  return new ActiveSpan(
     tracer,
     { name: "process orders", kind: SpanKind.CONSUMER, parent: PARENT, ...plan },
     new Reporter("test"),

@@ -31,7 +31,7 @@ export interface SpanPlan {
  * A span and the context it is active in. It ends once, whatever is called how often, and nothing a tracer
  * throws gets out: without a span the context of the parent goes on, so that the trace still does.
  */
-export class OpenSpan {
+export class ActiveSpan {
   /** The span; a stand-in that records nothing where the tracer failed. */
   readonly span: Span;
   /** The parent's context with the span in it. */
@@ -116,7 +116,7 @@ export class OpenSpan {
  * @param isFailure - whether something thrown is a failure; default all is. Flow control of a library is none.
  */
 export function withSpan<T>(
-  open: OpenSpan,
+  open: ActiveSpan,
   fn: (span: Span) => T,
   isFailure: (thrown: unknown) => boolean = always,
 ): T {

@@ -1,9 +1,9 @@
 import { type Context, context } from "@opentelemetry/api";
 import {
-  Boundary,
-  HygienicGetter,
   type Injection,
+  Instrumenter,
   type Reporter,
+  SanitizingGetter,
   withoutSpan,
 } from "@traceferry/core";
 import { type IncomingCall, SETTINGS } from "./options.js";
@@ -22,7 +22,7 @@ export interface MetadataLike {
  * Reads metadata. grpc-js has folded the keys to lower case already, and Node has joined what a client sent
  * twice, `"a, b"`; in metadata that never left the process repeated values still stand one by one.
  */
-export const metadataGetter: HygienicGetter<MetadataLike> = new HygienicGetter({
+export const metadataGetter: SanitizingGetter<MetadataLike> = new SanitizingGetter({
   read: (metadata, key) => metadata.get(key),
   keys: (metadata) => Object.keys(metadata.getMap()),
 });
@@ -48,7 +48,7 @@ export function writeMetadata<M extends MetadataLike>(
   return copy;
 }
 
-const boundary = new Boundary<IncomingCall | undefined>(SETTINGS);
+const instrumenter = new Instrumenter<IncomingCall | undefined>(SETTINGS);
 
 /**
  * Gives a clone of the metadata with the trace context in it, by the global propagator; where there is none,
@@ -60,10 +60,10 @@ export function injectMetadata<M extends MetadataLike>(
   metadata: M & { clone(): M },
   from: Context = context.active(),
 ): M {
-  const injection = boundary.inject(from);
+  const injection = instrumenter.inject(from);
   return injection === undefined
     ? metadata.clone()
-    : writeMetadata<M>(metadata, injection, boundary.reporter);
+    : writeMetadata<M>(metadata, injection, instrumenter.reporter);
 }
 
 /**
@@ -74,5 +74,5 @@ export function injectMetadata<M extends MetadataLike>(
  */
 export function extractMetadata(metadata: MetadataLike, base: Context = context.active()): Context {
   // Without the span at once: in a handler it is the one that was made for this very call, and would be found.
-  return boundary.receive(metadata, metadataGetter, undefined, withoutSpan(base)).parent;
+  return instrumenter.extract(metadata, metadataGetter, undefined, withoutSpan(base)).parent;
 }

@@ -1,5 +1,5 @@
 import {
-  type BoundarySettings,
+  type InstrumenterSettings,
   type Reporter,
   type TracingOptions,
   wrongOption,
@@ -28,10 +28,10 @@ export interface GrpcTracingOptions extends TracingOptions<IncomingCall> {
 }
 
 /**
- * What the gRPC boundary says of itself. 4 KiB, because peers refuse more: C-core (Python, C++) at random
+ * What the gRPC instrumenter says of itself. 4 KiB, because peers refuse more: C-core (Python, C++) at random
  * above 8 KiB for all metadata together, grpc-java's Netty at 10 KiB and then for the whole connection.
  */
-export const SETTINGS: BoundarySettings = {
+export const SETTINGS: InstrumenterSettings = {
   name: "grpc",
   scope: "@traceferry/grpc",
   version: VERSION,

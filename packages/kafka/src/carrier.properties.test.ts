@@ -1,5 +1,5 @@
 import { ROOT_CONTEXT } from "@opentelemetry/api";
-import { Boundary, w3cPropagator } from "@traceferry/core";
+import { Instrumenter, w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -56,7 +56,7 @@ test(
 test(
   "headers of any form that can be written are read back as the last sender's",
   () => {
-    const boundary = new Boundary(SETTINGS, { propagator: w3cPropagator() });
+    const instrumenter = new Instrumenter(SETTINGS, { propagator: w3cPropagator() });
     fc.assert(
       fc.property(strange, (headers) => {
         const injection = {
@@ -67,7 +67,12 @@ test(
         const written = withFields(headers, injection);
         if (written === undefined) return;
         const record = { topic: "t", partition: 0, message: {} };
-        const { sender: found } = boundary.receive(written, kafkaGetter, record, ROOT_CONTEXT);
+        const { remoteParent: found } = instrumenter.extract(
+          written,
+          kafkaGetter,
+          record,
+          ROOT_CONTEXT,
+        );
         expect(found?.traceId).toBe(now.slice(3, 35));
         expect(readHeader(written, "tracestate")).toBeUndefined();
       }),

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { types } from "node:util";
-import { HygienicGetter, type Injection } from "@traceferry/core";
+import { type Injection, SanitizingGetter } from "@traceferry/core";
 
 /** One header value. Kafka knows bytes and null; clients also take text. */
 export type HeaderValue = string | Uint8Array | null | undefined;
@@ -19,7 +19,7 @@ export type KafkaHeaders =
   | ReadonlyMap<HeaderValue, HeaderValue>;
 
 /** Reads a propagator's fields out of headers of any form. */
-export const kafkaGetter = new HygienicGetter<unknown>({ read: readHeader, keys: headerKeys });
+export const kafkaGetter = new SanitizingGetter<unknown>({ read: readHeader, keys: headerKeys });
 
 // Sound at a glance: what is picked here is parsed in full later.
 const SOUND_TRACEPARENT =

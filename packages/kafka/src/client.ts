@@ -1,5 +1,5 @@
 import { Incoming } from "./incoming.js";
-import { type KafkaOptions, openBoundary } from "./options.js";
+import { createInstrumenter, type KafkaOptions } from "./options.js";
 import { Outgoing } from "./outgoing/index.js";
 import { isObject, isOverlay, overlay } from "./wrap.js";
 
@@ -19,9 +19,9 @@ export function traceKafka<Kafka extends KafkaLike>(
   kafka: Kafka,
   options: KafkaOptions = {},
 ): Kafka {
-  const boundary = openBoundary(options);
+  const instrumenter = createInstrumenter(options);
   if (isOverlay(kafka)) return kafka;
-  const outgoing = new Outgoing(boundary, options);
+  const outgoing = new Outgoing(instrumenter, options);
   return overlay<Kafka>(kafka, {
     producer(bare, args) {
       const producer = Reflect.apply(bare, kafka, args);
@@ -31,7 +31,7 @@ export function traceKafka<Kafka extends KafkaLike>(
       const consumer = Reflect.apply(bare, kafka, args);
       if (!isObject(consumer)) return consumer;
       const groupId = groupOf(args[0]);
-      return new Incoming(boundary, {
+      return new Incoming(instrumenter, {
         ...options,
         ...(groupId !== undefined && { groupId }),
       }).consumer(consumer);

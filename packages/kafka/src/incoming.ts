@@ -9,15 +9,15 @@ import {
   trace,
 } from "@opentelemetry/api";
 import {
-  Boundary,
+  type ActiveSpan,
+  Instrumenter,
   isTracingSuppressed,
-  type OpenSpan,
   withoutSpan,
   withSpan,
 } from "@traceferry/core";
 import { isAbout, processAttributes } from "./attributes.js";
 import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
-import { type ConsumerOptions, openBoundary, SETTINGS } from "./options.js";
+import { type ConsumerOptions, createInstrumenter, SETTINGS } from "./options.js";
 import { copyWith, isMethod, isObject, isOverlay, overlay } from "./wrap.js";
 
 /** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
@@ -37,7 +37,7 @@ export interface ConsumerLike {
   run(config: never): Promise<unknown>;
 }
 
-const pure = new Boundary(SETTINGS);
+const pure = new Instrumenter(SETTINGS);
 
 /**
  * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
@@ -51,7 +51,7 @@ export function extractHeaders(
   base: Context = ROOT_CONTEXT,
 ): Context {
   // Without the span: in a handler it is the one that was made for this very record, and would be found.
-  return pure.receive(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
+  return pure.extract(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
 }
 
 /**
@@ -65,7 +65,7 @@ export function traceEachMessage<Payload extends IncomingRecord, Result>(
   handler: (payload: Payload) => Result,
   options: ConsumerOptions = {},
 ): (payload: Payload) => Result {
-  const incoming = new Incoming(openBoundary(options), options);
+  const incoming = new Incoming(createInstrumenter(options), options);
   return (payload) => incoming.process(payload, () => handler(payload));
 }
 
@@ -79,7 +79,7 @@ export function traceConsumer<Consumer extends ConsumerLike>(
   consumer: Consumer,
   options: ConsumerOptions = {},
 ): Consumer {
-  return new Incoming(openBoundary(options), options).consumer(consumer);
+  return new Incoming(createInstrumenter(options), options).consumer(consumer);
 }
 
 const RUN_FIELDS = [
@@ -93,12 +93,12 @@ const RUN_FIELDS = [
 
 /** The receiving side of one client or consumer. */
 export class Incoming {
-  readonly #boundary: Boundary<IncomingRecord>;
+  readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #groupId: string | undefined;
   readonly #clientId: string | undefined;
 
-  constructor(boundary: Boundary<IncomingRecord>, { groupId, clientId }: ConsumerOptions) {
-    this.#boundary = boundary;
+  constructor(instrumenter: Instrumenter<IncomingRecord>, { groupId, clientId }: ConsumerOptions) {
+    this.#instrumenter = instrumenter;
     this.#groupId = groupId;
     this.#clientId = clientId;
   }
@@ -124,7 +124,7 @@ export class Incoming {
         },
       });
     } catch (error) {
-      this.#boundary.reporter.fault("run", error);
+      this.#instrumenter.reporter.fault("run", error);
       return config;
     }
   }
@@ -135,7 +135,7 @@ export class Incoming {
     return open === undefined ? next() : withSpan(open, next);
   }
 
-  #open(payload: unknown): OpenSpan | undefined {
+  #open(payload: unknown): ActiveSpan | undefined {
     try {
       const active = context.active();
       if (!isRecord(payload) || isTracingSuppressed(active)) return undefined;
@@ -143,9 +143,14 @@ export class Incoming {
       // Handlers run in the context in which `run` was called, long ago: nothing but a live span counts.
       const live = ambient?.isRecording() === true ? ambient : undefined;
       const base = live === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, live);
-      const arrival = this.#boundary.receive(payload.message.headers, kafkaGetter, payload, base);
-      if (arrival.existing !== undefined || isOfRecord(live, payload)) return undefined;
-      const { parent, links } = arrival;
+      const extraction = this.#instrumenter.extract(
+        payload.message.headers,
+        kafkaGetter,
+        payload,
+        base,
+      );
+      if (extraction.spanInProgress !== undefined || isOfRecord(live, payload)) return undefined;
+      const { parent, links } = extraction;
       const plan = {
         name: `process ${payload.topic}`,
         kind: SpanKind.CONSUMER,
@@ -153,9 +158,9 @@ export class Incoming {
         parent,
         links: live === undefined ? links : [...links, ...linkTo(live)],
       };
-      return this.#boundary.open(plan, arrival);
+      return this.#instrumenter.startSpan(plan, extraction);
     } catch (error) {
-      this.#boundary.reporter.fault("process", error);
+      this.#instrumenter.reporter.fault("process", error);
       return undefined;
     }
   }

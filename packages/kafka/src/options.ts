@@ -1,6 +1,6 @@
 import {
-  Boundary,
-  type BoundarySettings,
+  Instrumenter,
+  type InstrumenterSettings,
   type TracingOptions,
   wrongOption,
 } from "@traceferry/core";
@@ -19,7 +19,7 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly groupId?: string;
 }
 
-export const SETTINGS: BoundarySettings = {
+export const SETTINGS: InstrumenterSettings = {
   name: "kafka",
   scope: "@traceferry/kafka",
   version: VERSION,
@@ -28,10 +28,10 @@ export const SETTINGS: BoundarySettings = {
 };
 
 /** Checks the options. @throws TypeError when one is wrong; it names the option and its value. */
-export function openBoundary(options: ConsumerOptions): Boundary<IncomingRecord> {
+export function createInstrumenter(options: ConsumerOptions): Instrumenter<IncomingRecord> {
   for (const name of ["clientId", "groupId"] as const) {
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== "string") throw wrongOption(name, "a text", value);
   }
-  return new Boundary(SETTINGS, options);
+  return new Instrumenter(SETTINGS, options);
 }

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Context, context } from "@opentelemetry/api";
-import { Boundary, HygienicGetter, withoutSpan } from "@traceferry/core";
+import { Instrumenter, SanitizingGetter, withoutSpan } from "@traceferry/core";
 import { type MetadataLike, metadataGetter } from "@traceferry/grpc/carrier";
 import { kafkaGetter } from "@traceferry/kafka";
-import { boundarySettings } from "./options.js";
+import { instrumenterSettings } from "./options.js";
 
 /** The transports of Nest whose messages say where they come from. */
 type Transport = "grpc" | "kafka" | "rabbitmq" | "nats" | "mqtt" | "redis" | "tcp";
@@ -94,7 +94,7 @@ export function property(of: unknown, name: string): unknown {
 }
 
 /** Reads what came with a message, whatever its transport. */
-export const rpcGetter = new HygienicGetter<RpcMessage>({
+export const rpcGetter = new SanitizingGetter<RpcMessage>({
   read: ({ transport, headers }, key) => {
     if (transport === "kafka") return kafkaGetter.raw(headers, key);
     if (isMetadata(headers)) return metadataGetter.raw(headers, key);
@@ -108,7 +108,7 @@ export const rpcGetter = new HygienicGetter<RpcMessage>({
 });
 
 /** Reads HTTP headers: Node has folded their case, and joined what was repeated. */
-export const httpGetter = new HygienicGetter<IncomingHttpHeaders>({
+export const httpGetter = new SanitizingGetter<IncomingHttpHeaders>({
   read: (headers, key) => headers[key],
   keys: (headers) => Object.keys(headers),
 });
@@ -152,7 +152,7 @@ function natsKeys(headers: unknown): string[] {
   return Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [];
 }
 
-const boundary = new Boundary<unknown>(boundarySettings(true));
+const instrumenter = new Instrumenter<unknown>(instrumenterSettings(true));
 
 /**
  * Gives the context that came with a message, by the global propagator: the sender's span and baggage in `base`,
@@ -167,9 +167,10 @@ export function extractRpcContext(rpc: unknown, base: Context = context.active()
   const spanless = withoutSpan(base);
   try {
     const message = rpcMessage(rpc);
-    if (message !== undefined) return boundary.receive(message, rpcGetter, rpc, spanless).parent;
+    if (message !== undefined)
+      return instrumenter.extract(message, rpcGetter, rpc, spanless).parent;
   } catch (error) {
-    boundary.reporter.fault("extract", error);
+    instrumenter.reporter.fault("extract", error);
   }
   return spanless;
 }

@@ -13,16 +13,15 @@ import {
   type Harness,
   type Sent,
 } from "@traceferry/contract";
-import { Boundary, w3cPropagator, withSpan } from "@traceferry/core";
+import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
 import { TracingModule } from "./index.js";
-import { boundarySettings } from "./options.js";
+import { instrumenterSettings } from "./options.js";
 import { type Packet, writePacket } from "./outgoing.js";
 import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test-support.js";
 
 // What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
-
 
 type Patch = <Result>(next: () => Result) => Result;
 type Handlers = ReadonlyMap<string, () => unknown>;
@@ -44,7 +43,7 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
   const handlers = new Map<string, () => unknown>();
   const patched: { patch: Patch } = { patch: (next) => next() };
   const incoming = await listen(handlers, options, patched);
-  const boundary = new Boundary(boundarySettings(false), options);
+  const instrumenter = new Instrumenter(instrumenterSettings(false), options);
   let received = 0;
   let reached = 0;
 
@@ -55,9 +54,9 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
 
   async function send(packet: Packet, transport: (packet: Packet) => Promise<Sent>) {
     const parent = context.active();
-    const open = boundary.open({ name: "orders", kind: SpanKind.CLIENT, parent });
+    const open = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
     return withSpan(open, () => {
-      const injection = boundary.inject(open.context);
+      const injection = instrumenter.inject(open.context);
       return transport(injection === undefined ? packet : writePacket(packet, injection));
     });
   }

@@ -1,5 +1,5 @@
 import { type IncomingMessage, validateHeaderName } from "node:http";
-import { type BoundarySettings, type TracingOptions, wrongOption } from "@traceferry/core";
+import { type InstrumenterSettings, type TracingOptions, wrongOption } from "@traceferry/core";
 import { VERSION } from "./version.js";
 
 /**
@@ -62,8 +62,8 @@ function isHeaderName(name: unknown): boolean {
   }
 }
 
-/** What the boundary says of itself; one that carries messages links the sender of each. */
-export function boundarySettings(messaging: boolean): BoundarySettings {
+/** What the instrumenter says of itself; one that carries messages links the sender of each. */
+export function instrumenterSettings(messaging: boolean): InstrumenterSettings {
   return {
     name: "nestjs",
     scope: "@traceferry/nestjs",

@@ -1,6 +1,6 @@
 import { type Context, context } from "@opentelemetry/api";
-import { Boundary, type Injection } from "@traceferry/core";
-import { boundarySettings } from "./options.js";
+import { type Injection, Instrumenter } from "@traceferry/core";
+import { instrumenterSettings } from "./options.js";
 
 /** What a client of Nest sends, as it hands it to its transport. */
 export interface Packet {
@@ -21,7 +21,7 @@ export function writePacket<P extends Packet>(packet: P, injection: Injection): 
   return { ...packet, metadata: Object.fromEntries([...kept, ...injection.fields]) };
 }
 
-const boundary = new Boundary(boundarySettings(true));
+const instrumenter = new Instrumenter(instrumenterSettings(true));
 
 /**
  * Gives a copy of a packet with the trace context in its metadata, by the global propagator; where there is
@@ -30,6 +30,6 @@ const boundary = new Boundary(boundarySettings(true));
  * @param from - the context to send; default the active one
  */
 export function injectPacket<P extends Packet>(packet: P, from: Context = context.active()): P {
-  const injection = boundary.inject(from);
+  const injection = instrumenter.inject(from);
   return injection === undefined ? packet : writePacket(packet, injection);
 }

@@ -1,5 +1,5 @@
 import { type Context, context, ROOT_CONTEXT, SpanKind } from "@opentelemetry/api";
-import { Boundary } from "@traceferry/core";
+import { Instrumenter } from "@traceferry/core";
 import type { ContextManager, Span, Telemetry } from "bullmq";
 import { Announcement } from "../attributes.js";
 import { withMetadata } from "../incoming.js";
@@ -19,8 +19,8 @@ import { audible, MutedSpan } from "./suppressed-span.js";
  * @throws TypeError when an option is wrong; it names the option and its value.
  */
 export function bullmqTelemetry(options: BullMQTelemetryOptions = {}): Telemetry<Context> {
-  const boundary = new Boundary<IncomingJob>(SETTINGS, options);
-  const muted = new MutedSpan(boundary.reporter);
+  const instrumenter = new Instrumenter<IncomingJob>(SETTINGS, options);
+  const muted = new MutedSpan(instrumenter.reporter);
   return {
     tracer: {
       startSpan(
@@ -31,15 +31,15 @@ export function bullmqTelemetry(options: BullMQTelemetryOptions = {}): Telemetry
         const kind = start?.kind;
         if (kind !== SpanKind.PRODUCER && kind !== SpanKind.CONSUMER) return muted;
         const announced = new Announcement(name, kind === SpanKind.CONSUMER);
-        return new JobSpan(boundary, announced, received);
+        return new JobSpan(instrumenter, announced, received);
       },
     },
-    contextManager: contexts(boundary),
+    contextManager: contexts(instrumenter),
   };
 }
 
-function contexts(boundary: Boundary<IncomingJob>): ContextManager<Context> {
-  const { reporter } = boundary;
+function contexts(instrumenter: Instrumenter<IncomingJob>): ContextManager<Context> {
+  const { reporter } = instrumenter;
   return {
     root: () => ROOT_CONTEXT,
 
@@ -72,7 +72,7 @@ function contexts(boundary: Boundary<IncomingJob>): ContextManager<Context> {
 
     getMetadata(ctx) {
       try {
-        return metadataFor(boundary, audible(ctx));
+        return metadataFor(instrumenter, audible(ctx));
       } catch (error) {
         reporter.fault("get metadata", error);
         return "";

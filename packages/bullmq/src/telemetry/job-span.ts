@@ -1,5 +1,5 @@
 import { type Attributes, type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
-import type { Boundary, OpenSpan } from "@traceferry/core";
+import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import type { Span } from "bullmq";
 import { type Announcement, failureOf, translate } from "../attributes.js";
 import { openProcess } from "../incoming.js";
@@ -15,23 +15,23 @@ type Given = Readonly<Record<string, unknown>>;
  * samplers want to see. Nothing here throws: see `bullmqTelemetry`.
  */
 export class JobSpan implements Span<Context> {
-  readonly #boundary: Boundary<IncomingJob>;
+  readonly #instrumenter: Instrumenter<IncomingJob>;
   readonly #announced: Announcement;
   readonly #received: Context | undefined;
   // What is known before the span begins.
   readonly #known: Attributes = {};
-  #open: OpenSpan | undefined;
+  #open: ActiveSpan | undefined;
   #outcome: "completed" | "failed" | undefined;
   #raised = false;
   #problem: unknown;
 
   /** @param received - what was read from the job's metadata, for a job that is processed. */
   constructor(
-    boundary: Boundary<IncomingJob>,
+    instrumenter: Instrumenter<IncomingJob>,
     announced: Announcement,
     received: Context | undefined,
   ) {
-    this.#boundary = boundary;
+    this.#instrumenter = instrumenter;
     this.#announced = announced;
     this.#received = received;
   }
@@ -40,7 +40,7 @@ export class JobSpan implements Span<Context> {
     try {
       return this.#begun(ctx).context;
     } catch (error) {
-      this.#boundary.reporter.fault("set span", error);
+      this.#instrumenter.reporter.fault("set span", error);
       return this.#announced.consumer ? ROOT_CONTEXT : ctx;
     }
   }
@@ -55,7 +55,7 @@ export class JobSpan implements Span<Context> {
       if (this.#open === undefined) Object.assign(this.#known, attributes);
       else this.#open.set(attributes);
     } catch (error) {
-      this.#boundary.reporter.fault("set attributes", error);
+      this.#instrumenter.reporter.fault("set attributes", error);
     }
   }
 
@@ -86,14 +86,14 @@ export class JobSpan implements Span<Context> {
       if (this.#outcome === "failed" || lost) open.fail(this.#problem);
       open.end();
     } catch (error) {
-      this.#boundary.reporter.fault("end span", error);
+      this.#instrumenter.reporter.fault("end span", error);
     }
   }
 
-  #begun(ctx: Context): OpenSpan {
+  #begun(ctx: Context): ActiveSpan {
     this.#open ??= this.#announced.consumer
-      ? openProcess(this.#boundary, this.#announced, this.#known, this.#received)
-      : openAdd(this.#boundary, this.#announced, this.#known, audible(ctx));
+      ? openProcess(this.#instrumenter, this.#announced, this.#known, this.#received)
+      : openAdd(this.#instrumenter, this.#announced, this.#known, audible(ctx));
     return this.#open;
   }
 }

@@ -6,7 +6,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type Context, context, SpanKind } from "@opentelemetry/api";
-import type { Boundary, OpenSpan } from "@traceferry/core";
+import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import { type Address, peerAddress } from "../attributes/address.js";
 import {
   callAttributes,
@@ -27,7 +27,7 @@ type Message = Parameters<Wire["sendMessage"]>[0];
 
 /** What all calls of one server share. */
 export interface CallsOfServer {
-  readonly boundary: Boundary<IncomingCall>;
+  readonly instrumenter: Instrumenter<IncomingCall>;
   readonly addressOf: (host: string) => Address | undefined;
   hasSpan(path: string): boolean;
 }
@@ -71,7 +71,7 @@ class CallersContext implements ServerListener {
   readonly #wire: Wire;
   readonly #handler: ServerListener;
   #context: Context | undefined;
-  #span: OpenSpan | undefined;
+  #span: ActiveSpan | undefined;
   #unsent = 0;
 
   constructor(calls: CallsOfServer, definition: Definition, wire: Wire, handler: ServerListener) {
@@ -86,7 +86,7 @@ class CallersContext implements ServerListener {
     try {
       this.#context = this.#begin(metadata);
     } catch (error) {
-      this.#calls.boundary.reporter.fault("receive", error);
+      this.#calls.instrumenter.reporter.fault("receive", error);
     }
     this.#run(this.#handler.onReceiveMetadata, metadata);
   }
@@ -114,21 +114,22 @@ class CallersContext implements ServerListener {
   }
 
   #begin(metadata: Metadata): Context {
-    const { boundary, addressOf } = this.#calls;
+    const { instrumenter, addressOf } = this.#calls;
     const { path } = this.#definition;
     const call = new ReceivedCall(path, metadata, this.#wire);
-    const arrival = boundary.receive(metadata, metadataGetter, call);
-    if (arrival.existing !== undefined || !this.#calls.hasSpan(path)) return arrival.parent;
+    const extraction = instrumenter.extract(metadata, metadataGetter, call);
+    if (extraction.spanInProgress !== undefined || !this.#calls.hasSpan(path))
+      return extraction.parent;
     const method = methodOf(path);
-    this.#span = boundary.open(
+    this.#span = instrumenter.startSpan(
       {
         name: method,
         kind: SpanKind.SERVER,
         attributes: callAttributes(method, serverOf(this.#wire, addressOf), peerOf(this.#wire)),
-        links: arrival.links,
-        parent: arrival.parent,
+        links: extraction.links,
+        parent: extraction.parent,
       },
-      arrival,
+      extraction,
     );
     return this.#span.context;
   }
@@ -162,7 +163,7 @@ class CallersContext implements ServerListener {
       const deadline = Number(this.#wire.getDeadline());
       if (Date.now() >= deadline - DEADLINE_SLACK_MS) return status.DEADLINE_EXCEEDED;
     } catch (error) {
-      this.#calls.boundary.reporter.fault("infer status", error);
+      this.#calls.instrumenter.reporter.fault("infer status", error);
     }
     return this.#unsent > 0 ? status.INTERNAL : status.CANCELLED;
   }

@@ -1,5 +1,5 @@
 import { Server, type ServerInterceptor, type ServerOptions } from "@grpc/grpc-js";
-import { Boundary } from "@traceferry/core";
+import { Instrumenter } from "@traceferry/core";
 import { hostAddress, remembering } from "../attributes/address.js";
 import { type GrpcTracingOptions, type IncomingCall, ignoreOf, SETTINGS } from "../options.js";
 import { type CallsOfServer, TracedServerCall } from "./call.js";
@@ -36,13 +36,13 @@ export function serverInterceptor(options: GrpcTracingOptions = {}): ServerInter
 const ours = new WeakSet<ServerInterceptor>();
 
 class IncomingCalls implements CallsOfServer {
-  readonly boundary: Boundary<IncomingCall>;
+  readonly instrumenter: Instrumenter<IncomingCall>;
   readonly addressOf = remembering(hostAddress);
   readonly #ignores: ((path: string) => boolean) | undefined;
 
   constructor(options: GrpcTracingOptions) {
-    this.boundary = new Boundary(SETTINGS, options);
-    this.#ignores = ignoreOf(options, this.boundary.reporter);
+    this.instrumenter = new Instrumenter(SETTINGS, options);
+    this.#ignores = ignoreOf(options, this.instrumenter.reporter);
   }
 
   hasSpan(path: string): boolean {
@@ -54,7 +54,7 @@ class IncomingCalls implements CallsOfServer {
     const register: unknown = Server.prototype.register;
     if (typeof register !== "function" || !("__wrapped" in register)) return false;
     if (register.__wrapped !== true) return false;
-    this.boundary.reporter.once(
+    this.instrumenter.reporter.once(
       "patched",
       "instrumentation-grpc is active: its SERVER spans are used, none are made here",
     );

@@ -8,7 +8,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type Context, context } from "@opentelemetry/api";
-import type { Boundary, OpenSpan } from "@traceferry/core";
+import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import type { Address } from "../attributes/address.js";
 import { statusAttributes, statusName } from "../attributes/index.js";
 import { writeMetadata } from "../carrier.js";
@@ -19,10 +19,10 @@ type Message = Parameters<InterceptingListener["onReceiveMessage"]>[0];
 
 /** What all calls of one client share. */
 export interface CallsOfClient {
-  readonly boundary: Boundary<IncomingCall>;
+  readonly instrumenter: Instrumenter<IncomingCall>;
   readonly peerOf: (peer: string) => Address | undefined;
   /** Begins the span of a call, unless the call is to have none. */
-  open(options: InterceptorOptions, caller: Context): OpenSpan | undefined;
+  open(options: InterceptorOptions, caller: Context): ActiveSpan | undefined;
 }
 
 /** A call of the client's that takes its caller's trace along. */
@@ -39,17 +39,17 @@ export class TracedCall extends InterceptingCall {
 
   // Nothing in here may wait: grpc-js would send the first message past the interceptors behind us.
   override start(metadata: Metadata, callers: Partial<InterceptingListener> = {}): void {
-    const { boundary } = this.#calls;
-    let span: OpenSpan | undefined;
+    const { instrumenter } = this.#calls;
+    let span: ActiveSpan | undefined;
     let sent = metadata;
     try {
       span = this.#calls.open(this.#options, this.#caller);
-      const injection = boundary.inject(span?.context ?? this.#caller);
+      const injection = instrumenter.inject(span?.context ?? this.#caller);
       if (injection !== undefined) {
-        sent = writeMetadata(metadata, injection, boundary.reporter);
+        sent = writeMetadata(metadata, injection, instrumenter.reporter);
       }
     } catch (error) {
-      boundary.reporter.fault("send", error);
+      instrumenter.reporter.fault("send", error);
     }
     const answer = new CallersListener(
       this,
@@ -79,7 +79,7 @@ class CallersListener implements InterceptingListener {
   readonly #options: InterceptorOptions;
   readonly #callers: Partial<InterceptingListener>;
   readonly #context: Context;
-  readonly #span: OpenSpan | undefined;
+  readonly #span: ActiveSpan | undefined;
   #answered = false;
 
   constructor(
@@ -88,7 +88,7 @@ class CallersListener implements InterceptingListener {
     options: InterceptorOptions,
     callers: Partial<InterceptingListener>,
     callersContext: Context,
-    span: OpenSpan | undefined,
+    span: ActiveSpan | undefined,
   ) {
     this.#call = call;
     this.#calls = calls;
@@ -117,12 +117,12 @@ class CallersListener implements InterceptingListener {
     if (event !== undefined) context.with(this.#context, event, this.#callers, arg);
   }
 
-  #finish(span: OpenSpan, { code, details }: StatusObject): void {
+  #finish(span: ActiveSpan, { code, details }: StatusObject): void {
     let peer: Address | undefined;
     try {
       peer = this.#calls.peerOf(this.#call.getPeer());
     } catch (error) {
-      this.#calls.boundary.reporter.fault("peer", error);
+      this.#calls.instrumenter.reporter.fault("peer", error);
     }
     const unary = !this.#options.method_definition.responseStream;
     // What grpc-js makes of it for the caller, further up.
@@ -133,11 +133,11 @@ class CallersListener implements InterceptingListener {
 }
 
 /** Ends the span of a stream that its reader let go: no status will come. */
-export function finishAsLetGo(span: OpenSpan): void {
+export function finishAsLetGo(span: ActiveSpan): void {
   finish(span, status.CANCELLED, "the stream was let go before its end");
 }
 
-function finish(span: OpenSpan, code: number, details: unknown, peer?: Address): void {
+function finish(span: ActiveSpan, code: number, details: unknown, peer?: Address): void {
   const name = statusName(code);
   span.set(statusAttributes(name, peer));
   if (code !== status.OK) span.fail(details === "" ? name : details, name);

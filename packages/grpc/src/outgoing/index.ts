@@ -8,7 +8,7 @@ import {
   type InterceptorProvider,
 } from "@grpc/grpc-js";
 import { type Context, SpanKind } from "@opentelemetry/api";
-import { Boundary, type OpenSpan } from "@traceferry/core";
+import { type ActiveSpan, Instrumenter } from "@traceferry/core";
 import { type Address, peerAddress, remembering, targetAddress } from "../attributes/address.js";
 import { callAttributes, methodOf } from "../attributes/index.js";
 import { type GrpcTracingOptions, type IncomingCall, ignoreOf, SETTINGS } from "../options.js";
@@ -58,7 +58,7 @@ const STATE = Symbol("traceferry.grpc.call");
 
 class CallState {
   readonly server: Address | undefined;
-  span: OpenSpan | undefined;
+  span: ActiveSpan | undefined;
 
   constructor(server: Address | undefined) {
     this.server = server;
@@ -66,7 +66,7 @@ class CallState {
 }
 
 class OutgoingCalls implements CallsOfClient {
-  readonly boundary: Boundary<IncomingCall>;
+  readonly instrumenter: Instrumenter<IncomingCall>;
   readonly interceptor: Interceptor;
   readonly peerOf = remembering(peerAddress);
   readonly #provider: InterceptorProvider;
@@ -74,8 +74,8 @@ class OutgoingCalls implements CallsOfClient {
   readonly #servers = new WeakMap<Properties["channel"], Address>();
 
   constructor(options: GrpcTracingOptions) {
-    this.boundary = new Boundary(SETTINGS, options);
-    this.#ignores = ignoreOf(options, this.boundary.reporter);
+    this.instrumenter = new Instrumenter(SETTINGS, options);
+    this.#ignores = ignoreOf(options, this.instrumenter.reporter);
     this.interceptor = (callOptions, nextCall) =>
       new TracedCall(this, callOptions, nextCall(callOptions));
     this.#provider = () => this.interceptor;
@@ -109,7 +109,7 @@ class OutgoingCalls implements CallsOfClient {
       }
       return { ...properties, callOptions };
     } catch (error) {
-      this.boundary.reporter.fault("prepare call", error);
+      this.instrumenter.reporter.fault("prepare call", error);
       return properties;
     }
   }
@@ -122,13 +122,13 @@ class OutgoingCalls implements CallsOfClient {
     return server;
   }
 
-  open(options: InterceptorOptions, caller: Context): OpenSpan | undefined {
+  open(options: InterceptorOptions, caller: Context): ActiveSpan | undefined {
     const { path } = options.method_definition;
     if (this.#ignores?.(path) === true || this.#arePatched()) return undefined;
     const found: unknown = STATE in options ? options[STATE] : undefined;
     const state = found instanceof CallState ? found : undefined;
     const method = methodOf(path);
-    const span = this.boundary.open({
+    const span = this.instrumenter.startSpan({
       name: method,
       kind: SpanKind.CLIENT,
       attributes: callAttributes(method, state?.server),
@@ -143,7 +143,7 @@ class OutgoingCalls implements CallsOfClient {
     const request: unknown = Client.prototype.makeUnaryRequest;
     if (typeof request !== "function" || !("__wrapped" in request)) return false;
     if (request.__wrapped !== true) return false;
-    this.boundary.reporter.once(
+    this.instrumenter.reporter.once(
       "patched",
       "instrumentation-grpc is active: its CLIENT spans are used, none are made here",
     );

@@ -1,10 +1,10 @@
 import { types } from "node:util";
 import { type Context, context, SpanKind } from "@opentelemetry/api";
-import { type Boundary, withSpan } from "@traceferry/core";
+import { type Instrumenter, withSpan } from "@traceferry/core";
 import { transactionAttributes } from "../attributes.js";
 import { type KafkaHeaders, withFields } from "../carrier.js";
 import type { IncomingRecord } from "../incoming.js";
-import { type KafkaOptions, openBoundary } from "../options.js";
+import { createInstrumenter, type KafkaOptions } from "../options.js";
 import { isObject, isOverlay, isPatched, type Method, overlay } from "../wrap.js";
 import { type Route, Sending } from "./send-batch.js";
 
@@ -14,7 +14,7 @@ export interface ProducerLike {
   sendBatch(batch: never): Promise<unknown>;
 }
 
-const pure = openBoundary({});
+const pure = createInstrumenter({});
 
 /**
  * Headers for a record that continues a trace, for code of your own: of the same form as those given, a new
@@ -50,16 +50,16 @@ export function traceProducer<Producer extends ProducerLike>(
   producer: Producer,
   options: KafkaOptions = {},
 ): Producer {
-  return new Outgoing(openBoundary(options), options).producer(producer);
+  return new Outgoing(createInstrumenter(options), options).producer(producer);
 }
 
 /** The sending side of one client or producer. */
 export class Outgoing {
-  readonly #boundary: Boundary<IncomingRecord>;
+  readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #clientId: string | undefined;
 
-  constructor(boundary: Boundary<IncomingRecord>, { clientId }: KafkaOptions) {
-    this.#boundary = boundary;
+  constructor(instrumenter: Instrumenter<IncomingRecord>, { clientId }: KafkaOptions) {
+    this.#instrumenter = instrumenter;
     this.#clientId = clientId;
   }
 
@@ -97,7 +97,7 @@ export class Outgoing {
   ): unknown {
     const next = () => Reflect.apply(bare, transaction, args);
     if (patched) return next();
-    const open = this.#boundary.open({
+    const open = this.#instrumenter.startSpan({
       name: `${operation} transaction`,
       kind: SpanKind.CLIENT,
       attributes: transactionAttributes(operation, this.#clientId),
@@ -114,7 +114,7 @@ export class Outgoing {
     form: "send" | "sendBatch",
     route: Route,
   ): unknown {
-    const sending = new Sending(this.#boundary, this.#clientId, route);
+    const sending = new Sending(this.#instrumenter, this.#clientId, route);
     const traced = sending.begin(form, args);
     let result: unknown;
     try {

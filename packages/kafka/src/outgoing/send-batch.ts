@@ -1,5 +1,5 @@
 import { type Context, context, type Link, SpanKind } from "@opentelemetry/api";
-import type { Boundary, OpenSpan } from "@traceferry/core";
+import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import { placeAttributes, sendAttributes } from "../attributes.js";
 import { withFields } from "../carrier.js";
 import type { IncomingRecord } from "../incoming.js";
@@ -15,7 +15,7 @@ export interface Route {
 }
 
 interface Sent {
-  readonly open: OpenSpan;
+  readonly open: ActiveSpan;
   /** The partition that the message asks for. */
   readonly partition: unknown;
 }
@@ -27,7 +27,7 @@ const MAX_LINKS = 128;
 
 /** One call of `send` or `sendBatch`: a span and a context for each of its messages, until the broker answers. */
 export class Sending {
-  readonly #boundary: Boundary<IncomingRecord>;
+  readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #clientId: string | undefined;
   readonly #route: Route;
   readonly #parent: Context = context.active();
@@ -36,8 +36,12 @@ export class Sending {
   // Whether each message has its span: only then can they be counted.
   #complete = false;
 
-  constructor(boundary: Boundary<IncomingRecord>, clientId: string | undefined, route: Route) {
-    this.#boundary = boundary;
+  constructor(
+    instrumenter: Instrumenter<IncomingRecord>,
+    clientId: string | undefined,
+    route: Route,
+  ) {
+    this.#instrumenter = instrumenter;
     this.#clientId = clientId;
     this.#route = route;
   }
@@ -51,7 +55,7 @@ export class Sending {
       this.#complete = true;
       return [traced, ...rest];
     } catch (error) {
-      this.#boundary.reporter.fault("send", error);
+      this.#instrumenter.reporter.fault("send", error);
       return args;
     }
   }
@@ -79,16 +83,16 @@ export class Sending {
     const open = this.#route.patched ? undefined : this.#open(topic, message);
     // kafkajs refuses it, and quotes it in the error as it is.
     if (Reflect.get(message, "value") === undefined) return message;
-    const injection = this.#boundary.inject(open === undefined ? this.#parent : open.context);
+    const injection = this.#instrumenter.inject(open === undefined ? this.#parent : open.context);
     if (injection === undefined) return message;
     const headers = withFields(Reflect.get(message, "headers"), injection);
     return headers === undefined ? message : copyWith(message, MESSAGE_FIELDS, { headers });
   }
 
-  #open(topic: string, message: object): OpenSpan {
+  #open(topic: string, message: object): ActiveSpan {
     const partition: unknown = Reflect.get(message, "partition");
     const value: unknown = Reflect.get(message, "value");
-    const open = this.#boundary.open({
+    const open = this.#instrumenter.startSpan({
       name: `send ${topic}`,
       kind: SpanKind.PRODUCER,
       attributes: sendAttributes(topic, this.#clientId, partition, value),
@@ -101,7 +105,7 @@ export class Sending {
     return open;
   }
 
-  #remember(open: OpenSpan): void {
+  #remember(open: ActiveSpan): void {
     const { sent } = this.#route;
     if (sent === undefined || sent.length >= MAX_LINKS) return;
     sent.push({ context: open.span.spanContext() });
@@ -118,7 +122,7 @@ export class Sending {
         }
       }
     } catch (error) {
-      this.#boundary.reporter.fault("acknowledge", error);
+      this.#instrumenter.reporter.fault("acknowledge", error);
     }
     this.#end();
   }

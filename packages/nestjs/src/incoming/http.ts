@@ -7,13 +7,18 @@ import {
   type Span,
   trace,
 } from "@opentelemetry/api";
-import { type Arrival, Boundary, isTracingSuppressed, type OpenSpan } from "@traceferry/core";
+import {
+  type ActiveSpan,
+  type ExtractionResult,
+  Instrumenter,
+  isTracingSuppressed,
+} from "@traceferry/core";
 import { httpEnd, httpName, httpStart, pathOf } from "../attributes.js";
 import { httpGetter, property } from "../carrier.js";
 import {
-  boundarySettings,
   type HttpOptions,
   httpOptions,
+  instrumenterSettings,
   type TracingModuleOptions,
 } from "../options.js";
 import { Entry, entryOf } from "./message-scope.js";
@@ -27,13 +32,13 @@ export interface HttpExchange {
 
 /** Runs HTTP requests in their sender's trace, each inside a SERVER span. */
 export class HttpIncoming {
-  readonly #boundary: Boundary<unknown>;
+  readonly #instrumenter: Instrumenter<unknown>;
   readonly #options: HttpOptions;
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
     this.#options = httpOptions(options);
-    this.#boundary = new Boundary(boundarySettings(false), options);
+    this.#instrumenter = new Instrumenter(instrumenterSettings(false), options);
   }
 
   /** Runs what comes after a hook of the HTTP adapter. */
@@ -54,7 +59,7 @@ export class HttpIncoming {
       entry.routed = exchange.routed;
       return active;
     } catch (error) {
-      this.#boundary.reporter.fault("receive", error);
+      this.#instrumenter.reporter.fault("receive", error);
       return active;
     }
   }
@@ -71,14 +76,14 @@ export class HttpIncoming {
       });
       return entry.in(active);
     }
-    const arrival = this.#boundary.receive(request.headers, httpGetter, request, active);
-    const { existing, parent } = arrival;
-    if (existing !== undefined) return this.#untraced(exchange, existing).in(active);
+    const extraction = this.#instrumenter.extract(request.headers, httpGetter, request, active);
+    const { spanInProgress, parent } = extraction;
+    if (spanInProgress !== undefined) return this.#untraced(exchange, spanInProgress).in(active);
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
     if (response.destroyed || this.#isIgnored(request)) {
       return this.#untraced(exchange, trace.getSpan(parent)).in(parent);
     }
-    return this.#open(exchange, arrival);
+    return this.#open(exchange, extraction);
   }
 
   /** For a request that gets no span of ours. */
@@ -89,13 +94,13 @@ export class HttpIncoming {
     return entry;
   }
 
-  #open(exchange: HttpExchange, arrival: Arrival): Context {
+  #open(exchange: HttpExchange, extraction: ExtractionResult): Context {
     const { request, response } = exchange;
-    const open = this.#boundary.open(
-      { ...httpStart(request), links: arrival.links, parent: arrival.parent },
-      arrival,
+    const open = this.#instrumenter.startSpan(
+      { ...httpStart(request), links: extraction.links, parent: extraction.parent },
+      extraction,
     );
-    const { reporter } = this.#boundary;
+    const { reporter } = this.#instrumenter;
     const entry = new Entry(request, {
       open,
       reporter,
@@ -109,7 +114,7 @@ export class HttpIncoming {
     return entry.in(open.context);
   }
 
-  #tellEnd({ request, response }: HttpExchange, open: OpenSpan, entry: Entry): void {
+  #tellEnd({ request, response }: HttpExchange, open: ActiveSpan, entry: Entry): void {
     const route = routeOf(entry.routed);
     const { headersSent, statusCode, writableFinished } = response;
     open.set(httpEnd(route, headersSent ? statusCode : undefined));
@@ -129,7 +134,7 @@ export class HttpIncoming {
       const own = span.spanContext();
       if (isSpanContextValid(own)) response.setHeader(name, own.traceId);
     } catch (error) {
-      this.#boundary.reporter.fault("response header", error);
+      this.#instrumenter.reporter.fault("response header", error);
     }
   }
 
@@ -144,7 +149,7 @@ export class HttpIncoming {
       try {
         return rule(request) === true;
       } catch (error) {
-        this.#boundary.reporter.fault("ignore", error);
+        this.#instrumenter.reporter.fault("ignore", error);
         return false;
       }
     });

@@ -1,14 +1,14 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
-import type { OpenSpan, Reporter } from "@traceferry/core";
+import type { ActiveSpan, Reporter } from "@traceferry/core";
 
 const ENTRY = createContextKey("traceferry nestjs entry");
 
 /** How the span of a message ends. */
 export interface Ending {
-  readonly open: OpenSpan;
+  readonly open: ActiveSpan;
   readonly reporter: Reporter;
   /** Notes on the span what is known in the end; it is ended then. */
-  tell(entry: Entry, open: OpenSpan): void;
+  tell(entry: Entry, open: ActiveSpan): void;
 }
 
 /**

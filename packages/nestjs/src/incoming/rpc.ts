@@ -1,5 +1,5 @@
 import { type Context, context, SpanKind, trace } from "@opentelemetry/api";
-import { Boundary, isTracingSuppressed, type OpenSpan } from "@traceferry/core";
+import { type ActiveSpan, Instrumenter, isTracingSuppressed } from "@traceferry/core";
 import {
   grpcCode,
   grpcEnd,
@@ -9,7 +9,7 @@ import {
   rpcStart,
 } from "../attributes.js";
 import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier.js";
-import { boundarySettings, type TracingModuleOptions } from "../options.js";
+import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
 import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
 import { Entry, entryOf } from "./message-scope.js";
 
@@ -22,13 +22,13 @@ interface BegunMessage {
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
 export class RpcIncoming {
   // Only spans of messages link their sender as well: a call is its sender's child and no more.
-  readonly #messages: Boundary<unknown>;
-  readonly #calls: Boundary<unknown>;
+  readonly #messages: Instrumenter<unknown>;
+  readonly #calls: Instrumenter<unknown>;
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#messages = new Boundary(boundarySettings(true), options);
-    this.#calls = new Boundary(boundarySettings(false), options);
+    this.#messages = new Instrumenter(instrumenterSettings(true), options);
+    this.#calls = new Instrumenter(instrumenterSettings(false), options);
   }
 
   /**
@@ -53,16 +53,22 @@ export class RpcIncoming {
 
   #begin(rpc: unknown, message: RpcMessage, server: RpcServer, active: Context): BegunMessage {
     const start = rpcStart(message, server, () => isEvent(message, server));
-    const boundary = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
-    const arrival = boundary.receive(message, rpcGetter, rpc, active);
+    const instrumenter = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
+    const extraction = instrumenter.extract(message, rpcGetter, rpc, active);
     const around = trace.getSpan(active);
-    if (arrival.existing !== undefined || (around?.isRecording() && isAbout(around, start))) {
+    if (
+      extraction.spanInProgress !== undefined ||
+      (around?.isRecording() && isAbout(around, start))
+    ) {
       const entry = new Entry(message.identity);
       return { entry, context: entry.in(active) };
     }
-    const open = boundary.open({ ...start, links: arrival.links, parent: arrival.parent }, arrival);
+    const open = instrumenter.startSpan(
+      { ...start, links: extraction.links, parent: extraction.parent },
+      extraction,
+    );
     const wire = wireOf(rpc);
-    const { reporter } = boundary;
+    const { reporter } = instrumenter;
     const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
     const entry = new Entry(message.identity, { open, reporter, tell });
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
@@ -112,7 +118,7 @@ function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
 }
 
 // Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
-function tellMessage({ failed, error }: Entry, open: OpenSpan): void {
+function tellMessage({ failed, error }: Entry, open: ActiveSpan): void {
   if (!failed) return;
   const message = error instanceof Error ? undefined : property(error, "message");
   open.fail(typeof message === "string" ? message : error);
@@ -121,7 +127,7 @@ function tellMessage({ failed, error }: Entry, open: OpenSpan): void {
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
-function tellCall(wire: GrpcWire | undefined): (entry: Entry, open: OpenSpan) => void {
+function tellCall(wire: GrpcWire | undefined): (entry: Entry, open: ActiveSpan) => void {
   return (entry, open) => {
     const code = wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED);
     const name = grpcCode(code);
