@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import "@traceferry/testkit/vitest";
-import type { TestSpan } from "@traceferry/testkit";
+import type { Span } from "@traceferry/testkit";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
 import { chat } from "./system/chat.js";
@@ -172,7 +172,7 @@ describeWithEngines(
   },
 );
 
-function named(spans: readonly TestSpan[], name: string): TestSpan {
+function named(spans: readonly Span[], name: string): Span {
   const found = spans.filter((span) => span.name === name);
   const [span] = found;
   if (span === undefined || found.length > 1) {
@@ -182,7 +182,7 @@ function named(spans: readonly TestSpan[], name: string): TestSpan {
 }
 
 /** The tree as text: one line a span, siblings in order of start. */
-function outline(spans: readonly TestSpan[]): string {
+function outline(spans: readonly Span[]): string {
   const lines: string[] = [];
   const visit = (parent: string | undefined, depth: number): void => {
     const children = spans.filter(({ parentSpanId }) => parentSpanId === parent);

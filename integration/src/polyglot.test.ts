@@ -1,5 +1,5 @@
 import "@traceferry/testkit/vitest";
-import { diagnose, type TestSpan } from "@traceferry/testkit";
+import { diagnose, type Span } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
 import { expectApplicationSpans, titleOf } from "./suite/application.js";
 import { describeWithEngines } from "./suite/engines.js";
@@ -76,7 +76,7 @@ async function expectWhole(
 
 /** The hops that no span tells of: by service and by what carried the request there. */
 function missingHops(
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   streamed: boolean,
   made: Implementations,
 ): readonly Hop[] {
@@ -88,7 +88,7 @@ function missingHops(
 }
 
 /** How many traces there are, but for those in which a library of the incumbents does something for itself. */
-function requestTraces(spans: readonly TestSpan[]): number {
+function requestTraces(spans: readonly Span[]): number {
   return new Set(spans.filter(({ kind }) => kind !== "INTERNAL").map(({ traceId }) => traceId))
     .size;
 }

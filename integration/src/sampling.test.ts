@@ -1,5 +1,5 @@
 import "@traceferry/testkit/vitest";
-import { assembleTraces, judgeUnbroken, type TestSpan, type Trace } from "@traceferry/traces";
+import { assembleTraces, evaluateUnbroken, type Span, type Trace } from "@traceferry/traces";
 import getPort from "get-port";
 import { describe, expect, test } from "vitest";
 import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
@@ -183,7 +183,7 @@ async function arrived(
   made: Implementations,
   traces = REQUESTS,
 ): Promise<readonly Trace[]> {
-  const spans: readonly TestSpan[] = await receiver.waitForQuiet({
+  const spans: readonly Span[] = await receiver.waitForQuiet({
     services: [...expected(made).services],
     traces,
     quietMs: 1000,
@@ -199,7 +199,7 @@ function notWhole(
 ): readonly string[] {
   const { root, ...rest } = expected(made);
   return traces
-    .map(({ traceId, spans }) => judgeUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
+    .map(({ traceId, spans }) => evaluateUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
     .flatMap(({ pass, message }) => (pass ? [] : [message]))
     .slice(0, 3);
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import "@traceferry/testkit/vitest";
-import type { TestSpan } from "@traceferry/testkit";
+import type { Span } from "@traceferry/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.js";
@@ -183,14 +183,14 @@ describeWithEngines("roles that only relay", () => {
 });
 
 /** What the application's spans say is the request's id; of all, or of those that say this one. */
-function requestIdsOn(spans: readonly TestSpan[], only?: string): unknown[] {
+function requestIdsOn(spans: readonly Span[], only?: string): unknown[] {
   return spans
     .filter(({ name }) => /^(pipeline\.execute|agent\.process|llm\.generate)$/.test(name))
     .map(({ attributes }) => attributes["jeeves.request.id"])
     .filter((id) => only === undefined || id === only);
 }
 
-function servicesWithOurSpans(spans: readonly TestSpan[]): string[] {
+function servicesWithOurSpans(spans: readonly Span[]): string[] {
   const ours = new Set(
     spans.filter(({ scope }) => scope.name.startsWith("@traceferry/")).map((span) => span.service),
   );

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import "@traceferry/testkit/vitest";
 import * as core from "@opentelemetry/core";
 import { w3cPropagator } from "@traceferry/core";
-import { startReceiver, type TestSpan } from "@traceferry/testkit";
+import { type Span, startReceiver } from "@traceferry/testkit";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTopics } from "./engines/index.js";
@@ -204,7 +204,7 @@ async function produce(
   await producer.disconnect();
 }
 
-function one(spans: readonly TestSpan[], name: string): TestSpan {
+function one(spans: readonly Span[], name: string): Span {
   const [span] = spans.filter((other) => other.name === name);
   if (span === undefined) throw new Error(`no ${name} in ${spans.map((s) => s.name).join(", ")}`);
   return span;

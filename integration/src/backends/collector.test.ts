@@ -1,4 +1,4 @@
-import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
+import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
 import { buildTimeoutMs, describeWithBackends } from "./describe.js";
@@ -12,7 +12,7 @@ const quick = { decisionWaitMs: 2000, rootWaitMs: 1000 };
 describeWithBackends("the collector", ["collector"], () => {
   describe("between a busy system and its backend", () => {
     let chain: Chain;
-    let late: readonly TestSpan[];
+    let late: readonly Span[];
     const ordinary = many("ordinary", 600);
     const failed = many("failed", 60);
     const slow = many("slow", 60);
@@ -210,7 +210,7 @@ async function startChain(options: Omit<CollectorOptions, "say" | "exportTo">): 
 let markers = 0;
 
 /** All that arrived, once everything sent so far is decided: a trace that is certainly kept, sent last, was. */
-async function decided({ collector, receiver }: Chain): Promise<readonly TestSpan[]> {
+async function decided({ collector, receiver }: Chain): Promise<readonly Span[]> {
   const trace = `marker ${markers++}`;
   await sendSpans(collector.otlpUrl, [{ trace, error: "marker" }]);
   await receiver.waitForTrace(traceIdOf(trace));
@@ -226,12 +226,12 @@ function withChild(root: SyntheticSpan, child: Partial<SyntheticSpan> = {}): Syn
   return [root, { name: "SELECT orders", ...child, trace, span: "child", parent: "root" }];
 }
 
-function spansOf(spans: readonly TestSpan[], trace: string): readonly TestSpan[] {
+function spansOf(spans: readonly Span[], trace: string): readonly Span[] {
   const id = traceIdOf(trace);
   return spans.filter(({ traceId }) => traceId === id);
 }
 
-function kept(spans: readonly TestSpan[], traces: readonly string[]): number {
+function kept(spans: readonly Span[], traces: readonly string[]): number {
   const arrived = new Set(spans.map(({ traceId }) => traceId));
   return traces.filter((trace) => arrived.has(traceIdOf(trace))).length;
 }

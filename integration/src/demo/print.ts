@@ -1,4 +1,4 @@
-import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/traces";
+import { assembleTraces, diagnose, renderWaterfall, type Span } from "@traceferry/traces";
 import pc from "picocolors";
 import { expected } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
@@ -9,7 +9,7 @@ const DEFAULT_WIDTH = 110;
 /** The first trace as a waterfall, one line for each hop, and the summary. */
 export function printVerdict(
   verdict: Verdict,
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   traceId: string,
   made: Implementations,
 ): string {
@@ -25,7 +25,7 @@ export function printVerdict(
 // A whole run shows one trace of it; a broken one shows all that belongs to the first broken request.
 function waterfall(
   verdict: Verdict,
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   traceId: string,
   made: Implementations,
 ): string {

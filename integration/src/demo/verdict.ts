@@ -1,8 +1,8 @@
 import {
   assembleTraces,
   diagnose,
-  judgeUnbroken,
-  type TestSpan,
+  evaluateUnbroken,
+  type Span,
   type Trace,
 } from "@traceferry/traces";
 import type { ChatAnswer } from "../system/chat.js";
@@ -35,7 +35,7 @@ export interface Verdict {
 /** Judges every request by the spans that arrived. */
 export function judge(
   answers: readonly ChatAnswer[],
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   { stream, made }: { readonly stream: boolean; readonly made: Implementations },
 ): Verdict {
   const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, made));
@@ -47,7 +47,7 @@ export function judge(
     // A bare gateway has no span whose id it could tell.
     const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
     const trace = byId.get(traceId)?.spans ?? [];
-    return judgeUnbroken(trace, { traceId, ...expected(made) }).pass;
+    return evaluateUnbroken(trace, { traceId, ...expected(made) }).pass;
   };
   const answered = answers.filter(({ reply }) => reply !== undefined);
   return {
@@ -80,7 +80,7 @@ export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdic
 }
 
 function judgeHops(
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   hops: readonly Hop[],
   made: Implementations,
   answered: number,
@@ -116,7 +116,7 @@ function judgeHops(
 }
 
 /** From the end of a span to its arrival, in milliseconds. */
-function delays(spans: readonly TestSpan[]): Verdict["spanToReceivedMs"] {
+function delays(spans: readonly Span[]): Verdict["spanToReceivedMs"] {
   const sorted = spans
     .map(({ endNs, receivedAtMs }) => receivedAtMs - Number(endNs) / 1e6)
     .sort((a, b) => a - b);

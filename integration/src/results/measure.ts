@@ -1,4 +1,4 @@
-import { startReceiver, type TestSpan } from "@traceferry/testkit";
+import { type Span, startReceiver } from "@traceferry/testkit";
 import { judge } from "../demo/verdict.js";
 import type { Engines } from "../engines/index.js";
 import type { ChatAnswer } from "../system/chat.js";
@@ -82,7 +82,7 @@ const OF_ONE_REQUEST: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** A span under the wrong parent is one too many in that trace, and one too few in its own. */
-function falseParents(spans: readonly TestSpan[]): number {
+function falseParents(spans: readonly Span[]): number {
   const seen = new Map<string, number>();
   const traces = new Set<string>();
   for (const { traceId, name } of spans) {

@@ -1,4 +1,4 @@
-import type { TestSpan } from "@traceferry/testkit";
+import type { Span } from "@traceferry/testkit";
 import { expect } from "vitest";
 import {
   AGENTS,
@@ -21,7 +21,7 @@ export interface Request {
  * parents, attributes. What belongs to the request came there in baggage.
  */
 export function expectApplicationSpans(
-  spans: readonly TestSpan[],
+  spans: readonly Span[],
   made: Implementations,
   { requestId, sessionId, mode = "sequential" }: Request,
 ): void {
@@ -33,7 +33,7 @@ export function expectApplicationSpans(
 
 const own = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
 
-function told({ kind, attributes, status, events }: TestSpan): object {
+function told({ kind, attributes, status, events }: Span): object {
   return {
     kind,
     status: status.code,

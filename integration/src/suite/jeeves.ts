@@ -1,4 +1,4 @@
-import { type OtlpReceiver, startReceiver, type TestSpan } from "@traceferry/testkit";
+import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
 import { expected, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
 import { engines } from "./engines.js";
 
@@ -8,7 +8,7 @@ export interface Jeeves extends AsyncDisposable {
   readonly receiver: OtlpReceiver;
   readonly url: string;
   /** All spans of one trace, once these services, by default all that make spans, had their say and nothing more comes. */
-  trace(traceId: string, services?: readonly string[]): Promise<readonly TestSpan[]>;
+  trace(traceId: string, services?: readonly string[]): Promise<readonly Span[]>;
   /** The trace of a request, where no answer tells it: found by the request's id on a span. */
   traceOf(requestId: string): Promise<string>;
 }
@@ -35,8 +35,7 @@ export async function startJeeves(
           topology.failure,
         ]),
       traceOf: async (requestId) => {
-        const isOf = (span: TestSpan): boolean =>
-          span.attributes["jeeves.request.id"] === requestId;
+        const isOf = (span: Span): boolean => span.attributes["jeeves.request.id"] === requestId;
         const quiet = receiver.waitForQuiet({ atLeast: 1, quietMs: 400 });
         const spans = await Promise.race([quiet, topology.failure]);
         const found = spans.find(isOf);

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { judgeUnbroken } from "@traceferry/traces";
+import { evaluateUnbroken } from "@traceferry/traces";
 import { describe, expect, test } from "vitest";
 import { shopSpans } from "./shop.test-support.js";
 
@@ -16,7 +16,7 @@ describe("the README", () => {
   });
 
   test("shows the message of a failure as it is", () => {
-    const { message } = judgeUnbroken(shopSpans(true).spans, {
+    const { message } = evaluateUnbroken(shopSpans(true).spans, {
       root: { service: "gateway" },
       path: ["gateway", "orders", "mailer"],
     });

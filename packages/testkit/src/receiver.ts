@@ -1,4 +1,4 @@
-import { assembleTraces, diagnose, renderWaterfall, type TestSpan } from "@traceferry/traces";
+import { assembleTraces, diagnose, renderWaterfall, type Span } from "@traceferry/traces";
 import {
   type OtlpReceiver,
   type ReceiverOptions,
@@ -13,6 +13,6 @@ export function startReceiver(options: ReceiverOptions = {}): Promise<OtlpReceiv
   return startBareReceiver({ describe: describeWithWaterfall, ...options });
 }
 
-function describeWithWaterfall(wanted: readonly TestSpan[], all: readonly TestSpan[]): string {
+function describeWithWaterfall(wanted: readonly Span[], all: readonly Span[]): string {
   return renderWaterfall(assembleTraces(wanted), { diagnosis: diagnose(all) });
 }

@@ -1,8 +1,8 @@
 import {
-  isBrokenForGood,
-  judgeUnbroken,
+  evaluateUnbroken,
+  isFinallyBroken,
+  type Span,
   servicesOf,
-  type TestSpan,
   type UnbrokenExpectation,
 } from "@traceferry/traces";
 import { type OtlpReceiver, type WaitOptions, WaitTimeoutError } from "@traceferry/traces/receiver";
@@ -26,7 +26,7 @@ declare module "vitest" {
 expect.extend({
   async toHaveUnbrokenTrace(received: unknown, expectation: UnbrokenTraceExpectation = {}) {
     const waited = isReceiver(received) ? await waitFor(received, expectation) : "";
-    const { pass, message } = judgeUnbroken(spansOf(received), expectation);
+    const { pass, message } = evaluateUnbroken(spansOf(received), expectation);
     return { pass, message: () => `${message}${waited}` };
   },
 });
@@ -40,7 +40,7 @@ async function waitFor(
   try {
     await receiver.waitForQuiet({
       services: servicesOf(expectation),
-      enough: (arrived) => isBrokenForGood(arrived, expectation),
+      enough: (arrived) => isFinallyBroken(arrived, expectation),
       ...(quietMs !== undefined && { quietMs }),
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(traceId !== undefined && { traceId }),
@@ -54,17 +54,17 @@ async function waitFor(
   }
 }
 
-function spansOf(received: unknown): readonly TestSpan[] {
+function spansOf(received: unknown): readonly Span[] {
   if (isReceiver(received)) return received.spans;
   if (isSpans(received)) return received;
-  throw new TypeError("toHaveUnbrokenTrace wants an OtlpReceiver or an array of TestSpan");
+  throw new TypeError("toHaveUnbrokenTrace wants an OtlpReceiver or an array of Span");
 }
 
 function isReceiver(value: unknown): value is OtlpReceiver {
   return typeof value === "object" && value !== null && "waitForQuiet" in value;
 }
 
-function isSpans(value: unknown): value is readonly TestSpan[] {
+function isSpans(value: unknown): value is readonly Span[] {
   return (
     Array.isArray(value) &&
     value.every((item: unknown) => typeof item === "object" && item !== null && "spanId" in item)

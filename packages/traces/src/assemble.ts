@@ -1,29 +1,29 @@
-import type { TestSpan } from "./span.js";
+import type { Span } from "./span.js";
 
 /** Every span with one trace id, put in order. */
 export interface Trace {
   readonly traceId: string;
   /** In order of start. A span that was exported twice is here once. */
-  readonly spans: readonly TestSpan[];
+  readonly spans: readonly Span[];
   /** The spans that name no parent. A whole trace has exactly one. */
-  readonly roots: readonly TestSpan[];
+  readonly roots: readonly Span[];
   /** The spans whose parent is not here (or, in hostile data, is one of their own descendants). */
-  readonly orphans: readonly TestSpan[];
+  readonly orphans: readonly Span[];
   /** By first start. */
   readonly services: readonly string[];
-  readonly byId: ReadonlyMap<string, TestSpan>;
+  readonly byId: ReadonlyMap<string, Span>;
   /** The children of a span id, in order of start. Following it from roots and orphans reaches every span once. */
-  readonly children: ReadonlyMap<string, readonly TestSpan[]>;
+  readonly children: ReadonlyMap<string, readonly Span[]>;
   readonly startNs: bigint;
   readonly endNs: bigint;
 }
 
 /** What the functions of this kit take: spans as they came, one trace, or several. */
-export type SpansOrTraces = readonly TestSpan[] | Trace | readonly Trace[];
+export type SpansOrTraces = readonly Span[] | Trace | readonly Trace[];
 
 /** Sorts spans into traces, the earliest first. It invents nothing: a missing parent leaves an orphan. */
-export function assembleTraces(spans: readonly TestSpan[]): Trace[] {
-  const byTrace = new Map<string, Map<string, TestSpan>>();
+export function assembleTraces(spans: readonly Span[]): Trace[] {
+  const byTrace = new Map<string, Map<string, Span>>();
   for (const span of spans) {
     let group = byTrace.get(span.traceId);
     if (group === undefined) {
@@ -39,7 +39,7 @@ export function assembleTraces(spans: readonly TestSpan[]): Trace[] {
 /** The same, for what may be assembled already. */
 export function tracesOf(input: SpansOrTraces): readonly Trace[] {
   if ("children" in input) return [input];
-  const spans: TestSpan[] = [];
+  const spans: Span[] = [];
   const traces: Trace[] = [];
   for (const item of input) {
     if ("children" in item) traces.push(item);
@@ -53,11 +53,11 @@ export function byStart(a: { readonly startNs: bigint }, b: { readonly startNs: 
   return a.startNs < b.startNs ? -1 : a.startNs > b.startNs ? 1 : 0;
 }
 
-function assembleOne(traceId: string, byId: Map<string, TestSpan>): Trace {
+function assembleOne(traceId: string, byId: Map<string, Span>): Trace {
   const spans = [...byId.values()].sort(byStart);
-  const children = new Map<string, TestSpan[]>();
-  const roots: TestSpan[] = [];
-  const orphans: TestSpan[] = [];
+  const children = new Map<string, Span[]>();
+  const roots: Span[] = [];
+  const orphans: Span[] = [];
   const services = new Set<string>();
   let endNs = 0n;
   for (const span of spans) {
@@ -90,13 +90,13 @@ function assembleOne(traceId: string, byId: Map<string, TestSpan>): Trace {
 
 // Ids come from strangers: spans may be each other's parents, and whoever walks the tree must come to an end.
 function cutCircles(
-  byId: ReadonlyMap<string, TestSpan>,
-  roots: readonly TestSpan[],
-  orphans: TestSpan[],
-  children: Map<string, TestSpan[]>,
+  byId: ReadonlyMap<string, Span>,
+  roots: readonly Span[],
+  orphans: Span[],
+  children: Map<string, Span[]>,
 ): void {
-  const reached = new Set<TestSpan>();
-  const reach = (from: readonly TestSpan[]): void => {
+  const reached = new Set<Span>();
+  const reach = (from: readonly Span[]): void => {
     const open = [...from];
     for (let span = open.pop(); span !== undefined; span = open.pop()) {
       if (reached.has(span)) continue;
@@ -119,8 +119,8 @@ function cutCircles(
   }
 }
 
-function firstInCircle(start: TestSpan, byId: ReadonlyMap<string, TestSpan>): TestSpan {
-  const seen = new Set<TestSpan>();
+function firstInCircle(start: Span, byId: ReadonlyMap<string, Span>): Span {
+  const seen = new Set<Span>();
   let span = start;
   while (!seen.has(span)) {
     seen.add(span);

@@ -7,15 +7,15 @@ export type { SpanMatch } from "./diagnose/span-match.js";
 export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
 export type { Carrier, WireRecord } from "./diagnose/wire.js";
 export type {
-  TestSpan,
-  TestSpanEvent,
-  TestSpanKind,
-  TestSpanLink,
-  TestSpanScope,
-  TestSpanStatus,
+  InstrumentationScope,
+  Span,
+  SpanEvent,
+  SpanKind,
+  SpanLink,
+  SpanStatus,
 } from "./span.js";
 export type { UnbrokenExpectation } from "./unbroken/expectation.js";
-export { type Judgement, judgeUnbroken } from "./unbroken/index.js";
+export { type Evaluation, evaluateUnbroken } from "./unbroken/index.js";
 export { renderWaterfall, type WaterfallOptions } from "./waterfall/index.js";
 
 // For tools that take OTLP in by other ways, or that wait for it.
@@ -25,4 +25,4 @@ export { decodeTraces } from "./otlp/index.js";
 export type { Encoding } from "./otlp/reply.js";
 export type { Decoded } from "./otlp/span-builder.js";
 export { servicesOf } from "./unbroken/expectation.js";
-export { isBrokenForGood } from "./unbroken/finally-broken.js";
+export { isFinallyBroken } from "./unbroken/finally-broken.js";

@@ -1,17 +1,17 @@
-import type { TestSpan, TestSpanKind } from "./span.js";
+import type { Span, SpanKind } from "./span.js";
 
 /** What a made-up span shall be; the rest follows from its parent. */
 export interface SpanWish {
   readonly name?: string;
-  readonly kind?: TestSpanKind;
+  readonly kind?: SpanKind;
   readonly service?: string;
   readonly instance?: string;
   readonly attributes?: Readonly<Record<string, unknown>>;
   readonly resource?: Readonly<Record<string, unknown>>;
-  readonly links?: TestSpan["links"];
+  readonly links?: Span["links"];
   readonly scope?: string;
   readonly flags?: number | undefined;
-  readonly status?: TestSpan["status"];
+  readonly status?: Span["status"];
   /** Milliseconds after the beginning of the story. Default: one after the parent. */
   readonly at?: number;
   readonly ms?: number;
@@ -22,42 +22,42 @@ const beginNs = 1_767_225_600_000_000_000n;
 
 /** Makes up the spans of a fleet of services, with ids that count up, so that pictures of them stay the same. */
 export class Fleet {
-  readonly spans: TestSpan[] = [];
+  readonly spans: Span[] = [];
   #ids = 0;
   #traces = 0;
 
   /** Begins a trace. */
-  root(wish: SpanWish): TestSpan {
+  root(wish: SpanWish): Span {
     this.#traces += 1;
     return this.#add(this.#traces.toString(16).padStart(32, "0"), undefined, wish);
   }
 
   /** Continues a trace; in another service unless the wish says nothing of one. */
-  child(parent: TestSpan, wish: SpanWish): TestSpan {
+  child(parent: Span, wish: SpanWish): Span {
     return this.#add(parent.traceId, parent, wish);
   }
 
   /** A call or message and what answers it: the exit span and the entry span. */
-  hop(parent: TestSpan, service: string, via: Via, wish: SpanWish = {}): [TestSpan, TestSpan] {
+  hop(parent: Span, service: string, via: Via, wish: SpanWish = {}): [Span, Span] {
     const exit = this.child(parent, via.exit);
     return [exit, this.child(exit, { service, ...via.entry, ...wish })];
   }
 
   /** The same, but the callee begins a new trace. */
-  lostHop(parent: TestSpan, service: string, via: Via, wish: SpanWish = {}): [TestSpan, TestSpan] {
+  lostHop(parent: Span, service: string, via: Via, wish: SpanWish = {}): [Span, Span] {
     const exit = this.child(parent, via.exit);
     const at = wish.at ?? millisecondsOf(exit) + 1;
     return [exit, this.root({ service, ...via.entry, ...wish, at })];
   }
 
-  #add(traceId: string, parent: TestSpan | undefined, wish: SpanWish): TestSpan {
+  #add(traceId: string, parent: Span | undefined, wish: SpanWish): Span {
     this.#ids += 1;
     const service = wish.service ?? parent?.service ?? "alone";
     const instance = wish.instance ?? `${service}-1`;
     const remote = parent !== undefined && parent.instance !== instance;
     const at = wish.at ?? (parent === undefined ? 0 : millisecondsOf(parent) + 1);
     const startNs = beginNs + BigInt(Math.round(at * 1e6));
-    const span: TestSpan = {
+    const span: Span = {
       traceId,
       spanId: this.#ids.toString(16).padStart(16, "0"),
       parentSpanId: parent?.spanId,
@@ -155,12 +155,12 @@ function message(destination: string, attributes: Readonly<Record<string, unknow
   };
 }
 
-function millisecondsOf(span: TestSpan): number {
+function millisecondsOf(span: Span): number {
   return Number(span.startNs - beginNs) / 1e6;
 }
 
 /** Exports spans as their services would, in one request. */
-export async function exportTo(url: string, ...spans: readonly TestSpan[]): Promise<void> {
+export async function exportTo(url: string, ...spans: readonly Span[]): Promise<void> {
   const kinds = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
   const attributes = (record: Readonly<Record<string, unknown>>) =>
     Object.entries(record).map(([key, value]) => ({ key, value: { stringValue: String(value) } }));

@@ -1,27 +1,21 @@
 /** What a span stood for in its service; OTLP's names without the prefix. */
-export type TestSpanKind =
-  | "INTERNAL"
-  | "SERVER"
-  | "CLIENT"
-  | "PRODUCER"
-  | "CONSUMER"
-  | "UNSPECIFIED";
+export type SpanKind = "INTERNAL" | "SERVER" | "CLIENT" | "PRODUCER" | "CONSUMER" | "UNSPECIFIED";
 
 /** How the operation went. "OK" is only seen where a service sets it by hand. */
-export interface TestSpanStatus {
+export interface SpanStatus {
   readonly code: "UNSET" | "OK" | "ERROR";
   readonly message?: string;
 }
 
 /** Something that happened at one moment of a span, an exception for example. */
-export interface TestSpanEvent {
+export interface SpanEvent {
   readonly name: string;
   readonly timeNs: bigint;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 /** A pointer to a span that is related, but is not the parent. */
-export interface TestSpanLink {
+export interface SpanLink {
   readonly traceId: string;
   readonly spanId: string;
   readonly traceState: string;
@@ -31,7 +25,7 @@ export interface TestSpanLink {
 }
 
 /** The instrumentation that made a span. */
-export interface TestSpanScope {
+export interface InstrumentationScope {
   readonly name: string;
   readonly version: string | undefined;
 }
@@ -40,13 +34,13 @@ export interface TestSpanScope {
  * One finished span in the form that everything in this kit reads, whichever language, exporter
  * and encoding it came through. Ids are lower-case hex, times are nanoseconds since the epoch.
  */
-export interface TestSpan {
+export interface Span {
   readonly traceId: string;
   readonly spanId: string;
   /** Undefined for a root. */
   readonly parentSpanId: string | undefined;
   readonly name: string;
-  readonly kind: TestSpanKind;
+  readonly kind: SpanKind;
   /** The resource's `service.name`, "unknown_service" when it has none. */
   readonly service: string;
   /** The resource's `service.instance.id`: two processes of one service differ in it. */
@@ -55,9 +49,9 @@ export interface TestSpan {
   readonly endNs: bigint;
   /** Values as sent; an integer is a number, or a bigint when a number cannot hold it. */
   readonly attributes: Readonly<Record<string, unknown>>;
-  readonly events: readonly TestSpanEvent[];
-  readonly links: readonly TestSpanLink[];
-  readonly status: TestSpanStatus;
+  readonly events: readonly SpanEvent[];
+  readonly links: readonly SpanLink[];
+  readonly status: SpanStatus;
   /**
    * OTLP's flags: the trace flags in the low 8 bits, 0x100 "the next bit is meant", 0x200 "the
    * parent is remote". Undefined when the exporter sent none, which older ones do.
@@ -65,7 +59,7 @@ export interface TestSpan {
   readonly flags: number | undefined;
   /** The W3C tracestate, "" when there is none. */
   readonly traceState: string;
-  readonly scope: TestSpanScope;
+  readonly scope: InstrumentationScope;
   /** The attributes of the process that made the span. */
   readonly resource: Readonly<Record<string, unknown>>;
   /** When this process got it, in milliseconds since the epoch. */
@@ -76,17 +70,17 @@ const HAS_IS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 
 /** Whether the span's parent lives in another process; undefined when the exporter did not say. */
-export function hasRemoteParent(span: TestSpan): boolean | undefined {
+export function hasRemoteParent(span: Span): boolean | undefined {
   if (span.flags === undefined || (span.flags & HAS_IS_REMOTE) === 0) return undefined;
   return (span.flags & IS_REMOTE) !== 0;
 }
 
 /** Where something comes in: the kinds with which a service begins its part of a trace. */
-export function isEntry(span: TestSpan): boolean {
+export function isEntry(span: Span): boolean {
   return span.kind === "SERVER" || span.kind === "CONSUMER";
 }
 
 /** Where something goes out: the kinds whose context travels to the next service. */
-export function isExit(span: TestSpan): boolean {
+export function isExit(span: Span): boolean {
   return span.kind === "CLIENT" || span.kind === "PRODUCER";
 }

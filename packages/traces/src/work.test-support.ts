@@ -1,14 +1,11 @@
-import type { TestSpan } from "./span.js";
+import type { Span } from "./span.js";
 
 /**
  * Counts the steps of a function of spans: properties of spans that it reads, keys that it looks up, items that it
  * walks, and items and characters that it hands to the built-in methods of arrays and strings. Unlike its time, that
  * is the same on every machine. The function must not be async.
  */
-export function workOf(
-  spans: readonly TestSpan[],
-  work: (spans: readonly TestSpan[]) => unknown,
-): number {
+export function workOf(spans: readonly Span[], work: (spans: readonly Span[]) => unknown): number {
   let steps = 0;
   const watched = spans.map(
     (span) =>

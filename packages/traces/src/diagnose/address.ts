@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 
 /** What a span tells about where it went or what it answered, old and new conventions read alike. */
 export interface Address {
@@ -17,7 +17,7 @@ export interface Address {
 }
 
 /** Reads the address of a span. */
-export function addressOf(span: TestSpan): Address {
+export function addressOf(span: Span): Address {
   const messaging = read(span, "messaging.system.name", "messaging.system");
   const queue = read(span, "bullmq.queue.name");
   if (messaging !== undefined || queue !== undefined) {
@@ -64,13 +64,13 @@ export function meets(exit: Address, entry: Address): boolean {
 }
 
 /** Whether its context is one that travels: what polls, settles or asks a database sends nothing on. */
-export function sendsOn(span: TestSpan, address: Address): boolean {
+export function sendsOn(span: Span, address: Address): boolean {
   if (span.kind !== "CLIENT" && span.kind !== "PRODUCER") return false;
   return address.system !== "db" && !staysHome.has(address.operation ?? "");
 }
 
 /** The hop as a person would name it: "grpc jeeves.v1.Orchestrator/ExecutePipeline", "kafka orders". */
-export function viaOf(span: TestSpan): string {
+export function viaOf(span: Span): string {
   const { system, destination, route } = addressOf(span);
   const path = read(span, "http.route") ?? route?.slice(route.indexOf(" ") + 1);
   if (system === "http") {
@@ -81,7 +81,7 @@ export function viaOf(span: TestSpan): string {
 }
 
 /** What both ends of one hop carry, and no other hop: a record's place in its log, a message's id. */
-export function ownKeyOf(span: TestSpan, address: Address): string | undefined {
+export function ownKeyOf(span: Span, address: Address): string | undefined {
   const partition = read(
     span,
     "messaging.destination.partition.id",
@@ -111,7 +111,7 @@ export function ownKeyOf(span: TestSpan, address: Address): string | undefined {
 }
 
 /** The first of the attributes that is there, as text. */
-export function read(span: TestSpan, ...names: readonly string[]): string | undefined {
+export function read(span: Span, ...names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = span.attributes[name];
     if (typeof value === "string" && value !== "") return value;
@@ -142,7 +142,7 @@ const staysHome = new Set([
 ]);
 
 // New: "pkg.Service/Method". Old: the service apart, or only in the span's name.
-function rpcMethodOf(span: TestSpan): string {
+function rpcMethodOf(span: Span): string {
   const method = read(span, "rpc.method");
   if (method?.includes("/")) return method.replace(/^\//, "");
   const service = read(span, "rpc.service");
@@ -150,7 +150,7 @@ function rpcMethodOf(span: TestSpan): string {
   return bareName(span.name);
 }
 
-function httpAddressOf(span: TestSpan, method: string): Address {
+function httpAddressOf(span: Span, method: string): Address {
   const url = parsed(read(span, "url.full", "http.url"));
   const path = read(span, "url.path", "http.target")?.split("?", 1)[0] ?? url?.pathname;
   const scheme = read(span, "url.scheme", "http.scheme") ?? url?.protocol.replace(":", "");

@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { read, viaOf } from "./address.js";
 import { type Facts, type Verdict, type VerdictCode, verdict } from "./verdicts.js";
 import type { WireFinding } from "./wire.js";
@@ -9,8 +9,8 @@ import type { World } from "./world.js";
  * the entry span; then which side is seen to propagate on other hops.
  */
 export function causeOf(
-  exit: TestSpan,
-  entry: TestSpan,
+  exit: Span,
+  entry: Span,
   world: World,
   wire: WireFinding | undefined,
 ): Verdict {
@@ -46,8 +46,8 @@ function likely(sends: boolean, reads: boolean): [VerdictCode, ...VerdictCode[]]
 /** A verdict about the hop between two spans. */
 export function say(
   code: VerdictCode,
-  exit: TestSpan,
-  entry: TestSpan,
+  exit: Span,
+  entry: Span,
   more: Pick<Facts, "reason" | "orElse">,
 ): Verdict {
   // The side that the hint tells to change.

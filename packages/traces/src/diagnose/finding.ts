@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import type { Verdict } from "./verdicts.js";
 
 /** One place where a trace broke. */
@@ -8,9 +8,9 @@ export interface Break {
   readonly via: string;
   readonly verdict: Verdict;
   /** The last span above: where it went out, or in whose time the process lost it. */
-  readonly exit: TestSpan | undefined;
+  readonly exit: Span | undefined;
   /** The first span below; undefined when nothing was recorded there. */
-  readonly entry: TestSpan | undefined;
+  readonly entry: Span | undefined;
   /** Whether ids or keys join the two; else it is the time, which under load names the hop but not the request. */
   readonly exact: boolean;
 }

@@ -1,4 +1,4 @@
-import { isEntry, isExit, type TestSpan } from "../span.js";
+import { isEntry, isExit, type Span } from "../span.js";
 import { meets, sendsOn, viaOf } from "./address.js";
 import { say } from "./cause.js";
 import type { Finding } from "./finding.js";
@@ -6,7 +6,7 @@ import { type Edge, isHop, type World } from "./world.js";
 
 /** Every hop within a trace. It held, but for one thing: the callee may continue the wrong span. */
 export function heldHops(world: World, toleranceMs: number): Finding[] {
-  const taken = new Set<TestSpan>();
+  const taken = new Set<Span>();
   return world.edges.map((edge) => {
     const { parent, child } = edge;
     const bypassed =
@@ -31,9 +31,9 @@ export function heldHops(world: World, toleranceMs: number): Finding[] {
 function bypassedCall(
   { parent, child, trace }: Edge,
   world: World,
-  taken: ReadonlySet<TestSpan>,
+  taken: ReadonlySet<Span>,
   toleranceMs: number,
-): TestSpan | undefined {
+): Span | undefined {
   const latest = child.startNs + BigInt(Math.round(toleranceMs * 1e6));
   const open = [...(trace.children.get(parent.spanId) ?? [])];
   for (let span = open.pop(); span !== undefined; span = open.pop()) {

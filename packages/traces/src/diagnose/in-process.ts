@@ -1,5 +1,5 @@
 import { byStart } from "../assemble.js";
-import { isEntry, type TestSpan } from "../span.js";
+import { isEntry, type Span } from "../span.js";
 import { addressOf, sendsOn, viaOf } from "./address.js";
 import { say } from "./cause.js";
 import type { Finding } from "./finding.js";
@@ -43,23 +43,23 @@ export function lossesInProcess(world: World, declared: SpanMatch | undefined): 
 
 /** The entry spans of one process: who was being served when. */
 class Shift {
-  readonly #spans: TestSpan[];
+  readonly #spans: Span[];
   #sorted = false;
 
-  constructor(span: TestSpan) {
+  constructor(span: Span) {
     this.#spans = [span];
   }
 
-  add(span: TestSpan): void {
+  add(span: Span): void {
     this.#spans.push(span);
     this.#sorted = false;
   }
 
   /** At most two of the entries that were open when the span began. */
-  openAt(span: TestSpan): TestSpan[] {
+  openAt(span: Span): Span[] {
     if (!this.#sorted) this.#spans.sort(byStart);
     this.#sorted = true;
-    const open: TestSpan[] = [];
+    const open: Span[] = [];
     for (const entry of this.#spans) {
       if (entry.startNs > span.startNs || open.length === 2) break;
       if (entry.endNs >= span.startNs && entry.traceId !== span.traceId) open.push(entry);
@@ -68,12 +68,12 @@ class Shift {
   }
 }
 
-function processOf(span: TestSpan): string {
+function processOf(span: Span): string {
   return JSON.stringify([span.service, span.instance]);
 }
 
 // Polling, settling and talking to a database go on between requests as well.
-function isHousekeeping(span: TestSpan): boolean {
+function isHousekeeping(span: Span): boolean {
   const address = addressOf(span);
   if (address.system === "db") return true;
   if (address.messaging) return span.kind !== "PRODUCER";

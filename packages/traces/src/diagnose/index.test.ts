@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { bullmq, type Fleet, http, kafka } from "../span-factory.test-support.js";
 import { diagnose } from "./index.js";
 import { linkTo, place, story } from "./scenario.test-support.js";
 
 describe("what is no break", () => {
-  const cases: Readonly<Record<string, (fleet: Fleet, gateway: TestSpan) => void>> = {
+  const cases: Readonly<Record<string, (fleet: Fleet, gateway: Span) => void>> = {
     "an exit to a database": (fleet, gateway) => {
       const attributes = { "db.system.name": "redis" };
       fleet.child(gateway, { name: "GET", kind: "CLIENT", attributes });

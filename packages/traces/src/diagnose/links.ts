@@ -1,4 +1,4 @@
-import { hasRemoteParent, isEntry, isExit, type TestSpan } from "../span.js";
+import { hasRemoteParent, isEntry, isExit, type Span } from "../span.js";
 import { read, viaOf } from "./address.js";
 import { say } from "./cause.js";
 import type { Finding } from "./finding.js";
@@ -26,7 +26,7 @@ export function linkedHalves(world: World): Finding[] {
   return findings;
 }
 
-function findingOf(target: TestSpan, span: TestSpan): Finding {
+function findingOf(target: Span, span: Span): Finding {
   const restarted = read(span, "traceferry.extraction") !== undefined;
   const reason = read(span, "traceferry.extraction.reason");
   return {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { bullmq, Fleet, grpc, http, kafka, slow, type Via } from "../span-factory.test-support.js";
-import { judgeUnbroken } from "../unbroken/index.js";
+import { evaluateUnbroken } from "../unbroken/index.js";
 import { diagnose, type Hop } from "./index.js";
 
 /** A fleet's shape: service number n + 1 is called by `caller`, in a way, some milliseconds later. */
@@ -56,7 +56,7 @@ describe("the prover", () => {
           expect(breaks).toEqual([]);
           expect(links).toEqual([]);
           expect(hops.reduce((sum, hop) => sum + hop.count, 0)).toBe(shape.calls.length * count);
-          expect(judgeUnbroken(spans, { traces: count }).pass).toBe(true);
+          expect(evaluateUnbroken(spans, { traces: count }).pass).toBe(true);
         }),
       );
     },
@@ -88,7 +88,7 @@ describe("the prover", () => {
           expect(named.sort()).toEqual(cutHops.toSorted());
           expect(sum(hops, false)).toBe(cutHops.length);
           expect(sum(hops, true)).toBe(shape.calls.length * count - cutHops.length);
-          expect(judgeUnbroken(spans, { traces: count }).pass).toBe(false);
+          expect(evaluateUnbroken(spans, { traces: count }).pass).toBe(false);
         },
       ),
     );
@@ -97,10 +97,10 @@ describe("the prover", () => {
 
 function run(shape: Shape, count: number, wanted: ReadonlyMap<string, Cut> = new Map()) {
   const fleet = new Fleet();
-  const lost = new Set<TestSpan>();
+  const lost = new Set<Span>();
   const cutHops: { readonly at: bigint; readonly hop: string }[] = [];
   for (let request = 0; request < count; request += 1) {
-    const entries: TestSpan[] = [
+    const entries: Span[] = [
       fleet.root({ service: "s0", kind: "SERVER", name: "GET /", at: request * 3, ms: 500 }),
     ];
     shape.calls.forEach((call, index) => {
@@ -129,11 +129,11 @@ function run(shape: Shape, count: number, wanted: ReadonlyMap<string, Cut> = new
 }
 
 function answerTo(
-  exit: TestSpan,
+  exit: Span,
   wish: Parameters<Fleet["root"]>[0],
   cut: Cut | undefined,
   fleet: Fleet,
-): TestSpan {
+): Span {
   if (cut === undefined || cut === "unexported") return fleet.child(exit, wish);
   const attributes = { ...wish.attributes, "traceferry.extraction": "missing" };
   return fleet.root(cut === "told" ? { ...wish, attributes } : wish);
@@ -146,7 +146,7 @@ function label({ entry }: Via): string {
   return system === undefined ? `http ${entry.name}` : `${system} ${place}`;
 }
 
-function atOf(span: TestSpan): number {
+function atOf(span: Span): number {
   return Number(span.startNs - 1_767_225_600_000_000_000n) / 1e6;
 }
 

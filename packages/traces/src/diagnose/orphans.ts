@@ -1,4 +1,4 @@
-import { hasRemoteParent, isEntry, type TestSpan } from "../span.js";
+import { hasRemoteParent, isEntry, type Span } from "../span.js";
 import { viaOf } from "./address.js";
 import { say } from "./cause.js";
 import type { Finding } from "./finding.js";
@@ -52,6 +52,6 @@ function callersOf(world: World): Map<string, string> {
   return callers;
 }
 
-function callKey(span: TestSpan): string {
+function callKey(span: Span): string {
   return JSON.stringify([span.service, viaOf(span)]);
 }

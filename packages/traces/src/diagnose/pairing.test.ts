@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { bullmq, Fleet, grpc, http, kafka, slow } from "../span-factory.test-support.js";
 import { workOf } from "../work.test-support.js";
 import { diagnose } from "./index.js";
@@ -229,7 +229,7 @@ describe("joining the halves of a broken hop", () => {
 });
 
 /** Requests one millisecond apart, each of which loses its trace on a call and on a message. */
-function lostRequests(size: number): readonly TestSpan[] {
+function lostRequests(size: number): readonly Span[] {
   const fleet = new Fleet();
   const call = grpc("shop.v1.Orders/Place");
   for (let index = 0; index < size; index += 1) {
@@ -240,7 +240,7 @@ function lostRequests(size: number): readonly TestSpan[] {
   return fleet.spans;
 }
 
-function sentBy(fleet: Fleet, exit: Parameters<Fleet["child"]>[1]): TestSpan {
+function sentBy(fleet: Fleet, exit: Parameters<Fleet["child"]>[1]): Span {
   return fleet.child(fleet.root({ service: "gateway", kind: "SERVER" }), exit);
 }
 
@@ -249,6 +249,6 @@ function received(
   entry: Parameters<Fleet["root"]>[0],
   at: number,
   service = "orders",
-): TestSpan {
+): Span {
   return fleet.root({ service, ...entry, at });
 }

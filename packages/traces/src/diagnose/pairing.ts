@@ -1,13 +1,13 @@
 import { byStart, type Trace } from "../assemble.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { type Address, meets, ownKeyOf, read, sendsOn } from "./address.js";
 import { type End, Place } from "./place.js";
 import type { World } from "./world.js";
 
 /** What went out in one trace and, as far as one can tell, came in as another. */
 export interface Pair {
-  readonly exit: TestSpan;
-  readonly entry: TestSpan;
+  readonly exit: Span;
+  readonly entry: Span;
   /** Whether a key on both spans says so; else it is the time only. */
   readonly exact: boolean;
 }
@@ -55,7 +55,7 @@ export class Pairing {
   }
 
   /** The other half of an entry root; undefined when it came from outside. To be asked in order of start. */
-  pairOf(entry: TestSpan, trace: Trace): Pair | undefined {
+  pairOf(entry: Span, trace: Trace): Pair | undefined {
     const end = this.#endOf(entry, () => trace.spans);
     const exact = this.#byOwnKey(end) ?? this.#byAttribute(end);
     const exit = exact ?? this.#byTime(end);
@@ -134,7 +134,7 @@ export class Pairing {
     return this.#world.answersTo(end.span).size === 0;
   }
 
-  #endOf(span: TestSpan, around: () => Iterable<TestSpan>): End {
+  #endOf(span: Span, around: () => Iterable<Span>): End {
     const address = this.#world.addressOf(span);
     const joins = new Map<string, string>();
     if (this.#joinBy.length > 0) this.#collect(joins, span, around());
@@ -142,7 +142,7 @@ export class Pairing {
   }
 
   // The adapters' own spans seldom carry what an application knows; the spans around them do.
-  #collect(joins: Map<string, string>, span: TestSpan, around: Iterable<TestSpan>): void {
+  #collect(joins: Map<string, string>, span: Span, around: Iterable<Span>): void {
     const spans = [span, ...around];
     for (const name of this.#joinBy) {
       for (const candidate of spans) {
@@ -155,7 +155,7 @@ export class Pairing {
   }
 }
 
-function* above(span: TestSpan, trace: Trace): Generator<TestSpan> {
+function* above(span: Span, trace: Trace): Generator<Span> {
   const seen = new Set<string>();
   let parent = trace.byId.get(span.parentSpanId ?? "");
   while (parent !== undefined && !seen.has(parent.spanId)) {

@@ -1,5 +1,5 @@
 import { byStart } from "../assemble.js";
-import { isEntry, type TestSpan } from "../span.js";
+import { isEntry, type Span } from "../span.js";
 import { viaOf } from "./address.js";
 import { causeOf } from "./cause.js";
 import type { Finding } from "./finding.js";
@@ -18,7 +18,7 @@ export function brokenPairs(
     readonly root: SpanMatch | undefined;
     readonly wire: readonly WireRecord[];
   },
-  linked: ReadonlySet<TestSpan | undefined>,
+  linked: ReadonlySet<Span | undefined>,
 ): Finding[] {
   const { root, wire } = options;
   const entries = world.traces
@@ -82,6 +82,6 @@ function byCaller(wire: readonly WireRecord[]): Map<string, WireRecord> {
   return records;
 }
 
-function isEmptyOn(record: WireRecord, exit: TestSpan, entry: TestSpan): boolean {
+function isEmptyOn(record: WireRecord, exit: Span, entry: Span): boolean {
   return leftEmpty(record) && record.from === exit.service && record.to === entry.service;
 }

@@ -1,9 +1,9 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import type { Address } from "./address.js";
 
 /** One end of a hop and what it can be joined by. */
 export interface End {
-  readonly span: TestSpan;
+  readonly span: Span;
   readonly address: Address;
   readonly key: string | undefined;
   readonly joins: ReadonlyMap<string, string>;

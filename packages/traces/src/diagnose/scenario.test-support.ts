@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { Fleet, grpc, type Via } from "../span-factory.test-support.js";
 import type { Diagnosis } from "./index.js";
 
@@ -27,11 +27,11 @@ export function told(via: Via, extraction: string, reason?: string): Via {
   return { exit: via.exit, entry: { ...via.entry, attributes } };
 }
 
-export function linkTo({ traceId, spanId }: TestSpan): TestSpan["links"][number] {
+export function linkTo({ traceId, spanId }: Span): Span["links"][number] {
   return { traceId, spanId, traceState: "", attributes: {}, flags: 0x301 };
 }
 
-export function traceparentOf({ traceId, spanId }: TestSpan): string {
+export function traceparentOf({ traceId, spanId }: Span): string {
   return `00-${traceId}-${spanId}-01`;
 }
 

@@ -1,14 +1,14 @@
-import type { TestSpan, TestSpanKind } from "../span.js";
+import type { Span, SpanKind } from "../span.js";
 
 /** What a span must be; what is left out may be anything. */
 export interface SpanMatch {
   readonly service?: string;
   readonly name?: string;
-  readonly kind?: TestSpanKind;
+  readonly kind?: SpanKind;
 }
 
 /** Whether the span is what was described. */
-export function isMatch(span: TestSpan, match: SpanMatch): boolean {
+export function isMatch(span: Span, match: SpanMatch): boolean {
   return (
     (match.service === undefined || span.service === match.service) &&
     (match.name === undefined || span.name === match.name) &&

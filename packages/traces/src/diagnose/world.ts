@@ -1,11 +1,11 @@
 import type { Trace } from "../assemble.js";
-import { hasRemoteParent, isExit, type TestSpan } from "../span.js";
+import { hasRemoteParent, isExit, type Span } from "../span.js";
 import { type Address, addressOf } from "./address.js";
 
 /** A parent and a child in two processes, one trace: a hop that held. */
 export interface Edge {
-  readonly parent: TestSpan;
-  readonly child: TestSpan;
+  readonly parent: Span;
+  readonly child: Span;
   readonly trace: Trace;
 }
 
@@ -14,8 +14,8 @@ export class World {
   readonly traces: readonly Trace[];
   readonly edges: readonly Edge[];
   readonly #traceById: ReadonlyMap<string, Trace>;
-  readonly #addresses = new Map<TestSpan, Address>();
-  readonly #answered = new Map<TestSpan, Set<string>>();
+  readonly #addresses = new Map<Span, Address>();
+  readonly #answered = new Map<Span, Set<string>>();
   readonly #sends = new Set<string>();
   readonly #reads = new Set<string>();
   readonly #propagates = new Set<string>();
@@ -36,7 +36,7 @@ export class World {
     return this.#traceById.get(traceId);
   }
 
-  addressOf(span: TestSpan): Address {
+  addressOf(span: Span): Address {
     let address = this.#addresses.get(span);
     if (address === undefined) {
       address = addressOf(span);
@@ -46,13 +46,13 @@ export class World {
   }
 
   /** The services that took up what this span sent. */
-  answersTo(exit: TestSpan): ReadonlySet<string> {
+  answersTo(exit: Span): ReadonlySet<string> {
     return this.#answered.get(exit) ?? none;
   }
 
   /** Notes that `service` took it up; a call within a call (HTTP under gRPC) is answered as one. */
-  answer(exit: TestSpan, service: string, trace: Trace): void {
-    for (let span: TestSpan | undefined = exit; span !== undefined; ) {
+  answer(exit: Span, service: string, trace: Trace): void {
+    for (let span: Span | undefined = exit; span !== undefined; ) {
       const services = this.#answered.get(span);
       if (services === undefined) this.#answered.set(span, new Set([service]));
       else if (services.has(service)) return;
@@ -63,20 +63,20 @@ export class World {
   }
 
   /** Whether this service is seen to send its context over such a hop, or can be taken to. */
-  sends(exit: TestSpan): boolean {
+  sends(exit: Span): boolean {
     if (this.#sends.has(talk(exit.service, this.addressOf(exit)))) return true;
     return this.#propagates.has(exit.service) && isInstrumented(exit);
   }
 
   /** Whether this service is seen to continue senders over such a hop, or can be taken to. */
-  reads(entry: TestSpan): boolean {
+  reads(entry: Span): boolean {
     if (this.#reads.has(talk(entry.service, this.addressOf(entry)))) return true;
     return this.#propagates.has(entry.service) && isInstrumented(entry);
   }
 }
 
 /** Whether parent and child live in different processes. */
-export function isHop(parent: TestSpan, child: TestSpan): boolean {
+export function isHop(parent: Span, child: Span): boolean {
   if (parent.service !== child.service) return true;
   const { instance } = parent;
   if (instance !== undefined && child.instance !== undefined && instance !== child.instance) {
@@ -102,6 +102,6 @@ function talk(service: string, address: Address): string {
 
 // A propagator is registered in the process, for it propagates elsewhere; and this span was made by something
 // that always uses it.
-function isInstrumented(span: TestSpan): boolean {
+function isInstrumented(span: Span): boolean {
   return /^@traceferry\/|opentelemetry.*instrumentation|^io\.opentelemetry\./.test(span.scope.name);
 }

@@ -1,4 +1,4 @@
-import type { TestSpan, TestSpanKind, TestSpanScope, TestSpanStatus } from "../span.js";
+import type { InstrumentationScope, Span, SpanKind, SpanStatus } from "../span.js";
 
 /** A span while it is read, before it is known to be usable. Both encodings fill the same draft. */
 export interface SpanDraft {
@@ -35,7 +35,7 @@ export interface LinkDraft {
 
 /** What one request held. A span with a malformed id is counted, not kept; the rest of its request is. */
 export interface Decoded {
-  readonly spans: readonly TestSpan[];
+  readonly spans: readonly Span[];
   readonly rejected: number;
   /** Why the first of them was rejected; "" when none was. */
   readonly reason: string;
@@ -68,7 +68,7 @@ export function newLinkDraft(): LinkDraft {
   return { traceId: "", spanId: "", traceState: "", attributes: [], flags: undefined };
 }
 
-const kinds: readonly TestSpanKind[] = [
+const kinds: readonly SpanKind[] = [
   "UNSPECIFIED",
   "INTERNAL",
   "SERVER",
@@ -86,7 +86,7 @@ export function integerValue(value: bigint): number | bigint {
 /** Collects the spans of one request, resource by resource and scope by scope. */
 export class SpanCollector {
   readonly #receivedAtMs: number;
-  readonly #spans: TestSpan[] = [];
+  readonly #spans: Span[] = [];
   #rejected = 0;
   #reason = "";
 
@@ -94,7 +94,11 @@ export class SpanCollector {
     this.#receivedAtMs = receivedAtMs;
   }
 
-  add(draft: SpanDraft, scope: TestSpanScope, resource: Readonly<Record<string, unknown>>): void {
+  add(
+    draft: SpanDraft,
+    scope: InstrumentationScope,
+    resource: Readonly<Record<string, unknown>>,
+  ): void {
     const fault = faultOf(draft);
     if (fault !== undefined) {
       this.#rejected += 1;
@@ -140,7 +144,7 @@ function serviceOf(resource: Readonly<Record<string, unknown>>): string {
   return typeof name === "string" && name !== "" ? name : "unknown_service";
 }
 
-function statusOf(draft: SpanDraft): TestSpanStatus {
+function statusOf(draft: SpanDraft): SpanStatus {
   const code = draft.statusCode === 2 ? "ERROR" : draft.statusCode === 1 ? "OK" : "UNSET";
   return draft.statusMessage === "" ? { code } : { code, message: draft.statusMessage };
 }

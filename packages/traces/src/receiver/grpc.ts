@@ -2,7 +2,7 @@ import type { handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
 import { OtlpDecodeError } from "../otlp/error.js";
 import { decodeTraces } from "../otlp/index.js";
 import { encodeResponse } from "../otlp/reply.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import type { Listening } from "./http.js";
 
 /** Above gRPC's own 4 MB, which a large batch passes. */
@@ -15,7 +15,7 @@ const maxMessageBytes = 64 * 1024 * 1024;
  */
 export async function listenGrpc(
   options: { readonly host: string; readonly port: number; readonly required: boolean },
-  onSpans: (spans: readonly TestSpan[]) => void,
+  onSpans: (spans: readonly Span[]) => void,
 ): Promise<Listening | undefined> {
   const grpc = await loadGrpc(options.required);
   if (grpc === undefined) return undefined;

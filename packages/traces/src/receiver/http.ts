@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { OtlpDecodeError } from "../otlp/error.js";
 import { decodeTraces } from "../otlp/index.js";
 import { type Encoding, encodeResponse, encodeStatus } from "../otlp/reply.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { Refusal, readBody } from "./body.js";
 
 /** A running server and how to stop it. */
@@ -24,7 +24,7 @@ const invalidArgument = 3;
 /** Listens for OTLP over HTTP. Only traces are kept; metrics and logs are thanked for and forgotten. */
 export async function listenHttp(
   options: { readonly host: string; readonly port: number; readonly maxBodyBytes: number },
-  onSpans: (spans: readonly TestSpan[]) => void,
+  onSpans: (spans: readonly Span[]) => void,
 ): Promise<Listening> {
   const server = createServer((request, response) => {
     const encoding = encodingOf(request);
@@ -43,7 +43,7 @@ async function answer(
   request: IncomingMessage,
   encoding: Encoding | undefined,
   maxBodyBytes: number,
-  onSpans: (spans: readonly TestSpan[]) => void,
+  onSpans: (spans: readonly Span[]) => void,
 ): Promise<Buffer> {
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
   if (!/^\/v1\/(traces|metrics|logs)$/.test(path)) throw new Refusal(404, `nothing at ${path}`);

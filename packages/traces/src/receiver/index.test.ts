@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { describe, expect, test, vi } from "vitest";
 import { jsonRequest } from "../otlp/request.test-support.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { type OtlpReceiver, startReceiver } from "./index.js";
 import { WaitTimeoutError } from "./wait.js";
 
@@ -181,7 +181,7 @@ describe("waiting for quiet", () => {
   test("ends early when the caller knows that no more will come", async () => {
     await using receiver = await startReceiver({ grpc: false });
     await send(receiver, traceA, "1");
-    const enough = vi.fn((spans: readonly TestSpan[]) => spans.length > 0);
+    const enough = vi.fn((spans: readonly Span[]) => spans.length > 0);
 
     const spans = await receiver.waitForQuiet({ services: ["never"], quietMs: 10, enough });
 
@@ -196,7 +196,7 @@ describe("waiting for quiet", () => {
     const first = new Promise<void>((resolve) => {
       asked = resolve;
     });
-    const enough = (spans: readonly TestSpan[]): boolean => {
+    const enough = (spans: readonly Span[]): boolean => {
       asked();
       return spans.length === 2;
     };
@@ -268,6 +268,6 @@ async function send(
   return response.status;
 }
 
-function services(spans: readonly TestSpan[]): string[] {
+function services(spans: readonly Span[]): string[] {
   return spans.map((span) => span.service);
 }

@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { listenGrpc } from "./grpc.js";
 import { listenHttp } from "./http.js";
 import { SpanStore, type SpansListener } from "./store.js";
@@ -31,7 +31,7 @@ export interface OtlpReceiver extends AsyncDisposable {
   /** The same for grpc; undefined when it takes no gRPC. */
   readonly grpcUrl: string | undefined;
   /** What has arrived, in order of arrival. A snapshot: read it again to see more. */
-  readonly spans: readonly TestSpan[];
+  readonly spans: readonly Span[];
   /** How many spans had to leave because the store was full. */
   readonly dropped: number;
   /** Forgets what has arrived. */
@@ -43,9 +43,9 @@ export interface OtlpReceiver extends AsyncDisposable {
    *
    * @throws WaitTimeoutError at the timeout, naming what is missing.
    */
-  waitForQuiet(options?: WaitOptions): Promise<TestSpan[]>;
+  waitForQuiet(options?: WaitOptions): Promise<Span[]>;
   /** The same for one trace. */
-  waitForTrace(traceId: string, options?: Omit<WaitOptions, "traceId">): Promise<TestSpan[]>;
+  waitForTrace(traceId: string, options?: Omit<WaitOptions, "traceId">): Promise<Span[]>;
   /** Calls `listener` with every batch that arrives, until the returned function is called. */
   onSpans(listener: SpansListener): () => void;
 }
@@ -64,7 +64,7 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Otlp
     describe = describeByService,
   } = options;
   const store = new SpanStore(maxSpans);
-  const take = (spans: readonly TestSpan[]): void => store.add(spans);
+  const take = (spans: readonly Span[]): void => store.add(spans);
   const http = await listenHttp({ host, port: httpPort, maxBodyBytes }, take);
   try {
     const grpc =
@@ -102,7 +102,7 @@ class Receiver implements OtlpReceiver {
     this.#closers = closers;
   }
 
-  get spans(): readonly TestSpan[] {
+  get spans(): readonly Span[] {
     return this.#store.spans;
   }
 
@@ -120,11 +120,11 @@ class Receiver implements OtlpReceiver {
     this.#closed.abort();
   }
 
-  waitForQuiet(options: WaitOptions = {}): Promise<TestSpan[]> {
+  waitForQuiet(options: WaitOptions = {}): Promise<Span[]> {
     return waitForQuiet(this.#store, options, this.#describe, this.#closed.signal);
   }
 
-  waitForTrace(traceId: string, options: Omit<WaitOptions, "traceId"> = {}): Promise<TestSpan[]> {
+  waitForTrace(traceId: string, options: Omit<WaitOptions, "traceId"> = {}): Promise<Span[]> {
     return this.waitForQuiet({ ...options, traceId });
   }
 

@@ -1,14 +1,14 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 
 /** Is told of every batch, in the order of arrival, after it is in the store. */
-export type SpansListener = (spans: readonly TestSpan[]) => void;
+export type SpansListener = (spans: readonly Span[]) => void;
 
 /** Where the spans of a receiver are kept: bounded, the oldest leave first. */
 export class SpanStore {
   readonly #maxSpans: number;
   readonly #listeners = new Set<SpansListener>();
-  #spans: TestSpan[] = [];
-  #snapshot: readonly TestSpan[] | undefined;
+  #spans: Span[] = [];
+  #snapshot: readonly Span[] | undefined;
   #dropped = 0;
 
   constructor(maxSpans: number) {
@@ -16,7 +16,7 @@ export class SpanStore {
   }
 
   /** A snapshot: it does not change when more arrives. */
-  get spans(): readonly TestSpan[] {
+  get spans(): readonly Span[] {
     this.#snapshot ??= this.#spans.slice();
     return this.#snapshot;
   }
@@ -25,7 +25,7 @@ export class SpanStore {
     return this.#dropped;
   }
 
-  add(spans: readonly TestSpan[]): void {
+  add(spans: readonly Span[]): void {
     if (spans.length === 0) return;
     for (const span of spans) this.#spans.push(span);
     // A tenth at a time, so that a full store does not move everything for every batch.
@@ -56,7 +56,7 @@ export class SpanStore {
 
 // A listener that throws must not turn into a refused request, nor keep the others from hearing: its
 // error is thrown where the test runner sees it.
-function tell(listener: SpansListener, spans: readonly TestSpan[]): void {
+function tell(listener: SpansListener, spans: readonly Span[]): void {
   try {
     listener(spans);
   } catch (error) {

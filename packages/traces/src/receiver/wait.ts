@@ -1,4 +1,4 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import type { SpanStore } from "./store.js";
 
 /** What to wait for. Everything that is given must have been seen, and then nothing new for `quietMs`. */
@@ -19,7 +19,7 @@ export interface WaitOptions {
    * Asked with all spans of the receiver whenever it is quiet although something is missing: true
    * ends the wait, because what is missing will not come any more. Default: wait for the timeout.
    */
-  readonly enough?: (spans: readonly TestSpan[]) => boolean;
+  readonly enough?: (spans: readonly Span[]) => boolean;
 }
 
 /**
@@ -28,7 +28,7 @@ export interface WaitOptions {
  * @param wanted - the arrived spans that were waited for; never empty
  * @param all - all arrived spans
  */
-export type DescribeSpans = (wanted: readonly TestSpan[], all: readonly TestSpan[]) => string;
+export type DescribeSpans = (wanted: readonly Span[], all: readonly Span[]) => string;
 
 /** What was waited for did not arrive. The message names it and describes what did. */
 export class WaitTimeoutError extends Error {
@@ -36,9 +36,9 @@ export class WaitTimeoutError extends Error {
   /** The first part of the message: how long was waited, and what is missing. */
   readonly summary: string;
   /** What had arrived. */
-  readonly spans: readonly TestSpan[];
+  readonly spans: readonly Span[];
 
-  constructor(summary: string, spans: readonly TestSpan[], picture: string) {
+  constructor(summary: string, spans: readonly Span[], picture: string) {
     super(`${summary}\n${picture}`);
     this.summary = summary;
     this.spans = spans;
@@ -51,7 +51,7 @@ export function waitForQuiet(
   options: WaitOptions,
   describe: DescribeSpans,
   closed: AbortSignal,
-): Promise<TestSpan[]> {
+): Promise<Span[]> {
   const { quietMs = 300, timeoutMs = 15_000 } = options;
   const wanted = new Wanted(options);
   wanted.see(store.spans);
@@ -113,7 +113,7 @@ class Wanted {
   }
 
   /** Whether any of the spans matters here. */
-  see(spans: readonly TestSpan[]): boolean {
+  see(spans: readonly Span[]): boolean {
     let any = false;
     for (const span of spans) {
       if (!this.#isOurs(span)) continue;
@@ -135,11 +135,11 @@ class Wanted {
     return missing;
   }
 
-  of(spans: readonly TestSpan[]): TestSpan[] {
+  of(spans: readonly Span[]): Span[] {
     return spans.filter((span) => this.#isOurs(span));
   }
 
-  #isOurs(span: TestSpan): boolean {
+  #isOurs(span: Span): boolean {
     return this.#options.traceId === undefined || span.traceId === this.#options.traceId;
   }
 }
@@ -149,11 +149,7 @@ function summaryOf(why: string, missing: readonly string[]): string {
   return [`${why}, missing:`, ...missing.map((item) => `  - ${item}`)].join("\n");
 }
 
-function pictureOf(
-  wanted: readonly TestSpan[],
-  all: readonly TestSpan[],
-  describe: DescribeSpans,
-): string {
+function pictureOf(wanted: readonly Span[], all: readonly Span[], describe: DescribeSpans): string {
   if (all.length === 0) return "nothing arrived at all";
   if (wanted.length === 0) {
     return `nothing arrived of this trace, but ${all.length} spans of others`;
@@ -162,7 +158,7 @@ function pictureOf(
 }
 
 /** Counts the spans of each service. */
-export function describeByService(wanted: readonly TestSpan[]): string {
+export function describeByService(wanted: readonly Span[]): string {
   const counts = new Map<string, number>();
   for (const { service } of wanted) counts.set(service, (counts.get(service) ?? 0) + 1);
   return [...counts]

@@ -1,7 +1,7 @@
 import type { Finding } from "../diagnose/finding.js";
 import { isMatch, type SpanMatch } from "../diagnose/span-match.js";
 import { isHop } from "../diagnose/world.js";
-import { hasRemoteParent, type TestSpan } from "../span.js";
+import { hasRemoteParent, type Span } from "../span.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";
 import { pathProblem } from "./path.js";
 import type { Surroundings } from "./trace-set.js";
@@ -27,7 +27,7 @@ export function problemsOf(
 }
 
 /** The one span that everything hangs from; with a remote root it is the one whose caller is outside. */
-function topOf({ trace }: Subject, remoteRoot: boolean): TestSpan | undefined {
+function topOf({ trace }: Subject, remoteRoot: boolean): Span | undefined {
   const [root, second] = trace.roots;
   if (root !== undefined) return second === undefined ? root : undefined;
   if (!remoteRoot) return undefined;
@@ -37,7 +37,7 @@ function topOf({ trace }: Subject, remoteRoot: boolean): TestSpan | undefined {
 
 function rootProblems(
   { trace }: Subject,
-  top: TestSpan | undefined,
+  top: Span | undefined,
   expected: SpanMatch | undefined,
 ): string[] {
   if (top === undefined) {
@@ -53,7 +53,7 @@ function rootProblems(
 
 function breakProblems(
   subject: Subject,
-  top: TestSpan | undefined,
+  top: Span | undefined,
   { allowLinks = false, traceId }: UnbrokenExpectation,
   findings: readonly Finding[],
 ): string[] {
@@ -107,6 +107,6 @@ function hopProblems(subject: Subject, toleranceMs: number): string[] {
   return problems;
 }
 
-function named(span: TestSpan): string {
+function named(span: Span): string {
   return `"${span.name}" (${span.kind}) of ${span.service}`;
 }

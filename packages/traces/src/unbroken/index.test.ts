@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { bullmq, Fleet, grpc, http, kafka } from "../span-factory.test-support.js";
 import { chat } from "../waterfall/jeeves.test-support.js";
 import type { UnbrokenExpectation } from "./expectation.js";
-import { judgeUnbroken } from "./index.js";
+import { evaluateUnbroken } from "./index.js";
 
 const path = [
   "jeeves-gateway",
@@ -27,7 +27,7 @@ describe("a whole trace passes", () => {
   };
 
   test.each(Object.keys(expectations))("%s", (name) => {
-    const { pass, message } = judgeUnbroken(chat().spans, expectations[name]);
+    const { pass, message } = evaluateUnbroken(chat().spans, expectations[name]);
 
     expect(pass, message).toBe(true);
     expect(message).toContain("expected anything but one unbroken trace");
@@ -36,8 +36,8 @@ describe("a whole trace passes", () => {
   test("of many, each on its own", () => {
     const spans = requests(20);
 
-    expect(judgeUnbroken(spans, { traces: 20, path: ["gateway", "orders"] }).pass).toBe(true);
-    expect(judgeUnbroken(spans, { traces: 21 }).message).toContain(
+    expect(evaluateUnbroken(spans, { traces: 20, path: ["gateway", "orders"] }).pass).toBe(true);
+    expect(evaluateUnbroken(spans, { traces: 21 }).message).toContain(
       "20 separate traces arrived instead of 21",
     );
   });
@@ -51,8 +51,8 @@ describe("a whole trace passes", () => {
     );
     const root = { service: "jeeves-gateway" };
 
-    expect(judgeUnbroken(called, { root, path, remoteRoot: true }).pass).toBe(true);
-    const { pass, message } = judgeUnbroken(called, { root, path });
+    expect(evaluateUnbroken(called, { root, path, remoteRoot: true }).pass).toBe(true);
+    const { pass, message } = evaluateUnbroken(called, { root, path });
     expect(pass).toBe(false);
     expect(message).toContain("no root: every span names a parent (remoteRoot: true");
   });
@@ -63,8 +63,10 @@ describe("a whole trace passes", () => {
     fleet.hop(root, "orders", place);
     fleet.root({ service: "cron" });
 
-    expect(judgeUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
-    expect(judgeUnbroken(fleet.spans).message).toContain("2 separate traces arrived instead of 1");
+    expect(evaluateUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(evaluateUnbroken(fleet.spans).message).toContain(
+      "2 separate traces arrived instead of 1",
+    );
   });
 
   test("beside a timer of its own process, when its id is given", () => {
@@ -73,8 +75,8 @@ describe("a whole trace passes", () => {
     fleet.hop(root, "orders", place);
     fleet.root({ service: "gateway", kind: "INTERNAL", name: "refresh keys", at: 5 });
 
-    expect(judgeUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
-    expect(judgeUnbroken(fleet.spans).message).toContain(
+    expect(evaluateUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(evaluateUnbroken(fleet.spans).message).toContain(
       "gateway → gateway (refresh keys) is IN_PROCESS_LOSS",
     );
   });
@@ -82,14 +84,14 @@ describe("a whole trace passes", () => {
   test("over a link, when links are allowed", () => {
     const { spans, exit } = linked();
 
-    expect(judgeUnbroken(spans, { path: ["gateway", "billing"], allowLinks: true }).pass).toBe(
+    expect(evaluateUnbroken(spans, { path: ["gateway", "billing"], allowLinks: true }).pass).toBe(
       true,
     );
-    expect(judgeUnbroken(spans, { spans: 4, allowLinks: true }).pass).toBe(true);
+    expect(evaluateUnbroken(spans, { spans: 4, allowLinks: true }).pass).toBe(true);
     // Without it the traces are two; and named by its id, the first is whole as far as it goes.
-    expect(judgeUnbroken(spans).message).toContain("is LINK_NOT_PARENT");
-    expect(judgeUnbroken(spans, { traceId: exit.traceId }).pass).toBe(true);
-    const { pass, message } = judgeUnbroken(spans, {
+    expect(evaluateUnbroken(spans).message).toContain("is LINK_NOT_PARENT");
+    expect(evaluateUnbroken(spans, { traceId: exit.traceId }).pass).toBe(true);
+    const { pass, message } = evaluateUnbroken(spans, {
       traceId: exit.traceId,
       path: ["gateway", "billing"],
     });
@@ -105,8 +107,8 @@ describe("a whole trace passes", () => {
     fleet.hop(root, "orders", kafka("orders"), { at: 4000, ms: 9000 });
     fleet.hop(root, "mails", bullmq("mails"), { at: 10 });
 
-    expect(judgeUnbroken(fleet.spans).pass).toBe(true);
-    expect(judgeUnbroken(fleet.spans, { toleranceMs: 20 }).message).toMatch(
+    expect(evaluateUnbroken(fleet.spans).pass).toBe(true);
+    expect(evaluateUnbroken(fleet.spans, { toleranceMs: 20 }).message).toMatch(
       /of mails began 51 ms before its parent "send mails"/,
     );
   });
@@ -117,7 +119,7 @@ describe("a whole trace passes", () => {
     const sender = fleet.child(root, { ...kafka("orders").exit, kind: "INTERNAL" });
     fleet.child(sender, { service: "orders", ...kafka("orders").entry });
 
-    expect(judgeUnbroken(fleet.spans, { path: ["gateway", "orders"] }).pass).toBe(true);
+    expect(evaluateUnbroken(fleet.spans, { path: ["gateway", "orders"] }).pass).toBe(true);
   });
 });
 
@@ -132,7 +134,7 @@ describe("a broken trace fails", () => {
   ] as const)(
     "at the $cut hop, by name, with a verdict, a hint and the waterfall",
     ({ cut, at }) => {
-      const { pass, message } = judgeUnbroken(chat(cut).spans, { path });
+      const { pass, message } = evaluateUnbroken(chat(cut).spans, { path });
 
       expect(pass).toBe(false);
       expect(message).toContain(`${at} is NOT_INJECTED: `);
@@ -144,11 +146,11 @@ describe("a broken trace fails", () => {
   );
 
   test("with its whole message", () => {
-    expect(judgeUnbroken(chat("kafka").spans, { path }).message).toMatchSnapshot();
+    expect(evaluateUnbroken(chat("kafka").spans, { path }).message).toMatchSnapshot();
   });
 
   test("by its id too, though the other half has another one", () => {
-    const { pass, message } = judgeUnbroken(chat("kafka").spans, {
+    const { pass, message } = evaluateUnbroken(chat("kafka").spans, {
       traceId: "1".padStart(32, "0"),
     });
 
@@ -159,7 +161,7 @@ describe("a broken trace fails", () => {
   test("one among many is the one that is drawn", () => {
     const spans = requests(20, 7);
 
-    const { pass, message } = judgeUnbroken(spans, { traces: 20, path: ["gateway", "orders"] });
+    const { pass, message } = evaluateUnbroken(spans, { traces: 20, path: ["gateway", "orders"] });
 
     expect(pass).toBe(false);
     expect(message).toContain(`trace ${"8".padStart(32, "0")}: gateway → orders`);
@@ -168,7 +170,7 @@ describe("a broken trace fails", () => {
   });
 
   test("many among many are counted, not all explained", () => {
-    const { message } = judgeUnbroken(requests(20, 3, 4, 5, 6, 7, 8), { traces: 20 });
+    const { message } = evaluateUnbroken(requests(20, 3, 4, 5, 6, 7, 8), { traces: 20 });
 
     expect(message).toContain("… and 3 more of 20 traces are broken");
   });
@@ -177,7 +179,7 @@ describe("a broken trace fails", () => {
     const { spans } = chat();
     const incomplete = spans.filter((span) => span.name !== "send jeeves-planner");
 
-    const { message } = judgeUnbroken(incomplete, { path });
+    const { message } = evaluateUnbroken(incomplete, { path });
 
     expect(message).toContain(
       "jeeves-planner-worker (bullmq jeeves-planner) is PARENT_NOT_EXPORTED",
@@ -189,7 +191,7 @@ describe("a broken trace fails", () => {
     const root = fleet.root({ service: "a", name: "one" });
     const other = { ...fleet.root({ service: "b", name: "two" }), traceId: root.traceId };
 
-    const { message } = judgeUnbroken([root, other]);
+    const { message } = evaluateUnbroken([root, other]);
 
     expect(message).toContain(
       '2 roots instead of one: "one" (INTERNAL) of a, "two" (INTERNAL) of b',
@@ -197,7 +199,7 @@ describe("a broken trace fails", () => {
   });
 
   test("when the root is another one", () => {
-    const { message } = judgeUnbroken(chat().spans, { root: { service: "jeeves-agents" } });
+    const { message } = evaluateUnbroken(chat().spans, { root: { service: "jeeves-agents" } });
 
     expect(message).toContain(
       'the root is "POST /api/v1/chat" (SERVER) of jeeves-gateway, expected was {"service":"jeeves-agents"}',
@@ -205,7 +207,7 @@ describe("a broken trace fails", () => {
   });
 
   test("when services or spans are missing or too many", () => {
-    const { message } = judgeUnbroken(chat().spans, {
+    const { message } = evaluateUnbroken(chat().spans, {
       services: [...path.slice(1), "jeeves-tools-worker"],
       spans: 20,
     });
@@ -233,7 +235,10 @@ describe("a broken trace fails", () => {
     fleet.child(work, { service: "worker", name: "job", kind: "CONSUMER" });
     fleet.root({ service: "cron" });
 
-    const { pass, message } = judgeUnbroken(fleet.spans, { traceId: root.traceId, path: wanted });
+    const { pass, message } = evaluateUnbroken(fleet.spans, {
+      traceId: root.traceId,
+      path: wanted,
+    });
 
     expect(pass).toBe(false);
     expect(message).toContain(`path ${wanted.join(" → ")}`);
@@ -249,7 +254,7 @@ describe("a broken trace fails", () => {
     const [, orders] = fleet.hop(root, "orders", place, { at: 50 });
     fleet.lostHop(orders, "mails", bullmq("mails"));
 
-    const { message } = judgeUnbroken(fleet.spans, {
+    const { message } = evaluateUnbroken(fleet.spans, {
       traceId: root.traceId,
       path: ["gateway", "orders", "mails"],
     });
@@ -263,24 +268,24 @@ describe("a broken trace fails", () => {
     const fleet = new Fleet();
     fleet.hop(fleet.root({ service: "gateway" }), "orders", place, { flags: 0x101 });
 
-    expect(judgeUnbroken(fleet.spans).message).toContain(
+    expect(evaluateUnbroken(fleet.spans).message).toContain(
       '"shop.v1.Orders/Place" (SERVER) of orders claims a local parent',
     );
   });
 
   test("when nothing arrived", () => {
-    expect(judgeUnbroken([])).toEqual({
+    expect(evaluateUnbroken([])).toEqual({
       pass: false,
       message: "expected one unbroken trace\nbut nothing arrived at all",
     });
-    expect(judgeUnbroken(chat().spans, { traceId: "f".repeat(32) }).message).toContain(
+    expect(evaluateUnbroken(chat().spans, { traceId: "f".repeat(32) }).message).toContain(
       `no span of trace ${"f".repeat(32)} arrived`,
     );
   });
 });
 
 /** Requests from a gateway to orders, 30 ms apart; the ones named by index lose their trace. */
-function requests(count: number, ...broken: readonly number[]): TestSpan[] {
+function requests(count: number, ...broken: readonly number[]): Span[] {
   const fleet = new Fleet();
   const roots = Array.from({ length: count }, (_, index) =>
     fleet.root({ service: "gateway", kind: "SERVER", at: index * 30, ms: 20 }),

@@ -1,7 +1,7 @@
 import { assembleTraces, type Trace } from "../assemble.js";
 import type { Finding } from "../diagnose/finding.js";
 import { findingsOf } from "../diagnose/index.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { problemsOf } from "./check.js";
 import type { UnbrokenExpectation } from "./expectation.js";
 import { report } from "./report.js";
@@ -9,16 +9,16 @@ import { Surroundings } from "./trace-set.js";
 import { Subject } from "./trace-under-test.js";
 
 /** The outcome, and the verdicts and the waterfall that explain it. */
-export interface Judgement {
+export interface Evaluation {
   readonly pass: boolean;
   readonly message: string;
 }
 
 /** Judges whether a trace arrived whole: one trace id, one root, no orphan, every hop continued. */
-export function judgeUnbroken(
-  spans: readonly TestSpan[],
+export function evaluateUnbroken(
+  spans: readonly Span[],
   expectation: UnbrokenExpectation = {},
-): Judgement {
+): Evaluation {
   const { allowLinks = false, joinBy = [], root, traces: wanted = 1, traceId } = expectation;
   const traces = assembleTraces(spans);
   // Only a named service is a declared entry: "any SERVER span" would excuse every broken callee.

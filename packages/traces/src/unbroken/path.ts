@@ -1,6 +1,6 @@
 import { addressOf } from "../diagnose/address.js";
 import type { Finding } from "../diagnose/finding.js";
-import { isExit, type TestSpan } from "../span.js";
+import { isExit, type Span } from "../span.js";
 import type { Subject } from "./trace-under-test.js";
 
 /** Why the path is not there; undefined when it is. */
@@ -31,7 +31,7 @@ class Walk {
   /** The last service on the path that was reached, by its place. */
   furthest = 0;
   /** A callee at the furthest place whose parent is no exit span. */
-  wrongParent: { readonly parent: TestSpan; readonly child: TestSpan } | undefined;
+  wrongParent: { readonly parent: Span; readonly child: Span } | undefined;
   readonly #path: readonly string[];
   readonly #subject: Subject;
   readonly #tried = new Set<string>();
@@ -41,7 +41,7 @@ class Walk {
     this.#subject = subject;
   }
 
-  reachesEnd(entry: TestSpan, place: number): boolean {
+  reachesEnd(entry: Span, place: number): boolean {
     const key = `${place} ${entry.traceId} ${entry.spanId}`;
     if (this.#tried.has(key)) return false;
     this.#tried.add(key);
@@ -65,7 +65,7 @@ class Walk {
 }
 
 // Some instrumentations give their sending spans another kind, but name the system all the same.
-function isLeftThrough(parent: TestSpan, child: TestSpan): boolean {
+function isLeftThrough(parent: Span, child: Span): boolean {
   if (isExit(parent)) return true;
   const { system } = addressOf(parent);
   return system !== undefined && system === addressOf(child).system;

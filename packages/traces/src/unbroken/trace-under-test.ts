@@ -1,15 +1,15 @@
 import type { Trace } from "../assemble.js";
 import { isHop } from "../diagnose/world.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import type { Surroundings } from "./trace-set.js";
 
 /** One trace under judgement; where links are allowed, with the traces that it is linked to. */
 export class Subject {
   readonly trace: Trace;
-  readonly spans: readonly TestSpan[];
+  readonly spans: readonly Span[];
   readonly services: readonly string[];
   readonly #traces: ReadonlyMap<string, Trace>;
-  readonly #linked = new Map<TestSpan, TestSpan[]>();
+  readonly #linked = new Map<Span, Span[]>();
 
   /** @param surroundings - where linked traces are looked up; without it links lead nowhere. */
   constructor(trace: Trace, surroundings?: Surroundings) {
@@ -34,22 +34,22 @@ export class Subject {
     return this.#traces.keys();
   }
 
-  has(span: TestSpan | undefined): boolean {
+  has(span: Span | undefined): boolean {
     return span !== undefined && this.#traces.has(span.traceId);
   }
 
-  parentOf(span: TestSpan): TestSpan | undefined {
+  parentOf(span: Span): Span | undefined {
     return this.#traces.get(span.traceId)?.byId.get(span.parentSpanId ?? "");
   }
 
   /** What continues the span in another process, and what is linked to it. */
-  hopsFrom(span: TestSpan): TestSpan[] {
+  hopsFrom(span: Span): Span[] {
     const hops = this.#childrenOf(span).filter((child) => isHop(span, child));
     return [...hops, ...(this.#linked.get(span) ?? [])];
   }
 
   /** The span and everything below it that the same process did in the same call. */
-  *within(span: TestSpan): Generator<TestSpan> {
+  *within(span: Span): Generator<Span> {
     const open = [span];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       yield next;
@@ -58,14 +58,14 @@ export class Subject {
   }
 
   /** The spans with which processes begin their part: the tops, and what came in from another process. */
-  entries(): TestSpan[] {
+  entries(): Span[] {
     return this.spans.filter((span) => {
       const parent = this.parentOf(span);
       return parent === undefined || isHop(parent, span);
     });
   }
 
-  #childrenOf(span: TestSpan): readonly TestSpan[] {
+  #childrenOf(span: Span): readonly Span[] {
     return this.#traces.get(span.traceId)?.children.get(span.spanId) ?? [];
   }
 }

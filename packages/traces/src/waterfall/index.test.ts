@@ -3,7 +3,7 @@ import stringWidth from "string-width";
 import { describe, expect, test } from "vitest";
 import { assembleTraces } from "../assemble.js";
 import { diagnose } from "../diagnose/index.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { Fleet, grpc, kafka, slow } from "../span-factory.test-support.js";
 import { workOf } from "../work.test-support.js";
 import { renderWaterfall } from "./index.js";
@@ -189,7 +189,7 @@ describe("a waterfall", () => {
       }
       return fleet.spans;
     };
-    const draw = (spans: readonly TestSpan[]) => renderWaterfall(spans, { maxSpans: 2000 });
+    const draw = (spans: readonly Span[]) => renderWaterfall(spans, { maxSpans: 2000 });
 
     const small = workOf(chainOf(100), draw);
     const large = workOf(chainOf(1000), draw);

@@ -1,10 +1,10 @@
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 import { bullmq, Fleet, grpc, http, kafka, type Via } from "../span-factory.test-support.js";
 
 /** A request through five services, as a multi-agent backend makes it; `cut` loses the trace on one hop. */
 export function chat(cut?: "grpc" | "kafka" | "bullmq"): Fleet {
   const fleet = new Fleet();
-  const hop = (name: typeof cut, parent: TestSpan, service: string, via: Via, ms: number) =>
+  const hop = (name: typeof cut, parent: Span, service: string, via: Via, ms: number) =>
     name === cut && name !== undefined
       ? fleet.lostHop(parent, service, {
           exit: { ...via.exit, ms: ms + 2 },

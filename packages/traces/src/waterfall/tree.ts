@@ -1,11 +1,11 @@
 import { byStart, type Trace } from "../assemble.js";
 import type { Break } from "../diagnose/finding.js";
 import type { Diagnosis } from "../diagnose/index.js";
-import type { TestSpan } from "../span.js";
+import type { Span } from "../span.js";
 
 /** A span where it is drawn. */
 export interface Node {
-  readonly span: TestSpan;
+  readonly span: Span;
   readonly children: Node[];
   parent: Node | undefined;
   /** Why the line above it is broken. */
@@ -81,10 +81,10 @@ function topOf(node: Node): Node {
   return top;
 }
 
-function nodeOf(span: TestSpan): Node {
+function nodeOf(span: Span): Node {
   return { span, children: [], parent: undefined, mark: undefined, lost: [] };
 }
 
-function idOf({ traceId, spanId }: Pick<TestSpan, "traceId" | "spanId">): string {
+function idOf({ traceId, spanId }: Pick<Span, "traceId" | "spanId">): string {
   return `${traceId}-${spanId}`;
 }
