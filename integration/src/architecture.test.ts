@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ADAPTERS = ["grpc", "kafka", "bullmq", "nestjs"];
 const ADAPTER_FILES = ["carrier", "incoming", "outgoing", "attributes", "options", "index"];
 const MAX_LINES = 300;
+const SOURCE_CONDITION = "@traceferry/source";
 const EXPORT = /export (type )?\{([^}]*)\} from "([^"]+)";/g;
 
 const packages = readPackages();
@@ -54,6 +55,21 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
         .filter((from) => !isWithin(from, allowed) || !named.has(packageOf(from)))
         .map((from) => `${file} imports ${from}`),
     );
+    expect(wrong).toEqual([]);
+  });
+
+  test("names for each entry the source first, which types and tests follow, then what is built", () => {
+    const { "./package.json": _, ...entries } = manifest.exports;
+    const wrong = Object.entries(entries).flatMap(([entry, conditions]) => {
+      const source = typeof conditions === "string" ? undefined : conditions[SOURCE_CONDITION];
+      const isFirst = source !== undefined && Object.keys(conditions)[0] === SOURCE_CONDITION;
+      const isThere = existsSync(join(repositoryRoot, "packages", folder, source ?? "missing"));
+      const built = source?.replace("./src/", "./dist/").replace(/\.ts$/, "");
+      const expected = { types: `${built}.d.ts`, default: `${built}.js` };
+      const { types, default: main } = typeof conditions === "string" ? {} : conditions;
+      const follows = types === expected.types && main === expected.default;
+      return isFirst && isThere && follows ? [] : [entry];
+    });
     expect(wrong).toEqual([]);
   });
 
@@ -188,6 +204,11 @@ describe("CONTRIBUTING.md", () => {
   });
 });
 
+test("types and unit tests resolve packages to their sources", () => {
+  expect(readText("tsconfig.base.json")).toContain(`"customConditions": ["${SOURCE_CONDITION}"]`);
+  expect(readText("vitest.config.ts")).toContain(`conditions: ["${SOURCE_CONDITION}",`);
+});
+
 test("the repository has a name that no package of it is published under", () => {
   const { name } = z.object({ name: z.string() }).parse(JSON.parse(readText("package.json")));
   const published = packages.flatMap(({ manifest }) => [
@@ -209,6 +230,7 @@ function readPackages() {
     version: z.string(),
     private: z.boolean().default(false),
     bin: z.record(z.string(), z.string()).default({}),
+    exports: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
     dependencies: z.record(z.string(), z.string()).default({}),
     peerDependencies: z.record(z.string(), z.string()).default({}),
   });
