@@ -1,5 +1,5 @@
 import type { InstrumenterSettings, TracingOptions } from "@traceferry/core";
-import type { JobCarrier } from "./carrier.js";
+import type { JobCarrier } from "./carrier/metadata.js";
 import { VERSION } from "./version.js";
 
 /** What the option `relation` is asked about: a job that a worker is about to process. */

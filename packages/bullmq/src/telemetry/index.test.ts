@@ -1,11 +1,10 @@
-import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { suppressTracing } from "@traceferry/core";
+import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ, withDetachedContext } from "bullmq";
 import { describe, expect, test } from "vitest";
 import { addJob, processJob, settle } from "../bullmq.test-support.js";
-import { bullmqTelemetry, type IncomingJob } from "../index.js";
+import { bullmqTelemetry } from "../index.js";
 
 function stored(metadata: unknown) {
   return { id: "7", data: "{}", opts: JSON.stringify({ tm: metadata }) };
@@ -193,56 +192,6 @@ describe("housekeeping", () => {
 
     expect(spans.named("add orders").parentSpanId).toBe(spans.named("close shop").spanId);
   });
-});
-
-test("a job without a sender is a recorded root, whatever is active around its worker", async () => {
-  using spans = recordSpans();
-  const muted = suppressTracing(
-    propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage({ a: { value: "1" } })),
-  );
-  const seen: unknown[] = [];
-
-  await context.with(muted, () =>
-    processJob(bullmqTelemetry(), { id: "7", data: "{}", opts: "{}" }, () => {
-      seen.push(propagation.getActiveBaggage());
-    }),
-  );
-
-  expect(spans.named("process orders").parentSpanId).toBeUndefined();
-  expect(seen).toEqual([undefined]);
-});
-
-test("a relation function is asked with the queue and the carrier", async () => {
-  using spans = recordSpans();
-  const asked: IncomingJob[] = [];
-  const telemetry = bullmqTelemetry({
-    relation(job) {
-      asked.push(job);
-      return "link";
-    },
-  });
-  const from = sender();
-
-  await processJob(
-    telemetry,
-    stored(JSON.stringify({ TraceParent: from.traceparent, source: "cron" })),
-    () => 1,
-  );
-
-  expect(asked).toHaveLength(1);
-  expect(asked[0]?.queue).toBe("orders");
-  expect({ ...asked[0]?.carrier }).toEqual({ traceparent: from.traceparent, source: "cron" });
-  expect(spans.named("process orders").links).toMatchObject([{ spanId: from.spanId }]);
-});
-
-test("with nothing to send BullMQ is given nothing, and omitContext is obeyed", async () => {
-  const own = { telemetry: { metadata: "mine" } };
-  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, own)).opts)).toEqual({ tm: "mine" });
-  expect((await addJob(bullmqTelemetry(), {})).opts).toBe("{}");
-
-  using _ = recordSpans();
-  const omitting = { telemetry: { omitContext: true } };
-  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, omitting)).opts)).toEqual({ omc: true });
 });
 
 test("there is no meter, so BullMQ asks for none", () => {

@@ -1,7 +1,7 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { type Reporter, suppressTracing } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { isRecord } from "../carrier.js";
+import { isRecord } from "../carrier/metadata.js";
 
 const ENCLOSING = createContextKey("traceferry bullmq enclosing");
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HEAVY_TEST_MS } from "./bullmq.test-support.js";
-import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./carrier.js";
+import { HEAVY_TEST_MS } from "../bullmq.test-support.js";
+import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./metadata.js";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
