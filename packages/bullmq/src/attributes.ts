@@ -1,17 +1,17 @@
 import { type Attributes, SpanKind } from "@opentelemetry/api";
 
 // Semantic conventions 1.45; what they have no name for begins with `bullmq.`, as 1.45 does it for Kafka.
-const SYSTEM = "messaging.system.name";
+const SYSTEM_NAME = "messaging.system.name";
 const OPERATION_NAME = "messaging.operation.name";
 const OPERATION_TYPE = "messaging.operation.type";
-const DESTINATION = "messaging.destination.name";
+const DESTINATION_NAME = "messaging.destination.name";
 
 /**
  * BullMQ's names, which it sets on a span that has begun, and ours. What is not listed stays off the span:
  * results, options and lists of job names hold data of the application, and have no bound.
  */
-const NAMES: ReadonlyMap<string, string> = new Map([
-  ["bullmq.queue.name", DESTINATION],
+const ATTRIBUTE_NAMES: ReadonlyMap<string, string> = new Map([
+  ["bullmq.queue.name", DESTINATION_NAME],
   // On both sides of a job: a diagnosis joins a job that was sent and one that arrived by it.
   ["bullmq.job.id", "messaging.message.id"],
   ["bullmq.job.bulk.count", "messaging.batch.message_count"],
@@ -45,16 +45,16 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
 ]);
 
 /** What BullMQ says when it begins a span: `process orders`, `add orders.place`. */
-export class Announcement {
+export class ParsedSpanName {
   readonly operation: string;
-  readonly consumer: boolean;
+  readonly isConsumer: boolean;
   readonly #destination: string;
 
-  constructor(name: string, consumer: boolean) {
+  constructor(name: string, isConsumer: boolean) {
     // Without a destination the name ends behind the operation.
     const end = `${name} `.indexOf(" ");
     this.operation = name.slice(0, end);
-    this.consumer = consumer;
+    this.isConsumer = isConsumer;
     this.#destination = name.slice(end + 1);
   }
 
@@ -63,47 +63,50 @@ export class Announcement {
    * a dot in between, and both may have dots: there the attribute tells. Elsewhere it does not: for the nodes
    * of a flow BullMQ 5.34 sets it to the name of the job.
    *
-   * @param known - what `translate` gave before the span began
+   * @param pendingAttributes - what `translateAttributes` gave before the span began
    */
-  queue(known: Attributes): string {
+  queueName(pendingAttributes: Attributes): string {
     if (this.operation !== "add") return this.#destination;
-    const queue = known[DESTINATION];
+    const queue = pendingAttributes[DESTINATION_NAME];
     return typeof queue === "string" ? queue : "";
   }
 }
 
 /** What a span begins as. */
-export interface Beginning {
+export interface SpanStart {
   /** `add orders`: never the name of a job, of which there may be any number. */
   readonly name: string;
   readonly kind: SpanKind;
   readonly attributes: Attributes;
 }
 
-/** @param known - what `translate` gave before the span began. */
-export function beginning(announced: Announcement, known: Attributes): Beginning {
-  const { operation, consumer } = announced;
-  const { type, kind } = OPERATIONS.get(operation) ?? (consumer ? PROCESS : ADD);
-  const queue = announced.queue(known);
+/** @param pendingAttributes - what `translateAttributes` gave before the span began. */
+export function spanStart(spanName: ParsedSpanName, pendingAttributes: Attributes): SpanStart {
+  const { operation, isConsumer } = spanName;
+  const { type, kind } = OPERATIONS.get(operation) ?? (isConsumer ? PROCESS : ADD);
+  const queue = spanName.queueName(pendingAttributes);
   return {
     name: queue === "" ? operation : `${operation} ${queue}`,
     kind,
     attributes: {
-      ...known,
-      [SYSTEM]: "bullmq",
+      ...pendingAttributes,
+      [SYSTEM_NAME]: "bullmq",
       [OPERATION_NAME]: operation,
       ...(type !== undefined && { [OPERATION_TYPE]: type }),
-      ...(queue !== "" && { [DESTINATION]: queue }),
+      ...(queue !== "" && { [DESTINATION_NAME]: queue }),
     },
   };
 }
 
+/** What BullMQ sets on a span: of any type, under names of its own. */
+export type BullMQAttributes = Readonly<Record<string, unknown>>;
+
 /** BullMQ's attributes under our names, as far as they have one. */
-export function translate(given: Readonly<Record<string, unknown>>): Attributes {
+export function translateAttributes(bullmqAttributes: BullMQAttributes): Attributes {
   const translated: Attributes = {};
-  for (const key of Object.keys(given)) {
-    const name = NAMES.get(key);
-    const value = given[key];
+  for (const key of Object.keys(bullmqAttributes)) {
+    const name = ATTRIBUTE_NAMES.get(key);
+    const value = bullmqAttributes[key];
     if (name === undefined || value === "") continue;
     if (typeof value === "string" || typeof value === "number") translated[name] = value;
   }
@@ -111,7 +114,7 @@ export function translate(given: Readonly<Record<string, unknown>>): Attributes 
 }
 
 /** Why BullMQ says that a job failed. */
-export function failureOf(given: Readonly<Record<string, unknown>> | undefined): string {
-  const reason = given?.["bullmq.job.failed.reason"];
+export function failedReason(bullmqAttributes: BullMQAttributes | undefined): string {
+  const reason = bullmqAttributes?.["bullmq.job.failed.reason"];
   return typeof reason === "string" ? reason : "";
 }

@@ -2,7 +2,7 @@ import { type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
 import { Instrumenter, withoutSpan } from "@traceferry/core";
 import type { JobsOptions } from "bullmq";
 import { SETTINGS } from "../options.js";
-import { decodeJobOptions, encodeMetadata, GETTER } from "./metadata.js";
+import { decodeJobOptions, encodeMetadata, jobCarrierGetter } from "./metadata.js";
 
 /** A job as far as we look at it: BullMQ's `Job`, or an object that was read from elsewhere. */
 export interface JobLike {
@@ -42,5 +42,5 @@ export function injectJobOptions(
 export function extractJobContext(job: JobLike, base: Context = ROOT_CONTEXT): Context {
   const carrier = decodeJobOptions(job?.opts);
   // Without the span: in a processor it is the one that was made for this very job, and would be found.
-  return globalInstrumenter.extract(carrier, GETTER, undefined, withoutSpan(base)).parent;
+  return globalInstrumenter.extract(carrier, jobCarrierGetter, undefined, withoutSpan(base)).parent;
 }

@@ -6,12 +6,12 @@ import { type Injection, SanitizingGetter } from "@traceferry/core";
  */
 export type JobCarrier = Readonly<Record<string, unknown>>;
 
-export const EMPTY: JobCarrier = Object.freeze(Object.create(null));
+export const EMPTY_CARRIER: JobCarrier = Object.freeze(Object.create(null));
 
 // More than anybody writes; the same key a million times would take a minute to collect.
 const MAX_FIELDS = 100;
 
-export const GETTER = new SanitizingGetter<JobCarrier>({
+export const jobCarrierGetter = new SanitizingGetter<JobCarrier>({
   read: (carrier, key) => carrier[key],
   keys: (carrier) => Object.keys(carrier),
 });
@@ -26,10 +26,10 @@ export const GETTER = new SanitizingGetter<JobCarrier>({
  */
 export function decodeMetadata(metadata: unknown): JobCarrier {
   try {
-    return decode(typeof metadata === "string" ? parse(metadata) : metadata);
+    return carrierFrom(typeof metadata === "string" ? parseText(metadata) : metadata);
   } catch {
     // Proxies and getters, which code may put into a job's options and JSON cannot.
-    return EMPTY;
+    return EMPTY_CARRIER;
   }
 }
 
@@ -40,32 +40,32 @@ export function decodeMetadata(metadata: unknown): JobCarrier {
  */
 export function decodeJobOptions(options: unknown): JobCarrier {
   try {
-    const found = typeof options === "string" ? parse(options) : options;
-    if (!isRecord(found)) return EMPTY;
-    const telemetry = isRecord(found.telemetry) ? found.telemetry.metadata : undefined;
-    for (const metadata of [telemetry, found.tm]) {
+    const parsed = typeof options === "string" ? parseText(options) : options;
+    if (!isObject(parsed)) return EMPTY_CARRIER;
+    const telemetry = isObject(parsed.telemetry) ? parsed.telemetry.metadata : undefined;
+    for (const metadata of [telemetry, parsed.tm]) {
       const carrier = decodeMetadata(metadata);
       if (Object.keys(carrier).length > 0) return carrier;
     }
-    return decode(found);
+    return carrierFrom(parsed);
   } catch {
-    return EMPTY;
+    return EMPTY_CARRIER;
   }
 }
 
 /** The text to store: JSON of the fields, behind what else the caller's own metadata held. */
 export function encodeMetadata(injection: Injection, existing?: unknown): string {
-  const kept = typeof existing === "string" ? othersIn(existing, injection) : [];
+  const kept = typeof existing === "string" ? otherFields(existing, injection) : [];
   return JSON.stringify(Object.fromEntries([...kept, ...injection.fields]));
 }
 
-function othersIn(existing: string, { stale }: Injection): [string, unknown][] {
-  const parsed = parse(existing);
-  if (!isRecord(parsed) || Array.isArray(parsed)) return [];
+function otherFields(existing: string, { stale }: Injection): [string, unknown][] {
+  const parsed = parseText(existing);
+  if (!isObject(parsed) || Array.isArray(parsed)) return [];
   return Object.entries(parsed).filter(([key]) => !stale.includes(key.toLowerCase()));
 }
 
-function parse(text: string): unknown {
+function parseText(text: string): unknown {
   if (text === "") return undefined;
   try {
     const value: unknown = JSON.parse(text);
@@ -78,36 +78,36 @@ function parse(text: string): unknown {
   }
 }
 
-function decode(value: unknown): JobCarrier {
-  if (!isRecord(value)) return EMPTY;
+function carrierFrom(value: unknown): JobCarrier {
+  if (!isObject(value)) return EMPTY_CARRIER;
   const carrier: Record<string, unknown> = Object.create(null);
   if (Array.isArray(value)) {
     for (const pair of value.slice(0, MAX_FIELDS)) {
-      if (Array.isArray(pair)) add(carrier, pair[0], pair[1]);
+      if (Array.isArray(pair)) addField(carrier, pair[0], pair[1]);
     }
     return carrier;
   }
-  addAll(carrier, value);
+  addFields(carrier, value);
   // https://github.com/DataDog/dd-trace-js/pull/7669: W3C fields only where that style is switched on.
-  const within = carrier._datadog;
-  if (isRecord(within) && carrier.traceparent === undefined) addAll(carrier, within);
+  const datadog = carrier._datadog;
+  if (isObject(datadog) && carrier.traceparent === undefined) addFields(carrier, datadog);
   return carrier;
 }
 
-function addAll(carrier: Record<string, unknown>, fields: Record<string, unknown>): void {
+function addFields(carrier: Record<string, unknown>, fields: Record<string, unknown>): void {
   let count = 0;
   for (const key of Object.keys(fields)) {
     if (++count > MAX_FIELDS) return;
-    add(carrier, key, fields[key]);
+    addField(carrier, key, fields[key]);
   }
 }
 
-function add(carrier: Record<string, unknown>, key: unknown, value: unknown): void {
+function addField(carrier: Record<string, unknown>, key: unknown, value: unknown): void {
   if (typeof key !== "string") return;
   const name = key.toLowerCase();
   carrier[name] = name in carrier ? [carrier[name], value].flat() : value;
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

@@ -1,15 +1,15 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { type Reporter, suppressTracing } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { isRecord } from "../carrier/metadata.js";
+import { isObject } from "../carrier/metadata.js";
 
-const ENCLOSING = createContextKey("traceferry bullmq enclosing");
+const ENCLOSING_CONTEXT_KEY = createContextKey("traceferry bullmq enclosing");
 
 /**
  * BullMQ's housekeeping: locks extended, stalled jobs looked for, each job settled. Nobody asked for it, and
  * it never ends: no span is made, and what the Redis client does for it is not traced either.
  */
-export class MutedSpan implements Span<Context> {
+export class SuppressedSpan implements Span<Context> {
   readonly #reporter: Reporter;
 
   constructor(reporter: Reporter) {
@@ -18,7 +18,7 @@ export class MutedSpan implements Span<Context> {
 
   setSpanOnContext(ctx: Context): Context {
     try {
-      return suppressTracing(ctx.setValue(ENCLOSING, audible(ctx)));
+      return suppressTracing(ctx.setValue(ENCLOSING_CONTEXT_KEY, withoutSuppression(ctx)));
     } catch (error) {
       this.#reporter.fault("mute", error);
       return ctx;
@@ -36,11 +36,11 @@ export class MutedSpan implements Span<Context> {
  * The context around the housekeeping: what is sent from within it names the span out there. BullMQ notes
  * the context of a failed attempt while it settles the job, and handlers of `paused` may add jobs.
  */
-export function audible(ctx: Context): Context {
-  const enclosing = ctx.getValue(ENCLOSING);
+export function withoutSuppression(ctx: Context): Context {
+  const enclosing = ctx.getValue(ENCLOSING_CONTEXT_KEY);
   return isContext(enclosing) ? enclosing : ctx;
 }
 
 function isContext(value: unknown): value is Context {
-  return isRecord(value) && typeof value.getValue === "function";
+  return isObject(value) && typeof value.getValue === "function";
 }
