@@ -13,14 +13,19 @@ import type { IncomingJob } from "./options.js";
 const CARRIER_KEY = createContextKey("traceferry bullmq carrier");
 
 /**
- * What BullMQ holds between reading a job's metadata and beginning its span. The sender is extracted only
- * then, when the queue is known, and in nothing but the root context: BullMQ reads while whatever is active.
+ * Returns a context that holds a job's decoded metadata, for BullMQ to pass on to the job's span. Nothing is
+ * extracted yet: `relation` needs the queue, which BullMQ sets later. It derives from the root context, as the
+ * active one is unrelated to the job. Never throws.
  */
 export function contextOfMetadata(metadata: unknown): Context {
   return ROOT_CONTEXT.setValue(CARRIER_KEY, decodeMetadata(metadata));
 }
 
-/** Begins the span of a job that is processed. @param metadataContext - what `contextOfMetadata` gave; none without metadata. */
+/**
+ * Extracts the sender of a job that is processed, and starts the job's span.
+ *
+ * @param metadataContext - the result of `contextOfMetadata`; undefined for a job without metadata
+ */
 export function startProcessSpan(
   instrumenter: Instrumenter<IncomingJob>,
   spanName: ParsedSpanName,

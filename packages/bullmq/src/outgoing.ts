@@ -4,13 +4,13 @@ import { type ParsedSpanName, spanStart } from "./attributes.js";
 import { encodeMetadata } from "./carrier/metadata.js";
 import type { IncomingJob } from "./options.js";
 
-/** What BullMQ stores with a job that leaves in this context; `""`: nothing, the caller's own metadata stay. */
+/** The metadata for a job that is added in this context. With `""` BullMQ keeps the caller's own metadata. */
 export function metadataFor(instrumenter: Instrumenter<IncomingJob>, sendContext: Context): string {
   const injection = instrumenter.inject(sendContext);
   return injection === undefined ? "" : encodeMetadata(injection);
 }
 
-/** Begins the span of an operation that adds jobs. */
+/** Starts the span of an operation that adds jobs. */
 export function startAddSpan(
   instrumenter: Instrumenter<IncomingJob>,
   spanName: ParsedSpanName,

@@ -4,21 +4,22 @@ import type { JobsOptions } from "bullmq";
 import { SETTINGS } from "../options.js";
 import { decodeJobOptions, encodeMetadata, jobCarrierGetter } from "./metadata.js";
 
-/** A job as far as we look at it: BullMQ's `Job`, or an object that was read from elsewhere. */
+/** The part of a job that extraction reads: BullMQ's `Job`, or any object that holds a job's options. */
 export interface JobLike {
   readonly opts?: unknown;
 }
 
-// With the API's globals only, as the pure functions have no options.
+// Uses the global propagator: the two functions take no options.
 const globalInstrumenter = new Instrumenter(SETTINGS);
 
 /**
- * Options for a job that is added without our Telemetry, so that its worker continues a trace. Gives a clone
- * with `telemetry.metadata`; the same object where there is nothing to send, or `omitContext` is set.
+ * Injects a context into the options of a job, for queues without our Telemetry. A queue that has a Telemetry
+ * replaces the metadata in `add`; `addBulk`, schedulers and flows keep it.
  *
- * A queue that has a Telemetry replaces the metadata in `add`, and keeps it in `addBulk`, in schedulers and flows.
- *
+ * @param opts - the job's options. They are not changed. Default: none.
  * @param from - the context to send. Default: the active one.
+ * @returns a clone with `telemetry.metadata`; the same object where there is nothing to send, or where
+ *   `telemetry.omitContext` is set
  */
 export function injectJobOptions(
   opts: JobsOptions = {},
@@ -33,14 +34,15 @@ export function injectJobOptions(
 }
 
 /**
- * The context a job was sent in, for code of your own: in a sandboxed processor, in a loop over
- * `getNextJob`, in handlers of events. Reads every form in which jobs are known to carry one.
+ * Extracts the sender's context from a job: in a sandboxed processor, a loop over `getNextJob` or an event
+ * handler. Reads every form in which jobs are known to carry a context.
  *
- * @param base - what the context is put into. Its own span and baggage do not stay. Default: the root context.
- * @returns the base with the sender's span, remote, and baggage; without a valid sender the base without span
+ * @param base - the context to extract into. Its own span and baggage are removed. Default: the root context.
+ * @returns the base with the sender's remote span context and baggage; without a valid sender the base without a span
  */
 export function extractJobContext(job: JobLike, base: Context = ROOT_CONTEXT): Context {
   const carrier = decodeJobOptions(job?.opts);
-  // Without the span: in a processor it is the one that was made for this very job, and would be found.
+  // The span in the base is removed first: in a processor it is this job's own, and `extract` would return its
+  // context as the one in progress.
   return globalInstrumenter.extract(carrier, jobCarrierGetter, undefined, withoutSpan(base)).parent;
 }

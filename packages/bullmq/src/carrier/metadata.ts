@@ -1,42 +1,45 @@
 import { type Injection, SanitizingGetter } from "@traceferry/core";
 
 /**
- * What a job carries for us: values by lower-case key, on an object without a prototype. A stranger wrote
- * it, so a value may be anything; a key that came several times holds the list of its values.
+ * The fields of a job's metadata by lower-case key, on an object without a prototype. They are untrusted: a value
+ * may have any type and size. A key that was sent several times holds the list of its values.
  */
 export type JobCarrier = Readonly<Record<string, unknown>>;
 
+/** The carrier of a job without metadata, frozen, as it is shared. */
 export const EMPTY_CARRIER: JobCarrier = Object.freeze(Object.create(null));
 
-// More than anybody writes; the same key a million times would take a minute to collect.
+// No sender writes as many; collecting a key that is repeated a million times would take a minute.
 const MAX_FIELDS = 100;
 
+/** Reads the fields of a carrier for any propagator. */
 export const jobCarrierGetter = new SanitizingGetter<JobCarrier>({
   read: (carrier, key) => carrier[key],
   keys: (carrier) => Object.keys(carrier),
 });
 
 /**
- * Reads `opts.telemetry.metadata`, in Redis `opts.tm`, whoever wrote it: the text of a JSON object, as BullMQ
- * means it; of a list of pairs, as BullMQ for Elixir once did; the object or the list itself; dd-trace's
- * object within the object; a bare traceparent. Never throws; what carries nothing gives an empty carrier.
+ * Decodes `opts.telemetry.metadata`, which Redis holds as `opts.tm`. Accepts the JSON text of an object, which is
+ * BullMQ's form; of a list of pairs, which BullMQ for Elixir once wrote; the object or the list itself; dd-trace's
+ * `_datadog` object within the object; and a bare traceparent. Never throws; anything else gives an empty carrier.
  *
- * Texts of any length are parsed: BullMQ has parsed the same bytes already, as part of the job's options, and
- * `SanitizingGetter` bounds each field. So a megabyte of baggage costs the baggage, and not the traceparent.
+ * Texts of any length are parsed: BullMQ has already parsed the same bytes as part of the job's options, and
+ * `SanitizingGetter` bounds each field. A megabyte of baggage thus loses the baggage, but not the traceparent.
  */
 export function decodeMetadata(metadata: unknown): JobCarrier {
   try {
     return carrierFrom(typeof metadata === "string" ? parseText(metadata) : metadata);
   } catch {
-    // Proxies and getters, which code may put into a job's options and JSON cannot.
+    // Proxies and getters may throw: code can put them into a job's options, JSON cannot.
     return EMPTY_CARRIER;
   }
 }
 
 /**
- * Reads whatever a job's options carry: `telemetry.metadata`; `tm`, the form in which Redis keeps it and
- * workers of other languages or sandboxes of BullMQ 5 see it; or the fields at the top level of the
- * options, where the instrumentations for BullMQ 5 by AppSignal and Jennifer Moore put them. Never throws.
+ * Decodes the metadata in a job's options, or in their JSON text. The first of these that is not empty counts:
+ * `telemetry.metadata`; `tm`, which is Redis's form, as workers of other languages and sandboxes of BullMQ 5 see
+ * it; the fields at the top level, where the instrumentations of BullMQ 5 by AppSignal and Jennifer Moore put
+ * them. Never throws; options that carry nothing give an empty carrier.
  */
 export function decodeJobOptions(options: unknown): JobCarrier {
   try {
@@ -53,7 +56,12 @@ export function decodeJobOptions(options: unknown): JobCarrier {
   }
 }
 
-/** The text to store: JSON of the fields, behind what else the caller's own metadata held. */
+/**
+ * Encodes the injected fields as the JSON text that BullMQ stores.
+ *
+ * @param existing - the caller's own metadata. Other fields of a JSON object are kept, before the injected
+ *   ones; fields of an earlier trace are removed.
+ */
 export function encodeMetadata(injection: Injection, existing?: unknown): string {
   const kept = typeof existing === "string" ? otherFields(existing, injection) : [];
   return JSON.stringify(Object.fromEntries([...kept, ...injection.fields]));
@@ -69,11 +77,11 @@ function parseText(text: string): unknown {
   if (text === "") return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    // JSON within JSON: written by senders that encode once too often.
+    // Some senders encode the JSON twice.
     if (typeof value !== "string") return value;
     return /^\s*[[{]/.test(value) ? JSON.parse(value) : { traceparent: value };
   } catch {
-    // A bare traceparent. What is none is told as an invalid sender rather than as a missing one.
+    // A bare traceparent. Any other text is reported as an invalid sender, not as a missing one.
     return { traceparent: text };
   }
 }
@@ -88,7 +96,7 @@ function carrierFrom(value: unknown): JobCarrier {
     return carrier;
   }
   addFields(carrier, value);
-  // https://github.com/DataDog/dd-trace-js/pull/7669: W3C fields only where that style is switched on.
+  // dd-trace writes W3C fields only where that style is enabled: https://github.com/DataDog/dd-trace-js/pull/7669
   const datadog = carrier._datadog;
   if (isObject(datadog) && carrier.traceparent === undefined) addFields(carrier, datadog);
   return carrier;
@@ -108,6 +116,7 @@ function addField(carrier: Record<string, unknown>, key: unknown, value: unknown
   carrier[name] = name in carrier ? [carrier[name], value].flat() : value;
 }
 
+/** Whether a value is an object or a list; functions and `null` are not. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

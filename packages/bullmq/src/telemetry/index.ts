@@ -9,12 +9,12 @@ import { JobSpan } from "./job-span.js";
 import { SuppressedSpan, withoutSuppression } from "./suppressed-span.js";
 
 /**
- * What BullMQ's classes take as `telemetry`: `new Queue(name, { connection, telemetry: bullmqTelemetry() })`,
- * and the same for `Worker` and `FlowProducer`. Jobs carry the context of the span that added them; a worker
- * continues it. One object may serve any number of queues and workers.
+ * Makes the `telemetry` for BullMQ's classes: `new Queue(name, { connection, telemetry: bullmqTelemetry() })`, and
+ * the same for `Worker` and `FlowProducer`. Jobs carry the context of the span that added them, and workers
+ * continue it. One telemetry may serve any number of queues and workers.
  *
- * None of its methods throws. BullMQ calls them where nothing catches: a job whose metadata cannot be read would
- * stop the worker for good, without an event or an error.
+ * None of its methods throws. BullMQ does not catch errors where it calls them: one job with unreadable metadata
+ * would stop the worker for good, without an event or an error.
  *
  * @throws TypeError when an option is wrong; it names the option and its value.
  */
@@ -63,7 +63,8 @@ function createContextManager(instrumenter: Instrumenter<IncomingJob>): ContextM
           returned = true;
         });
       } catch (error) {
-        // What BullMQ's own function throws passes; a context manager that throws must not run it twice.
+        // An error of BullMQ's own function is thrown on. Where the context manager throws after it has called the
+        // function, the function must not be called again.
         if (called && !returned) throw error;
         reporter.fault("with context", error);
       }

@@ -13,22 +13,22 @@ import { startAddSpan } from "../outgoing.js";
 import { withoutSuppression } from "./suppressed-span.js";
 
 /**
- * A span of jobs that are added or processed, as BullMQ wants to have it. BullMQ tells the queue just after it
- * began the span, so ours begins a little later: at `setSpanOnContext`, with its right name and with what
- * samplers want to see. Nothing here throws: see `bullmqTelemetry`.
+ * BullMQ's span of an operation that adds or processes jobs. BullMQ sets the queue just after `startSpan`, so our
+ * span is started later, in `setSpanOnContext`: with its final name, and with the attributes that samplers need.
+ * No method throws: see `bullmqTelemetry`.
  */
 export class JobSpan implements Span<Context> {
   readonly #instrumenter: Instrumenter<IncomingJob>;
   readonly #spanName: ParsedSpanName;
   readonly #metadataContext: Context | undefined;
-  // What is known before the span begins.
+  // Set before the span is started.
   readonly #pendingAttributes: Attributes = {};
   #span: ActiveSpan | undefined;
   #outcome: "completed" | "failed" | undefined;
   #recordedException = false;
   #error: unknown;
 
-  /** @param metadataContext - what was read from the job's metadata, for a job that is processed. */
+  /** @param metadataContext - holds the metadata of a job that is processed: see `contextOfMetadata` */
   constructor(
     instrumenter: Instrumenter<IncomingJob>,
     spanName: ParsedSpanName,
@@ -77,16 +77,17 @@ export class JobSpan implements Span<Context> {
   }
 
   /**
-   * Only now it is known how the job went. BullMQ records exceptions for calls to Redis that it then repeats;
-   * and where a lock was lost it reports neither that the job completed nor that it failed.
+   * Sets the status and ends the span. A recorded exception alone is no failure: BullMQ also records those of
+   * calls to Redis that it then repeats. It is one if the job did not complete either: where a lock was lost,
+   * BullMQ sends neither `job completed` nor `job failed`.
    */
   end(): void {
     try {
-      // A context manager may throw, so it is asked only where no span has begun yet.
+      // A context manager may throw: it is called only if the span was not started yet.
       const span = this.#span ?? this.#startOnce(context.active());
-      const lost = this.#recordedException && this.#outcome !== "completed";
-      // BullMQ tells the message of what a processor threw, and not its type.
-      if (this.#outcome === "failed" || lost) span.fail(this.#error);
+      const isUnsettled = this.#recordedException && this.#outcome !== "completed";
+      // For a failed job the error is BullMQ's reason, a text: the type of what the processor threw is unknown.
+      if (this.#outcome === "failed" || isUnsettled) span.fail(this.#error);
       span.end();
     } catch (error) {
       this.#instrumenter.reporter.fault("end span", error);

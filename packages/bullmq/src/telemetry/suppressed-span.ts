@@ -6,12 +6,14 @@ import { isObject } from "../carrier/metadata.js";
 const ENCLOSING_CONTEXT_KEY = createContextKey("traceferry bullmq enclosing");
 
 /**
- * BullMQ's housekeeping: locks extended, stalled jobs looked for, each job settled. Nobody asked for it, and
- * it never ends: no span is made, and what the Redis client does for it is not traced either.
+ * BullMQ's span of an internal operation: extending locks, checking for stalled jobs, moving a job to completed or
+ * failed. These repeat for as long as a worker runs, and no caller asked for them. So no span is made, and tracing
+ * is suppressed inside, for the calls of the Redis client too.
  */
 export class SuppressedSpan implements Span<Context> {
   readonly #reporter: Reporter;
 
+  /** @param reporter - counts and reports what a foreign context throws */
   constructor(reporter: Reporter) {
     this.#reporter = reporter;
   }
@@ -33,8 +35,9 @@ export class SuppressedSpan implements Span<Context> {
 }
 
 /**
- * The context around the housekeeping: what is sent from within it names the span out there. BullMQ notes
- * the context of a failed attempt while it settles the job, and handlers of `paused` may add jobs.
+ * Returns the context that encloses an internal operation; any other context as it is. Jobs that are added inside,
+ * as by handlers of `paused`, are children of the enclosing span; and BullMQ stores that span's context with a
+ * failed attempt, which it does inside an internal operation.
  */
 export function withoutSuppression(ctx: Context): Context {
   const enclosing = ctx.getValue(ENCLOSING_CONTEXT_KEY);
