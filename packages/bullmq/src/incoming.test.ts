@@ -8,12 +8,12 @@ import { bullmqTelemetry, type IncomingJob } from "./index.js";
 
 test("a job without a sender is a recorded root, whatever is active around its worker", async () => {
   using spans = recordSpans();
-  const muted = suppressTracing(
+  const suppressed = suppressTracing(
     propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage({ a: { value: "1" } })),
   );
   const seen: unknown[] = [];
 
-  await context.with(muted, () =>
+  await context.with(suppressed, () =>
     processJob(bullmqTelemetry(), { id: "7", data: "{}", opts: "{}" }, () => {
       seen.push(propagation.getActiveBaggage());
     }),
@@ -25,10 +25,10 @@ test("a job without a sender is a recorded root, whatever is active around its w
 
 test("a relation function is asked with the queue and the carrier", async () => {
   using spans = recordSpans();
-  const asked: IncomingJob[] = [];
+  const jobs: IncomingJob[] = [];
   const telemetry = bullmqTelemetry({
     relation(job) {
-      asked.push(job);
+      jobs.push(job);
       return "link";
     },
   });
@@ -46,13 +46,13 @@ test("a relation function is asked with the queue and the carrier", async () => 
     () => 1,
   );
 
-  expect(asked).toHaveLength(1);
-  expect(asked[0]?.queue).toBe("orders");
-  expect({ ...asked[0]?.carrier }).toEqual({ traceparent: from.traceparent, source: "cron" });
+  expect(jobs).toHaveLength(1);
+  expect(jobs[0]?.queue).toBe("orders");
+  expect({ ...jobs[0]?.carrier }).toEqual({ traceparent: from.traceparent, source: "cron" });
   expect(spans.named("process orders").links).toMatchObject([{ spanId: from.spanId }]);
 });
 
-test("what hangs on every object of the process is nobody's sender", async () => {
+test("a traceparent on Object.prototype is no sender", async () => {
   using spans = recordSpans();
   const { traceparent } = sender();
   Object.defineProperty(Object.prototype, "traceparent", {
