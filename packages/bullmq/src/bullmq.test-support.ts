@@ -114,7 +114,7 @@ export async function processJob(
   );
 }
 
-/** Runs one of BullMQ's internal operations, such as completing a job or extending locks: job.js:417, lock-manager.js:29. */
+/** Runs an internal operation of BullMQ, such as completing a job (job.js:417) or extending locks (lock-manager.js:29). */
 export function runInternalOperation(
   telemetry: Telemetry | undefined,
   operation: string,
