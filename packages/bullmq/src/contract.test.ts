@@ -88,7 +88,7 @@ const bullmq: Adapter = {
       "bullmq.job.name": "place",
       "bullmq.job.attempts_made": 1,
     },
-    // BullMQ tells a telemetry the message of what the processor threw, and not its type.
+    // BullMQ passes on the message of what the processor threw, but not its type.
     errorType: () => "_OTHER",
   },
   outgoing: {

@@ -12,23 +12,21 @@ import { recordSpans } from "@traceferry/testkit/record";
 import type { Telemetry } from "bullmq";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { addJob, HEAVY_TEST_MS, processJob } from "../bullmq.test-support.js";
+import { addJob, processJob, SLOW_TEST } from "../bullmq.test-support.js";
 import { bullmqTelemetry } from "../index.js";
 
 afterEach(() => {
   context.disable();
 });
 
-// What threw here would stop a worker for good: see the comment of bullmqTelemetry.
+// An error thrown here would stop a worker for good: see the docstring of bullmqTelemetry.
 
-const HEX = "4bf92f3577b34da6a3ce929d0e0e4736";
-const GOOD = `00-${HEX}-00f067aa0ba902b7-01`;
+const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const VALID_TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
 
-const VALID_TRACE = /^(?!0{32})[0-9a-f]{32}$/;
-
-const poison: [what: string, metadata: unknown][] = [
+const MALFORMED_METADATA: [what: string, metadata: unknown][] = [
   ["no JSON", "garbage{"],
-  ["half of an object", `{"traceparent":"${GOOD}`],
+  ["half of an object", `{"traceparent":"${TRACEPARENT}`],
   ["null", "null"],
   ["a number", "42"],
   ["a list", "[]"],
@@ -38,17 +36,26 @@ const poison: [what: string, metadata: unknown][] = [
   ["true", true],
   ["a number that is no text", 42],
   ["letters", "zz"],
-  ["an upper-case key", JSON.stringify({ TRACEPARENT: GOOD })],
-  ["lists as values", JSON.stringify({ traceparent: [GOOD], tracestate: [], baggage: [[]] })],
+  ["an upper-case key", JSON.stringify({ TRACEPARENT: TRACEPARENT })],
+  [
+    "lists as values",
+    JSON.stringify({ traceparent: [TRACEPARENT], tracestate: [], baggage: [[]] }),
+  ],
   ["numbers as values", JSON.stringify({ traceparent: 1, tracestate: 2, baggage: 3 })],
   ["objects as values", JSON.stringify({ traceparent: {}, tracestate: { a: 1 }, baggage: null })],
-  ["a megabyte of baggage", JSON.stringify({ traceparent: GOOD, baggage: "a=".padEnd(1e6, "x") })],
-  ["a key __proto__", `{"__proto__":{"traceparent":"${GOOD}"},"traceparent":"${GOOD}"}`],
+  [
+    "a megabyte of baggage",
+    JSON.stringify({ traceparent: TRACEPARENT, baggage: "a=".padEnd(1e6, "x") }),
+  ],
+  [
+    "a key __proto__",
+    `{"__proto__":{"traceparent":"${TRACEPARENT}"},"traceparent":"${TRACEPARENT}"}`,
+  ],
   ["ten thousand brackets", "[".repeat(10_000)],
   ...brokenSenders.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
 ];
 
-test.each(poison)(
+test.each(MALFORMED_METADATA)(
   "a job whose metadata hold %s is processed in a valid trace",
   async (_, metadata) => {
     using spans = recordSpans();
@@ -61,54 +68,50 @@ test.each(poison)(
     );
 
     expect(ran).toBe(1);
-    expect(spans.named("process orders").traceId).toMatch(VALID_TRACE);
+    expect(spans.named("process orders").traceId).toMatch(VALID_TRACE_ID);
     expect(spans.open).toEqual([]);
   },
 );
 
-test(
-  "no metadata that anybody may write stop a worker",
-  () => {
-    using spans = recordSpans();
-    const { tracer, contextManager } = bullmqTelemetry();
-    const hostile = fc.oneof(
-      fc.json(),
-      fc.string({ unit: "binary" }),
-      fc
-        .record(
-          { traceparent: fc.anything(), tracestate: fc.anything(), baggage: fc.anything() },
-          { requiredKeys: [] },
-        )
-        .map((carrier) => {
-          try {
-            return JSON.stringify(carrier);
-          } catch {
-            return "";
-          }
-        }),
-      fc.string({ unit: fc.constantFrom(..."0123456789abcdef-"), minLength: 50, maxLength: 60 }),
-      fc
-        .tuple(fc.nat(60), fc.string({ maxLength: 1 }))
-        .map(([at, text]) => GOOD.slice(0, at) + text + GOOD.slice(at + 1)),
-    );
-    fc.assert(
-      fc.property(hostile, (metadata) => {
-        const received: Context = contextManager.fromMetadata(ROOT_CONTEXT, metadata);
-        const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, received);
-        span.setAttributes({ "bullmq.queue.name": "orders" });
-        const within: Context = span.setSpanOnContext(received);
-        contextManager.with(within, () => undefined);
-        span.end();
-        expect(trace.getSpanContext(within)?.traceId).toMatch(VALID_TRACE);
+test("no metadata stop a worker, whatever they hold", SLOW_TEST, () => {
+  using spans = recordSpans();
+  const { tracer, contextManager } = bullmqTelemetry();
+  const hostile = fc.oneof(
+    fc.json(),
+    fc.string({ unit: "binary" }),
+    fc
+      .record(
+        { traceparent: fc.anything(), tracestate: fc.anything(), baggage: fc.anything() },
+        { requiredKeys: [] },
+      )
+      .map((carrier) => {
+        try {
+          return JSON.stringify(carrier);
+        } catch {
+          return "";
+        }
       }),
-      { numRuns: 1000 },
-    );
-    expect(spans.open).toEqual([]);
-  },
-  HEAVY_TEST_MS,
-);
+    fc.string({ unit: fc.constantFrom(..."0123456789abcdef-"), minLength: 50, maxLength: 60 }),
+    fc
+      .tuple(fc.nat(60), fc.string({ maxLength: 1 }))
+      .map(([at, text]) => TRACEPARENT.slice(0, at) + text + TRACEPARENT.slice(at + 1)),
+  );
+  fc.assert(
+    fc.property(hostile, (metadata) => {
+      const received: Context = contextManager.fromMetadata(ROOT_CONTEXT, metadata);
+      const span = tracer.startSpan("process orders", { kind: SpanKind.CONSUMER }, received);
+      span.setAttributes({ "bullmq.queue.name": "orders" });
+      const within: Context = span.setSpanOnContext(received);
+      contextManager.with(within, () => undefined);
+      span.end();
+      expect(trace.getSpanContext(within)?.traceId).toMatch(VALID_TRACE_ID);
+    }),
+    { numRuns: 1000 },
+  );
+  expect(spans.open).toEqual([]);
+});
 
-test.each<[what: string, broken: Partial<ContextManager>, told: string]>([
+test.each<[what: string, overrides: Partial<ContextManager>, warning: string]>([
   [
     "throws before it runs anything",
     {
@@ -139,10 +142,10 @@ test.each<[what: string, broken: Partial<ContextManager>, told: string]>([
   ],
 ])(
   "a context manager that %s costs no job, and none is processed twice",
-  async (_, broken, told) => {
+  async (_, overrides, warning) => {
     using spans = recordSpans({ provider: false });
     context.disable();
-    context.setGlobalContextManager({ ...working(), ...broken });
+    context.setGlobalContextManager({ ...workingContextManager(), ...overrides });
     const telemetry = bullmqTelemetry();
     let ran = 0;
 
@@ -151,7 +154,7 @@ test.each<[what: string, broken: Partial<ContextManager>, told: string]>([
 
     expect(job).toMatchObject({ data: '{"order":1042}', opts: "{}" });
     expect(ran).toBe(1);
-    expect(spans.warnings).toEqual([`traceferry bullmq: ${told}`]);
+    expect(spans.warnings).toEqual([`traceferry bullmq: ${warning}`]);
   },
 );
 
@@ -161,7 +164,7 @@ test("a context manager that does not know what is active leaves no span open", 
   const active = () => {
     throw new Error("lost");
   };
-  context.setGlobalContextManager({ ...working(), active });
+  context.setGlobalContextManager({ ...workingContextManager(), active });
   const telemetry = bullmqTelemetry();
 
   await processJob(telemetry, await addJob(telemetry, {}), () => undefined);
@@ -170,7 +173,7 @@ test("a context manager that does not know what is active leaves no span open", 
   expect(spans.ended.map(({ name }) => name)).toEqual(["add orders", "process orders"]);
 });
 
-function working(): ContextManager {
+function workingContextManager(): ContextManager {
   const manager: ContextManager = {
     active: () => ROOT_CONTEXT,
     with: (_context, fn, self, ...args) => fn.apply(self, args),
@@ -181,7 +184,7 @@ function working(): ContextManager {
   return manager;
 }
 
-test("what BullMQ's own code throws passes, the same object", () => {
+test("an error of BullMQ's own code is thrown on, the same object", () => {
   const refused = new RangeError("JobId cannot be '0'");
   let ran = 0;
 
@@ -195,7 +198,7 @@ test("what BullMQ's own code throws passes, the same object", () => {
   expect(ran).toBe(1);
 });
 
-describe("whatever throws when it is looked at is reported and harms nothing:", () => {
+describe("what throws when it is read is reported and harms nothing:", () => {
   const boom = () => {
     throw new Error("on purpose");
   };
@@ -235,7 +238,7 @@ describe("whatever throws when it is looked at is reported and harms nothing:", 
     ]);
   });
 
-  test("the context of housekeeping", () => {
+  test("the context of an internal operation", () => {
     const warnings = warningsAfter(({ tracer }) => {
       const span = tracer.startSpan("extendLocks orders", { kind: SpanKind.INTERNAL });
       expect(span.setSpanOnContext(hostile)).toBe(hostile);
@@ -259,7 +262,7 @@ describe("whatever throws when it is looked at is reported and harms nothing:", 
 });
 
 test.each([7, {}, { getValue: 7 }])(
-  "a stranger's %j under the key of ours changes nothing that is sent",
+  "%j that another library puts under our context key changes nothing that is sent",
   (value) => {
     using spans = recordSpans();
     const span = spans.tracer().startSpan("place order");
@@ -273,7 +276,7 @@ test.each([7, {}, { getValue: 7 }])(
   },
 );
 
-test("a span of which BullMQ does not say the kind is housekeeping, and takes all that spans take", () => {
+test("a span without a kind is an internal operation, and accepts every call", () => {
   using spans = recordSpans();
 
   const span = bullmqTelemetry().tracer.startSpan("trimEvents orders");

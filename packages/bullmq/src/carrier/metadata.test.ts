@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HEAVY_TEST_MS } from "./bullmq.test-support.js";
-import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./carrier.js";
+import { SLOW_TEST } from "../bullmq.test-support.js";
+import { decodeJobOptions, decodeMetadata, encodeMetadata } from "./metadata.js";
 
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const OTHER_TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-describe("metadata are read, whoever wrote them", () => {
-  test.each<[who: string, metadata: unknown]>([
+describe("metadata are read in the form of", () => {
+  test.each<[sender: string, metadata: unknown]>([
     ["BullMQ", JSON.stringify({ traceparent: TRACEPARENT })],
     ["Python, with a space after the colon", `{"traceparent": "${TRACEPARENT}"}`],
     ["a sender with upper-case keys", JSON.stringify({ TraceParent: TRACEPARENT })],
@@ -23,7 +23,7 @@ describe("metadata are read, whoever wrote them", () => {
     ["dd-trace, in upper case", JSON.stringify({ _DATADOG: { TRACEPARENT } })],
     ["a sender of a bare traceparent", TRACEPARENT],
     ["a sender of a bare traceparent, as JSON", JSON.stringify(TRACEPARENT)],
-  ])("%s", (_who, metadata) => {
+  ])("%s", (_sender, metadata) => {
     expect(decodeMetadata(metadata).traceparent).toBe(TRACEPARENT);
   });
 });
@@ -35,7 +35,7 @@ test.each([undefined, null, "", "{}", "[]", "null", "42", false, true, 7])(
   },
 );
 
-test("functions carry nothing, whatever hangs on them", () => {
+test("functions carry nothing, whatever properties they have", () => {
   const fields = { traceparent: TRACEPARENT, metadata: TRACEPARENT, tm: TRACEPARENT };
   const metadata = Object.assign(() => 1, fields);
 
@@ -44,25 +44,25 @@ test("functions carry nothing, whatever hangs on them", () => {
   expect(decodeJobOptions({ telemetry: metadata }).traceparent).toBeUndefined();
 });
 
-test("a text that is neither JSON nor a traceparent is kept, to be told as an invalid sender", () => {
+test("a text that is neither JSON nor a traceparent is kept, to be reported as an invalid sender", () => {
   expect({ ...decodeMetadata("zz{") }).toEqual({ traceparent: "zz{" });
   expect({ ...decodeMetadata(JSON.stringify("zz{")) }).toEqual({ traceparent: "zz{" });
 });
 
-test("what is no pair in a list of pairs costs the others nothing", () => {
+test("anything else in a list of pairs is skipped", () => {
   const list = [null, 7, "ab", { 0: "baggage", 1: "a=1" }, [], ["traceparent", TRACEPARENT]];
   expect({ ...decodeMetadata(JSON.stringify(list)) }).toEqual({ traceparent: TRACEPARENT });
 });
 
 describe("beside dd-trace's object within the object", () => {
-  test("a traceparent of the sender's own wins, and keeps what is its", () => {
+  test("a traceparent of the sender's own wins, with its own tracestate", () => {
     const own = { traceparent: TRACEPARENT, tracestate: "rojo=1" };
-    const within = { traceparent: OTHER, tracestate: "dd=1" };
+    const within = { traceparent: OTHER_TRACEPARENT, tracestate: "dd=1" };
 
     expect(decodeMetadata(JSON.stringify({ ...own, _datadog: within }))).toMatchObject(own);
   });
 
-  test.each([null, "x"])("other fields stay where it is %j", (within) => {
+  test.each([null, "x"])("other fields are kept where it is %j", (within) => {
     const metadata = { baggage: "a=1", _datadog: within };
     expect({ ...decodeMetadata(JSON.stringify(metadata)) }).toEqual(metadata);
   });
@@ -86,17 +86,13 @@ test.each(["", null, 0])("a key that came first with %j has come several times t
   expect(decodeMetadata(pairs).traceparent).toEqual([first, "b", "c"]);
 });
 
-test(
-  "a hundred thousand keys, or the same key as often, cost no time",
-  () => {
-    const pairs = Array.from({ length: 100_000 }, () => ["traceparent", TRACEPARENT]);
-    const keys = Array.from({ length: 100_000 }, (_, number) => [`k${number}`, "v"]);
+test("a hundred thousand keys, or the same key as often, cost no time", SLOW_TEST, () => {
+  const pairs = Array.from({ length: 100_000 }, () => ["traceparent", TRACEPARENT]);
+  const keys = Array.from({ length: 100_000 }, (_, number) => [`k${number}`, "v"]);
 
-    expect(Object.keys(decodeMetadata(JSON.stringify(Object.fromEntries(keys))))).toHaveLength(100);
-    expect(decodeMetadata(JSON.stringify(pairs)).traceparent).toHaveLength(100);
-  },
-  HEAVY_TEST_MS,
-);
+  expect(Object.keys(decodeMetadata(JSON.stringify(Object.fromEntries(keys))))).toHaveLength(100);
+  expect(decodeMetadata(JSON.stringify(pairs)).traceparent).toHaveLength(100);
+});
 
 test("keys such as __proto__ are keys like others", () => {
   const carrier = decodeMetadata('{"__proto__":{"traceparent":"evil"},"constructor":"x"}');
@@ -106,7 +102,7 @@ test("keys such as __proto__ are keys like others", () => {
   expect(Object.getPrototypeOf(carrier)).toBeNull();
 });
 
-test("a carrier of nothing has no keys either, and nobody can write one into it for the next job", () => {
+test("an empty carrier inherits no keys, and is frozen, so that no field gets into the next job", () => {
   const carrier = decodeMetadata("");
 
   expect(carrier.constructor).toBeUndefined();
@@ -120,23 +116,26 @@ describe("a job's options are read in every form", () => {
     ["as BullMQ gives them to a worker", { telemetry: { metadata } }],
     ["as Redis keeps them", { tm: metadata, omc: true }],
     ["as Redis keeps them, unparsed", JSON.stringify({ attempts: 3, tm: metadata })],
-    ["with both, of which the worker's counts", { telemetry: { metadata }, tm: OTHER }],
+    [
+      "with both, of which the worker's form wins",
+      { telemetry: { metadata }, tm: OTHER_TRACEPARENT },
+    ],
     ["with telemetry that is null", { telemetry: null, tm: metadata }],
-    ["with telemetry that says nothing", { telemetry: { metadata: false }, tm: metadata }],
+    ["with telemetry that holds no metadata", { telemetry: { metadata: false }, tm: metadata }],
     ["with the fields at their top", { attempts: 3, traceparent: TRACEPARENT, tracestate: "" }],
   ])("%s", (_form, options) => {
     expect(decodeJobOptions(options).traceparent).toBe(TRACEPARENT);
   });
 });
 
-describe("metadata that a caller has already", () => {
+describe("the caller's own metadata", () => {
   const injection = {
     fields: new Map([["traceparent", "new"]]),
     stale: ["traceparent", "tracestate", "baggage"],
     trimmed: false,
   };
 
-  test("stay before ours, but for an earlier trace", () => {
+  test("are kept before our fields, without those of an earlier trace", () => {
     const existing = { TraceParent: "old", baggage: "a=1", tenant: "acme", n: [1] };
 
     const text = encodeMetadata(injection, JSON.stringify(existing));
@@ -145,13 +144,13 @@ describe("metadata that a caller has already", () => {
   });
 
   test.each(["garbage{", "", "[]", '[["tenant","acme"]]', "7", TRACEPARENT, undefined, false])(
-    "give way when they are %j",
+    "are replaced when they are %j",
     (existing) => {
       expect(encodeMetadata(injection, existing)).toBe('{"traceparent":"new"}');
     },
   );
 
-  test("give way to baggage alone when they are no text", () => {
+  test("are replaced by baggage alone when they are no text", () => {
     const fields = new Map([["baggage", "a=1"]]);
     const existing = { traceparent: TRACEPARENT };
 
@@ -161,26 +160,22 @@ describe("metadata that a caller has already", () => {
   });
 });
 
-test(
-  "nothing that anybody may write makes reading throw",
-  () => {
-    const hostile = fc.oneof(
-      fc.anything({ withNullPrototype: true, withBigInt: true, withTypedArray: true }),
-      fc.json(),
-      fc.string({ unit: "binary" }),
-      fc.json().map((json) => json.slice(0, -1)),
-    );
-    fc.assert(
-      fc.property(hostile, (value) => {
-        decodeMetadata(value);
-        decodeJobOptions(value);
-        decodeJobOptions({ telemetry: { metadata: value }, tm: value });
-      }),
-      { numRuns: 1000 },
-    );
-    const trap = new Proxy({}, { ownKeys: () => expect.fail(), get: () => expect.fail() });
-    expect(decodeMetadata(trap)).toEqual({});
-    expect(decodeJobOptions(trap)).toEqual({});
-  },
-  HEAVY_TEST_MS,
-);
+test("decoding never throws, whatever the metadata hold", SLOW_TEST, () => {
+  const hostile = fc.oneof(
+    fc.anything({ withNullPrototype: true, withBigInt: true, withTypedArray: true }),
+    fc.json(),
+    fc.string({ unit: "binary" }),
+    fc.json().map((json) => json.slice(0, -1)),
+  );
+  fc.assert(
+    fc.property(hostile, (value) => {
+      decodeMetadata(value);
+      decodeJobOptions(value);
+      decodeJobOptions({ telemetry: { metadata: value }, tm: value });
+    }),
+    { numRuns: 1000 },
+  );
+  const trap = new Proxy({}, { ownKeys: () => expect.fail(), get: () => expect.fail() });
+  expect(decodeMetadata(trap)).toEqual({});
+  expect(decodeJobOptions(trap)).toEqual({});
+});
