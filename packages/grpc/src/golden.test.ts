@@ -4,7 +4,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { extractMetadata } from "./carrier.js";
+import { extractMetadata } from "./carrier/index.js";
 
 const grpc = goldenHeaders.filter(({ boundary }) => boundary === "grpc");
 

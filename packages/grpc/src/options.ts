@@ -4,7 +4,7 @@ import {
   type TracingOptions,
   wrongOption,
 } from "@traceferry/core";
-import type { MetadataLike } from "./carrier.js";
+import type { MetadataLike } from "./carrier/metadata.js";
 import { VERSION } from "./version.js";
 
 /** A call that has come in: what the option `relation` is asked about. */

@@ -15,7 +15,7 @@ import {
   statusAttributes,
   statusName,
 } from "../attributes/index.js";
-import { metadataGetter } from "../carrier.js";
+import { metadataGetter } from "../carrier/metadata.js";
 import type { IncomingCall } from "../options.js";
 
 // Types that grpc-js has and does not export.

@@ -11,7 +11,7 @@ import { type Context, context } from "@opentelemetry/api";
 import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import type { Address } from "../attributes/address.js";
 import { statusAttributes, statusName } from "../attributes/index.js";
-import { writeMetadata } from "../carrier.js";
+import { writeMetadata } from "../carrier/metadata.js";
 import type { IncomingCall } from "../options.js";
 
 // A type that grpc-js has and does not export.

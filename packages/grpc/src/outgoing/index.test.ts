@@ -13,7 +13,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { injectMetadata } from "../carrier.js";
+import { injectMetadata } from "../carrier/index.js";
 import {
   barePeer,
   headersOf,

@@ -14,8 +14,8 @@ import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { extractMetadata, injectMetadata } from "./carrier.js";
-import { metadataOf } from "./loopback.test-support.js";
+import { metadataOf } from "../loopback.test-support.js";
+import { extractMetadata, injectMetadata } from "./index.js";
 
 // For tests of many values, and of modules loaded anew: a busy machine takes its time, and that is no failure.
 const PATIENT = { timeout: 60_000 };
@@ -206,10 +206,10 @@ test("the carrier is at hand where grpc-js is not installed", PATIENT, async () 
     throw new Error("grpc-js is not installed here");
   });
 
-  const carrier = await import("./carrier.js");
+  const carrier = await import("./index.js");
 
   expect(carrier.injectMetadata).toBeTypeOf("function");
-  await expect(import("./index.js")).rejects.toThrow();
+  await expect(import("../index.js")).rejects.toThrow();
   vi.doUnmock("@grpc/grpc-js");
 });
 
