@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hostAddress, peerAddress, remembering, targetAddress } from "./address.js";
+import { hostAddress, memoize, peerAddress, targetAddress } from "./address.js";
 import { callAttributes, isServerError, methodOf, statusName } from "./index.js";
 
 // For tests of many values: a busy machine takes its time, and that is no failure.
@@ -118,14 +118,14 @@ test("no text makes the reading of an address throw or wait", PATIENT, () => {
 describe("what is remembered", () => {
   test("is read once", () => {
     let reads = 0;
-    const read = remembering((text) => `${text} ${++reads}`);
+    const read = memoize((text) => `${text} ${++reads}`);
 
     expect([read("a"), read("b"), read("a")]).toEqual(["a 1", "b 2", "a 1"]);
   });
 
   test("is forgotten when there is too much of it, and never long", () => {
     let reads = 0;
-    const read = remembering(() => ++reads);
+    const read = memoize(() => ++reads);
 
     for (let number = 0; number < 500; number++) read(`host-${number}`);
 

@@ -1,7 +1,7 @@
 import { Server, type ServerInterceptor, type ServerOptions } from "@grpc/grpc-js";
 import { Instrumenter } from "@traceferry/core";
-import { hostAddress, remembering } from "../attributes/address.js";
-import { type GrpcTracingOptions, type IncomingCall, ignoreOf, SETTINGS } from "../options.js";
+import { hostAddress, memoize } from "../attributes/address.js";
+import { type GrpcTracingOptions, type IncomingCall, SETTINGS, safeIgnore } from "../options.js";
 import { type CallsOfServer, TracedServerCall } from "./call.js";
 
 /**
@@ -37,12 +37,12 @@ const ours = new WeakSet<ServerInterceptor>();
 
 class IncomingCalls implements CallsOfServer {
   readonly instrumenter: Instrumenter<IncomingCall>;
-  readonly addressOf = remembering(hostAddress);
+  readonly addressOf = memoize(hostAddress);
   readonly #ignores: ((path: string) => boolean) | undefined;
 
   constructor(options: GrpcTracingOptions) {
     this.instrumenter = new Instrumenter(SETTINGS, options);
-    this.#ignores = ignoreOf(options, this.instrumenter.reporter);
+    this.#ignores = safeIgnore(options, this.instrumenter.reporter);
   }
 
   hasSpan(path: string): boolean {

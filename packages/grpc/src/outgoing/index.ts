@@ -9,9 +9,9 @@ import {
 } from "@grpc/grpc-js";
 import { type Context, SpanKind } from "@opentelemetry/api";
 import { type ActiveSpan, Instrumenter } from "@traceferry/core";
-import { type Address, peerAddress, remembering, targetAddress } from "../attributes/address.js";
+import { type Address, memoize, peerAddress, targetAddress } from "../attributes/address.js";
 import { callAttributes, methodOf } from "../attributes/index.js";
-import { type GrpcTracingOptions, type IncomingCall, ignoreOf, SETTINGS } from "../options.js";
+import { type GrpcTracingOptions, type IncomingCall, SETTINGS, safeIgnore } from "../options.js";
 import { type CallsOfClient, finishAsLetGo, TracedCall } from "./call.js";
 
 type Properties = Parameters<CallInvocationTransformer>[0];
@@ -68,14 +68,14 @@ class CallState {
 class OutgoingCalls implements CallsOfClient {
   readonly instrumenter: Instrumenter<IncomingCall>;
   readonly interceptor: Interceptor;
-  readonly peerOf = remembering(peerAddress);
+  readonly peerOf = memoize(peerAddress);
   readonly #provider: InterceptorProvider;
   readonly #ignores: ((path: string) => boolean) | undefined;
   readonly #servers = new WeakMap<Properties["channel"], Address>();
 
   constructor(options: GrpcTracingOptions) {
     this.instrumenter = new Instrumenter(SETTINGS, options);
-    this.#ignores = ignoreOf(options, this.instrumenter.reporter);
+    this.#ignores = safeIgnore(options, this.instrumenter.reporter);
     this.interceptor = (callOptions, nextCall) =>
       new TracedCall(this, callOptions, nextCall(callOptions));
     this.#provider = () => this.interceptor;
