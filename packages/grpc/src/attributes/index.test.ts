@@ -1,11 +1,9 @@
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { hostAddress, memoize, peerAddress, targetAddress } from "./address.js";
 import { callAttributes, isServerError, methodOf, statusName } from "./index.js";
-
-// For tests of many values: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 describe("statuses", () => {
   test("have the names that grpc-js gives them", () => {
@@ -90,7 +88,7 @@ describe("the address of a peer", () => {
   });
 });
 
-test("a host and its port come back as they went in, whatever they are", PATIENT, () => {
+test("a host and its port come back as they went in, whatever they are", SLOW_TEST, () => {
   const host = fc.oneof(
     fc.domain().map((name) => ({ name, written: name })),
     fc.ipV4().map((name) => ({ name, written: name })),
@@ -104,7 +102,7 @@ test("a host and its port come back as they went in, whatever they are", PATIENT
   );
 });
 
-test("no text makes the reading of an address throw or wait", PATIENT, () => {
+test("no text makes the reading of an address throw or wait", SLOW_TEST, () => {
   const unit = fc.integer({ min: 0, max: 0x2fff }).map((code) => String.fromCharCode(code));
   fc.assert(
     fc.property(fc.string({ unit, maxLength: 300 }), (text) => {

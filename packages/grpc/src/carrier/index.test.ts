@@ -15,10 +15,8 @@ import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { metadataOf } from "../loopback.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { extractMetadata, injectMetadata } from "./index.js";
-
-// For tests of many values, and of modules loaded anew: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
@@ -88,7 +86,7 @@ describe("what is injected", () => {
     expect(spans.warnings.join()).toMatch(/grpc: inject: .*-bin/);
   });
 
-  test("can be sent by gRPC, whatever the baggage is", PATIENT, () => {
+  test("can be sent by gRPC, whatever the baggage is", SLOW_TEST, () => {
     using _ = recordSpans();
     const text = textOf({ min: 0, max: 0x2fff });
     fc.assert(
@@ -185,7 +183,7 @@ describe("what is extracted", () => {
     expect(relayed.toJSON()).toEqual(metadataOf(from.headers).toJSON());
   });
 
-  test("never throws, whatever was sent", PATIENT, () => {
+  test("never throws, whatever was sent", SLOW_TEST, () => {
     using _ = recordSpans();
     const value = fc.oneof(
       textOf({ min: 32, max: 126 }),
@@ -200,7 +198,7 @@ describe("what is extracted", () => {
   });
 });
 
-test("the carrier is at hand where grpc-js is not installed", PATIENT, async () => {
+test("the carrier is at hand where grpc-js is not installed", SLOW_TEST, async () => {
   vi.resetModules();
   vi.doMock("@grpc/grpc-js", () => {
     throw new Error("grpc-js is not installed here");

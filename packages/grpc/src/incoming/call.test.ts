@@ -1,8 +1,8 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test-support.js";
 import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { onlySpanEnd } from "../span-end.test-support.js";
 import { withServerTracing } from "./index.js";
 
 const serve = (handlers: Partial<OrdersHandlers>) => loopback(handlers, withServerTracing());
@@ -16,7 +16,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
 
-    expect(await ending(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
   });
 
   test("as an error, with a status that is the server's fault, and says what it was", async () => {
@@ -27,7 +27,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 14 });
 
-    expect(await ending(spans)).toEqual(["UNAVAILABLE", "ERROR", "UNAVAILABLE"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNAVAILABLE", "ERROR", "UNAVAILABLE"]);
     expect(spans.ended[0]?.status.message).toBe("closing time");
   });
 
@@ -41,7 +41,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 2 });
 
-    expect(await ending(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
   });
 
   test("when a handler of a stream emits an error", async () => {
@@ -54,7 +54,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.list("all").toArray()).rejects.toMatchObject({ code: 15 });
 
-    expect(await ending(spans)).toEqual(["DATA_LOSS", "ERROR", "DATA_LOSS"]);
+    expect(await onlySpanEnd(spans)).toEqual(["DATA_LOSS", "ERROR", "DATA_LOSS"]);
   });
 
   test("as it ended first, when the handler answers after that", async () => {
@@ -73,7 +73,7 @@ describe("the span of a call ends once", () => {
     const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
     await late.given;
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as it ended first, when the handler answers twice", async () => {
@@ -87,7 +87,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 10 });
 
-    expect(await ending(spans)).toEqual(["ABORTED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["ABORTED", "UNSET", undefined]);
   });
 
   test("when the server is shut down by force", async () => {
@@ -96,7 +96,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 1 });
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as UNKNOWN, and says just that, with a status that gRPC does not know and no details", async () => {
@@ -107,7 +107,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toBeDefined();
 
-    expect(await ending(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
     expect(spans.ended[0]?.status.message).toBe("UNKNOWN");
   });
 });

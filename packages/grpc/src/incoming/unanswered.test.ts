@@ -8,7 +8,6 @@ import {
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { ended, ending, endOf } from "../ending.test-support.js";
 import {
   altered,
   loopback,
@@ -16,10 +15,9 @@ import {
   type OrdersHandlers,
   signal,
 } from "../loopback.test-support.js";
+import { firstSpanEnd, onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { serverInterceptor, withServerTracing } from "./index.js";
-
-// For tests of many calls: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 const serve = (handlers: Partial<OrdersHandlers>, options: ServerOptions = {}) =>
   loopback(handlers, withServerTracing(options));
@@ -33,7 +31,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     await expect(shop.client.placed("one order", metadata)).rejects.toMatchObject({ code: 4 });
 
-    expect(await ending(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
+    expect(await onlySpanEnd(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
   });
 
   test.each([
@@ -50,7 +48,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    const [found] = await ending(spans);
+    const [found] = await onlySpanEnd(spans);
     expect(found).toBe(code);
   });
 
@@ -63,12 +61,12 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    await ended(spans, 1);
-    expect(endOf(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    await waitForEnded(spans, 1);
+    expect(firstSpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
     expect(spans.warnings).toEqual([expect.stringContaining("RangeError: no clock")]);
   });
 
-  test("whoever is first at the deadline, a hundred times", PATIENT, async () => {
+  test("whoever is first at the deadline, a hundred times", SLOW_TEST, async () => {
     using spans = recordSpans();
     let reached = 0;
     using shop = await serve({
@@ -85,9 +83,9 @@ describe("the span of a call that its handler did not answer ends once", () => {
     // On a busy machine a deadline may pass before its call has left.
     await vi.waitFor(
       () => expect(spans.ended.length).toBeGreaterThanOrEqual(reached),
-      PATIENT.timeout / 2,
+      SLOW_TEST.timeout / 2,
     );
-    await vi.waitFor(() => expect(spans.open).toEqual([]), PATIENT.timeout / 2);
+    await vi.waitFor(() => expect(spans.open).toEqual([]), SLOW_TEST.timeout / 2);
     expect(spans.warnings).toEqual([]);
     expect(new Set(spans.ended.map(({ spanId }) => spanId)).size).toBe(spans.ended.length);
   });
@@ -99,7 +97,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     const answering = shop.client.place("one order", new Metadata(), options, () => undefined);
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as cancelled, when the client leaves a stream that is being written", async () => {
@@ -116,7 +114,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     const stream = shop.client.list("all");
     stream.once("error", ok).once("data", () => stream.cancel());
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as cancelled, when the client leaves a stream in both directions", async () => {
@@ -126,7 +124,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     const stream = shop.client.chat();
     stream.once("error", ok).once("data", () => stream.cancel());
 
-    const [code] = await ending(spans);
+    const [code] = await onlySpanEnd(spans);
     expect(code).toBe("CANCELLED");
   });
 
@@ -139,7 +137,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 8 });
 
-    expect(await ending(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
+    expect(await onlySpanEnd(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
     expect(spans.ended[0]?.status.message).toBe("no status was sent");
   });
 
@@ -154,7 +152,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
     const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 });
 
@@ -175,12 +173,12 @@ test("a call that was answered is not asked for its deadline", async () => {
   await shop.client.placed("one order");
   await cancelled.given;
 
-  expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+  expect(await onlySpanEnd(spans)).toEqual(["OK", "UNSET", undefined]);
 });
 
 test(
   "three hundred streams that are cancelled leave no span open and no sender behind",
-  PATIENT,
+  SLOW_TEST,
   async () => {
     using spans = recordSpans();
     using shop = await serve({ chat: (call) => call.write("hello") });
@@ -193,7 +191,7 @@ test(
 
     for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
 
-    await ended(spans, 300, PATIENT.timeout / 2);
+    await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
     expect(new Set(spans.ended.map(({ traceId }) => traceId)).size).toBe(300);
   },
 );

@@ -9,7 +9,6 @@ import {
 } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test-support.js";
 import {
   barePeer,
   loopback,
@@ -18,6 +17,7 @@ import {
   OrdersClient,
   type OrdersHandlers,
 } from "../loopback.test-support.js";
+import { onlySpanEnd } from "../span-end.test-support.js";
 import { withClientTracing } from "./index.js";
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
@@ -60,7 +60,7 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
 
-    expect(await ending(spans)).toEqual(failed("NOT_FOUND"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("NOT_FOUND"));
     expect(spans.ended[0]?.status.message).toBe("no such order");
   });
 
@@ -71,7 +71,7 @@ describe("the span of a call ends once", () => {
 
     await expect(client.called(NOWHERE, "one order")).rejects.toMatchObject({ code: 12 });
 
-    expect(await ending(spans)).toEqual(failed("UNIMPLEMENTED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]?.status.message).toBe("UNIMPLEMENTED");
   });
 
@@ -98,7 +98,7 @@ describe("the span of a call ends once", () => {
       code: 4,
     });
 
-    expect(await ending(spans)).toEqual(failed("DEADLINE_EXCEEDED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("DEADLINE_EXCEEDED"));
   });
 
   test("when it is cancelled", async () => {
@@ -107,7 +107,7 @@ describe("the span of a call ends once", () => {
 
     const call = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    expect(await ending(spans)).toEqual(failed("CANCELLED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("CANCELLED"));
   });
 
   test("when nobody listens at the address", async () => {
@@ -123,7 +123,7 @@ describe("the span of a call ends once", () => {
     taken.destroy();
     server.close();
 
-    expect(await ending(spans)).toEqual(failed("UNAVAILABLE"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNAVAILABLE"));
     expect(spans.ended[0]?.attributes["network.peer.address"]).toBeUndefined();
   });
 
@@ -134,7 +134,7 @@ describe("the span of a call ends once", () => {
 
     await expect(client.called(NOTHING, "one order")).rejects.toMatchObject({ code: 12 });
 
-    expect(await ending(spans)).toEqual(failed("UNIMPLEMENTED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]).toMatchObject({
       status: { message: "No message received" },
       attributes: { "network.peer.port": peer.port },

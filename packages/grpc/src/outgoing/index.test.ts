@@ -22,10 +22,8 @@ import {
   OrdersClient,
   patched,
 } from "../loopback.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
-
-// For the test of many calls: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 /** Calls the bare peer with a client of these options; gives the traceparents that came, one list for each call. */
 async function traceparents(
@@ -188,7 +186,7 @@ describe("a client with tracing", () => {
 
   test(
     "shares metadata among five hundred calls at once, and never mixes them up",
-    PATIENT,
+    SLOW_TEST,
     async () => {
       using spans = recordSpans({ propagator: w3cPropagator() });
       await using peer = await barePeer();

@@ -3,8 +3,8 @@ import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { ended } from "../ending.test-support.js";
 import { barePeer, headersOf, OrdersClient } from "../loopback.test-support.js";
+import { waitForEnded } from "../span-end.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
 describe("a call that an interceptor before ours starts elsewhere", () => {
@@ -63,7 +63,7 @@ test("a call that an interceptor before ours makes again, and does not listen to
 
   await client.placed("one order");
 
-  await ended(spans, 2);
+  await waitForEnded(spans, 2);
   expect(spans.ended.map(({ attributes }) => attributes["rpc.status_code"])).toEqual(["OK", "OK"]);
 });
 

@@ -2,12 +2,10 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ended, ending } from "../ending.test-support.js";
 import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { withClientTracing } from "./index.js";
-
-// For the test of many streams: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
 
@@ -20,7 +18,7 @@ describe("the span of a stream ends once", () => {
 
     for await (const _ of shop.client.list("all").on("error", ignore)) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when a stream in both directions is left by break", async () => {
@@ -29,7 +27,7 @@ describe("the span of a stream ends once", () => {
 
     for await (const _ of shop.client.chat().on("error", ignore)) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when a stream in both directions is left by break, behind its last request", async () => {
@@ -41,7 +39,7 @@ describe("the span of a stream ends once", () => {
     await once(stream, "finish");
     for await (const _ of stream) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
     expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
   });
 
@@ -65,7 +63,7 @@ describe("the span of a stream ends once", () => {
     for await (const _ of stream) break;
     stream.cancel();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
     expect(spans.ended[0]?.status.message).toBe("Cancelled on client");
   });
 
@@ -84,7 +82,7 @@ describe("the span of a stream ends once", () => {
     await served.given;
     stream.destroy();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when a stream of requests is destroyed half-way", async () => {
@@ -95,7 +93,7 @@ describe("the span of a stream ends once", () => {
     stream.write("one");
     stream.destroy();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when the answer to a stream of requests comes, long after the last request", async () => {
@@ -119,11 +117,11 @@ describe("the span of a stream ends once", () => {
     });
 
     expect(await answered).toBe("done");
-    expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["OK", "UNSET", undefined]);
   });
 });
 
-test("three hundred streams that are left by break leave no span open", PATIENT, async () => {
+test("three hundred streams that are left by break leave no span open", SLOW_TEST, async () => {
   using spans = recordSpans();
   using shop = await callTo({ list: (call) => call.write("one") });
   const one = async () => {
@@ -134,7 +132,7 @@ test("three hundred streams that are left by break leave no span open", PATIENT,
 
   for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
 
-  await ended(spans, 300, PATIENT.timeout / 2);
+  await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
 });
 
 // A stream that was let go may hear of an error when its connection is closed.
