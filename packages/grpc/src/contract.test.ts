@@ -18,16 +18,9 @@ import {
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
+import { echoServer, headersIn, NOWHERE, requestIn } from "./echo-server.test-support.js";
 import { withClientTracing, withServerTracing } from "./index.js";
-import {
-  barePeer,
-  headersOf,
-  loopback,
-  metadataOf,
-  NOWHERE,
-  OrdersClient,
-  requestOf,
-} from "./loopback.test-support.js";
+import { loopback, metadataOf, OrdersClient } from "./loopback.test-support.js";
 
 type Patch = <Result>(next: () => Result) => Result;
 
@@ -40,15 +33,15 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
   const serverOptions = withServerTracing({}, options);
   const interceptors = [between(patched), ...(serverOptions.interceptors ?? [])];
   const server = await loopback({ place: running(handlers) }, { ...serverOptions, interceptors });
-  const peer = await barePeer();
+  const echo = await echoServer();
   let calls = 0;
   const counting = countingStarts(() => calls++);
-  const traced = new OrdersClient(peer.port, withClientTracing(counting, options));
-  const bare = new OrdersClient(peer.port, counting);
+  const traced = new OrdersClient(echo.port, withClientTracing(counting, options));
+  const bare = new OrdersClient(echo.port, counting);
   let received = 0;
   const toPeer = async (client: OrdersClient, message: unknown): Promise<Sent> => {
-    const answer = await client.placed("one order", metadataFrom(message));
-    return { headers: headersOf(answer), body: requestOf(answer) };
+    const answer = await client.placeAsync("one order", metadataFrom(message));
+    return { headers: headersIn(answer), body: requestIn(answer) };
   };
 
   const harness: Harness = {
@@ -56,7 +49,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
       const id = String(received++);
       handlers.set(id, handler);
       try {
-        await server.client.placed(id, metadataOf(headers));
+        await server.client.placeAsync(id, metadataOf(headers));
       } finally {
         handlers.delete(id);
       }
@@ -71,13 +64,13 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     sendBare: (message) => toPeer(bare, message),
     reached: () => calls,
     async sendFailing(message) {
-      await traced.called(NOWHERE, "one order", metadataFrom(message));
+      await traced.callAsync(NOWHERE, "one order", metadataFrom(message));
     },
     async [Symbol.asyncDispose]() {
       traced.close();
       bare.close();
       server[Symbol.dispose]();
-      await peer[Symbol.asyncDispose]();
+      await echo[Symbol.asyncDispose]();
     },
   };
   patches.set(harness, patched);

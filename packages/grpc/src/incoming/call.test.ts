@@ -1,7 +1,7 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
 import { onlySpanEnd } from "../span-end.test-support.js";
 import { withServerTracing } from "./index.js";
 
@@ -14,7 +14,7 @@ describe("the span of a call ends once", () => {
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 5 });
 
     expect(await onlySpanEnd(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
   });
@@ -25,7 +25,7 @@ describe("the span of a call ends once", () => {
       place: (_call, answer) => answer({ code: status.UNAVAILABLE, details: "closing time" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 14 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 14 });
 
     expect(await onlySpanEnd(spans)).toEqual(["UNAVAILABLE", "ERROR", "UNAVAILABLE"]);
     expect(spans.ended[0]?.status.message).toBe("closing time");
@@ -39,7 +39,7 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 2 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 2 });
 
     expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
   });
@@ -59,19 +59,19 @@ describe("the span of a call ends once", () => {
 
   test("as it ended first, when the handler answers after that", async () => {
     using spans = recordSpans();
-    const late = signal();
+    const late = deferred();
     using shop = await serve({
       place(call, answer) {
         call.on("cancelled", () => {
           answer(null, "too late");
-          late.give();
+          late.resolve();
         });
         answering.cancel();
       },
     });
 
     const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
-    await late.given;
+    await late.promise;
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
@@ -85,7 +85,7 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 10 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 10 });
 
     expect(await onlySpanEnd(spans)).toEqual(["ABORTED", "UNSET", undefined]);
   });
@@ -94,7 +94,7 @@ describe("the span of a call ends once", () => {
     using spans = recordSpans();
     using shop = await serve({ place: () => shop.server.forceShutdown() });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 1 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 1 });
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
@@ -105,7 +105,7 @@ describe("the span of a call ends once", () => {
       place: (_call, answer) => answer({ code: Number(99), details: "" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toBeDefined();
+    await expect(shop.client.placeAsync("one order")).rejects.toBeDefined();
 
     expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
     expect(spans.ended[0]?.status.message).toBe("UNKNOWN");

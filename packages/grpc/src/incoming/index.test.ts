@@ -10,7 +10,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { altered, loopback, metadataOf, patched } from "../loopback.test-support.js";
+import { loopback, markPatched, metadataOf, overrideCalls } from "../loopback.test-support.js";
 import type { GrpcTracingOptions, IncomingCall } from "../options.js";
 import { serverInterceptor, withServerTracing } from "./index.js";
 
@@ -23,7 +23,7 @@ describe("a server with tracing", () => {
     using shop = await loopback({ place: answerAtOnce }, withServerTracing());
     const from = sender();
 
-    await shop.client.placed("one order", metadataOf(from.headers));
+    await shop.client.placeAsync("one order", metadataOf(from.headers));
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.named("shop.v1.Orders/Place")).toMatchObject({
@@ -58,7 +58,7 @@ describe("a server with tracing", () => {
 
     const options = withServerTracing(given);
     using shop = await loopback({ place: answerAtOnce }, options);
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(options["grpc.max_concurrent_streams"]).toBe(7);
     expect(given.interceptors).toEqual([theirs]);
@@ -74,7 +74,7 @@ describe("a server with tracing", () => {
       withServerTracing(withServerTracing({ interceptors })),
     );
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
   });
@@ -104,7 +104,7 @@ describe("a server with tracing", () => {
       { interceptors: [inContext(key, "acme"), ...interceptors] },
     );
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     const { spanId } = spans.named("shop.v1.Orders/Place");
     expect(seen).toEqual([spanId, "acme", spanId, "acme"]);
@@ -123,8 +123,8 @@ describe("a server with tracing", () => {
     const ours = sender();
     const partner = sender();
 
-    await shop.client.placed("one order", metadataOf(ours.headers));
-    await shop.client.placed("one order", metadataOf([["x-partner", "1"], ...partner.headers]));
+    await shop.client.placeAsync("one order", metadataOf(ours.headers));
+    await shop.client.placeAsync("one order", metadataOf([["x-partner", "1"], ...partner.headers]));
 
     const peer = expect.stringMatching(/^127\.0\.0\.1:\d+$/);
     expect(asked).toEqual(Array(2).fill({ path: "/shop.v1.Orders/Place", peer }));
@@ -150,7 +150,7 @@ describe("a call that is ignored", () => {
     );
     const from = sender();
 
-    await shop.client.placed("one order", metadataOf(from.headers));
+    await shop.client.placeAsync("one order", metadataOf(from.headers));
 
     expect(seen).toEqual([from.traceId, from.spanId, "acme"]);
     expect(spans.ended).toEqual([]);
@@ -164,7 +164,7 @@ describe("a call that is ignored", () => {
     };
     using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, { ignore }));
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.warnings.join()).toContain("grpc: ignore: RangeError: no such path");
@@ -176,7 +176,7 @@ describe("a call that is ignored", () => {
     Reflect.set(options, "ignore", async () => true);
     using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, options));
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
   });
@@ -191,7 +191,7 @@ describe("a call that is ignored", () => {
 
 test("where instrumentation-grpc has patched the server its span is the only one, and whole", async () => {
   using spans = recordSpans();
-  using _ = patched(Server.prototype.register);
+  using _ = markPatched(Server.prototype.register);
   const from = sender();
   // As its patch of `register` runs every handler: from the metadata, whatever is active.
   const patchedHandler: handleUnaryCall<string, string> = (call, answer) => {
@@ -205,7 +205,7 @@ test("where instrumentation-grpc has patched the server its span is the only one
   };
   using shop = await loopback({ place: patchedHandler }, withServerTracing());
 
-  const seenBefore = await shop.client.placed("one order", metadataOf(from.headers));
+  const seenBefore = await shop.client.placeAsync("one order", metadataOf(from.headers));
 
   expect(seenBefore).toBe(from.spanId);
   expect(spans.ended.map(({ scope, parentSpanId }) => [scope, parentSpanId])).toEqual([
@@ -216,10 +216,10 @@ test("where instrumentation-grpc has patched the server its span is the only one
 
 test("where the patch of instrumentation-grpc is off again the server has its span", async () => {
   using spans = recordSpans();
-  using _ = patched(Server.prototype.register, false);
+  using _ = markPatched(Server.prototype.register, false);
   using shop = await loopback({ place: answerAtOnce }, withServerTracing());
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   expect(spans.ended).toHaveLength(1);
   expect(spans.warnings).toEqual([]);
@@ -227,13 +227,13 @@ test("where the patch of instrumentation-grpc is off again the server has its sp
 
 test("a server of an older grpc-js, which knows no host and no connection, is served too", async () => {
   using spans = recordSpans();
-  const older = altered({ getHost: undefined, getConnectionInfo: undefined });
+  const older = overrideCalls({ getHost: undefined, getConnectionInfo: undefined });
   using shop = await loopback(
     { place: answerAtOnce },
     { interceptors: [older, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order", new Metadata());
+  await shop.client.placeAsync("one order", new Metadata());
 
   const { attributes } = spans.named("shop.v1.Orders/Place");
   expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
@@ -246,20 +246,20 @@ test("a host that is too long to be one is not told", async () => {
     "grpc.default_authority": "x".repeat(301),
   });
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   expect(spans.named("shop.v1.Orders/Place").attributes["server.address"]).toBeUndefined();
 });
 
 test("the peer is the one of the connection, also where grpc-js does not name it", async () => {
   using spans = recordSpans();
-  const nameless = altered({ getPeer: () => "unknown" });
+  const nameless = overrideCalls({ getPeer: () => "unknown" });
   using shop = await loopback(
     { place: answerAtOnce },
     { interceptors: [nameless, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   const { attributes } = spans.named("shop.v1.Orders/Place");
   expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
@@ -268,7 +268,7 @@ test("the peer is the one of the connection, also where grpc-js does not name it
 test("a call whose span cannot be made is served all the same, in the context it came in", async () => {
   using spans = recordSpans();
   const key = createContextKey("tenant");
-  const hostless = altered({
+  const hostless = overrideCalls({
     getHost() {
       throw new RangeError("no host");
     },

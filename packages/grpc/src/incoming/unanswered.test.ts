@@ -9,11 +9,11 @@ import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import {
-  altered,
+  deferred,
   loopback,
   metadataOf,
   type OrdersHandlers,
-  signal,
+  overrideCalls,
 } from "../loopback.test-support.js";
 import { firstSpanEnd, onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
 import { SLOW_TEST } from "../timeouts.test-support.js";
@@ -29,7 +29,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     // A client that tells its deadline and does not keep it.
     const metadata = metadataOf([["grpc-timeout", "40m"]]);
 
-    await expect(shop.client.placed("one order", metadata)).rejects.toMatchObject({ code: 4 });
+    await expect(shop.client.placeAsync("one order", metadata)).rejects.toMatchObject({ code: 4 });
 
     expect(await onlySpanEnd(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
   });
@@ -40,7 +40,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
   ])("as %s, when the client resets it %d ms before the deadline", async (code, inMs) => {
     using spans = recordSpans();
     using _clock = vi.spyOn(Date, "now").mockReturnValue(Date.now());
-    const nearly = altered({ getDeadline: () => Date.now() + inMs });
+    const nearly = overrideCalls({ getDeadline: () => Date.now() + inMs });
     using shop = await loopback(
       { place: () => answering.cancel() },
       { interceptors: [nearly, serverInterceptor()] },
@@ -76,7 +76,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     });
 
     const calls = Array.from({ length: 100 }, (_, number) =>
-      shop.client.placed("one order", new Metadata(), { deadline: Date.now() + 60 + number }),
+      shop.client.placeAsync("one order", new Metadata(), { deadline: Date.now() + 60 + number }),
     );
     await Promise.allSettled(calls);
 
@@ -135,7 +135,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
       { "grpc.max_send_message_length": 3 },
     );
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 8 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 8 });
 
     expect(await onlySpanEnd(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
     expect(spans.ended[0]?.status.message).toBe("no status was sent");
@@ -158,20 +158,20 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
 test("a call that was answered is not asked for its deadline", async () => {
   using spans = recordSpans();
-  const cancelled = signal();
+  const cancelled = deferred();
   using shop = await loopback(
     {
       place(call, answer) {
         // Comes at the end of every call.
-        call.on("cancelled", cancelled.give);
+        call.on("cancelled", cancelled.resolve);
         answer(null, "done");
       },
     },
     { interceptors: [withoutDeadline, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order");
-  await cancelled.given;
+  await shop.client.placeAsync("one order");
+  await cancelled.promise;
 
   expect(await onlySpanEnd(spans)).toEqual(["OK", "UNSET", undefined]);
 });
@@ -196,7 +196,7 @@ test(
   },
 );
 
-const withoutDeadline = altered({
+const withoutDeadline = overrideCalls({
   getDeadline() {
     throw new RangeError("no clock");
   },

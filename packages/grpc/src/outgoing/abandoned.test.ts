@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
 import { onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
 import { SLOW_TEST } from "../timeouts.test-support.js";
 import { withClientTracing } from "./index.js";
@@ -69,17 +69,17 @@ describe("the span of a stream ends once", () => {
 
   test("when a stream that nobody reads is destroyed", async () => {
     using spans = recordSpans();
-    const served = signal();
+    const served = deferred();
     using shop = await callTo({
       list(call) {
         call.write("one");
         call.end();
-        served.give();
+        served.resolve();
       },
     });
 
     const stream = shop.client.list("all").on("error", ignore);
-    await served.given;
+    await served.promise;
     stream.destroy();
 
     expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
@@ -98,11 +98,11 @@ describe("the span of a stream ends once", () => {
 
   test("when the answer to a stream of requests comes, long after the last request", async () => {
     using spans = recordSpans();
-    const closed = signal();
+    const closed = deferred();
     using shop = await callTo({
       async collect(call, answer) {
         for await (const _ of call);
-        await closed.given;
+        await closed.promise;
         // Whatever the client makes of its closed stream, it has made it now.
         await new Promise(setImmediate);
         await new Promise(setImmediate);
@@ -112,7 +112,7 @@ describe("the span of a stream ends once", () => {
 
     const answered = new Promise((resolve) => {
       const stream = shop.client.collect((_error, text) => resolve(text));
-      stream.once("close", closed.give);
+      stream.once("close", closed.resolve);
       stream.end("one");
     });
 

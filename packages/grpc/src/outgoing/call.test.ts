@@ -9,14 +9,8 @@ import {
 } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import {
-  barePeer,
-  loopback,
-  NOTHING,
-  NOWHERE,
-  OrdersClient,
-  type OrdersHandlers,
-} from "../loopback.test-support.js";
+import { echoServer, NOTHING, NOWHERE, portOf } from "../echo-server.test-support.js";
+import { loopback, OrdersClient, type OrdersHandlers } from "../loopback.test-support.js";
 import { onlySpanEnd } from "../span-end.test-support.js";
 import { withClientTracing } from "./index.js";
 
@@ -38,7 +32,7 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
     await new Promise((resolve) => shop.client.collect(resolve).end("one order"));
     await shop.client.list("all").toArray();
     await Promise.all([shop.client.chat().end("hello").toArray()]);
@@ -58,7 +52,7 @@ describe("the span of a call ends once", () => {
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 5 });
 
     expect(await onlySpanEnd(spans)).toEqual(failed("NOT_FOUND"));
     expect(spans.ended[0]?.status.message).toBe("no such order");
@@ -66,10 +60,10 @@ describe("the span of a call ends once", () => {
 
   test("as an error that says its status, where the peer says nothing of it", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await expect(client.called(NOWHERE, "one order")).rejects.toMatchObject({ code: 12 });
+    await expect(client.callAsync(NOWHERE, "one order")).rejects.toMatchObject({ code: 12 });
 
     expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]?.status.message).toBe("UNIMPLEMENTED");
@@ -94,7 +88,7 @@ describe("the span of a call ends once", () => {
     using shop = await callTo({ place: () => undefined });
     const options: CallOptions = { deadline: Date.now() + inMs };
 
-    await expect(shop.client.placed("one", new Metadata(), options)).rejects.toMatchObject({
+    await expect(shop.client.placeAsync("one", new Metadata(), options)).rejects.toMatchObject({
       code: 4,
     });
 
@@ -119,7 +113,7 @@ describe("the span of a call ends once", () => {
     await once(taken, "connect");
     using client = new OrdersClient(portOf(taken.address()), withClientTracing());
 
-    await expect(client.placed("one order")).rejects.toMatchObject({ code: 14 });
+    await expect(client.placeAsync("one order")).rejects.toMatchObject({ code: 14 });
     taken.destroy();
     server.close();
 
@@ -129,15 +123,15 @@ describe("the span of a call ends once", () => {
 
   test("as its caller hears it, when an answer is missing", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await expect(client.called(NOTHING, "one order")).rejects.toMatchObject({ code: 12 });
+    await expect(client.callAsync(NOTHING, "one order")).rejects.toMatchObject({ code: 12 });
 
     expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]).toMatchObject({
       status: { message: "No message received" },
-      attributes: { "network.peer.port": peer.port },
+      attributes: { "network.peer.port": echo.port },
     });
   });
 
@@ -150,11 +144,11 @@ describe("the span of a call ends once", () => {
           throw refused;
         },
       });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({ interceptors: [throwing] });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    await expect(client.placed("one order")).rejects.toBe(refused);
+    await expect(client.placeAsync("one order")).rejects.toBe(refused);
 
     expect(spans.open).toEqual([]);
     expect(spans.ended.map(({ status: { code } }) => code)).toEqual(["ERROR"]);
@@ -162,18 +156,12 @@ describe("the span of a call ends once", () => {
 
   test("or never begins, on a client that is closed", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    const client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    const client = new OrdersClient(echo.port, withClientTracing());
     client.close();
 
-    await expect(client.placed("one order")).rejects.toThrow("Channel has been shut down");
+    await expect(client.placeAsync("one order")).rejects.toThrow("Channel has been shut down");
 
     expect([...spans.open, ...spans.ended]).toEqual([]);
   });
 });
-
-function portOf(address: object | string | null): number {
-  if (typeof address === "object" && address !== null && "port" in address)
-    return Number(address.port);
-  throw new TypeError(`not an address of TCP: ${address}`);
-}

@@ -3,7 +3,8 @@ import { context, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { barePeer, headersOf, loopback, OrdersClient } from "../loopback.test-support.js";
+import { echoServer, headersIn } from "../echo-server.test-support.js";
+import { loopback, OrdersClient } from "../loopback.test-support.js";
 import { withClientTracing } from "./index.js";
 
 describe("a call that is ignored", () => {
@@ -11,27 +12,27 @@ describe("a call that is ignored", () => {
 
   test("has no span, and carries the active one", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing({}, { ignore }));
     const caller = spans.tracer().startSpan("caller");
 
     const headers = await context.with(trace.setSpan(context.active(), caller), () =>
-      client.placed("one order"),
+      client.placeAsync("one order"),
     );
 
     const { traceId, spanId } = caller.spanContext();
-    expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+    expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
     expect(spans.ended).toEqual([]);
   });
 
   test("carries nothing where no span is active, and that is no fault", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing({}, { ignore }));
 
-    const headers = await client.placed("one order");
+    const headers = await client.placeAsync("one order");
 
-    expect(headersOf(headers)).toEqual([]);
+    expect(headersIn(headers)).toEqual([]);
     expect(spans.warnings).toEqual([]);
   });
 
@@ -44,11 +45,11 @@ describe("a call that is ignored", () => {
           throw refused;
         },
       });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({ interceptors: [throwing] }, { ignore });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    await expect(client.placed("one order")).rejects.toBe(refused);
+    await expect(client.placeAsync("one order")).rejects.toBe(refused);
   });
 
   test("may be left by break", async () => {

@@ -14,14 +14,8 @@ import { sender } from "@traceferry/testkit";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import { injectMetadata } from "../carrier/index.js";
-import {
-  barePeer,
-  headersOf,
-  loopback,
-  metadataOf,
-  OrdersClient,
-  patched,
-} from "../loopback.test-support.js";
+import { echoServer, headersIn } from "../echo-server.test-support.js";
+import { loopback, markPatched, metadataOf, OrdersClient } from "../loopback.test-support.js";
 import { SLOW_TEST } from "../timeouts.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
@@ -30,11 +24,11 @@ async function traceparents(
   options: ClientOptions,
   ...calls: (CallOptions | undefined)[]
 ): Promise<string[][]> {
-  await using peer = await barePeer();
-  using client = new OrdersClient(peer.port, options);
+  await using echo = await echoServer();
+  using client = new OrdersClient(echo.port, options);
   const arrived: string[][] = [];
   for (const call of calls.length === 0 ? [undefined] : calls) {
-    const headers = headersOf(await client.placed("one order", new Metadata(), call));
+    const headers = headersIn(await client.placeAsync("one order", new Metadata(), call));
     arrived.push(headers.filter(([key]) => key === "traceparent").map(([, value]) => value));
   }
   return arrived;
@@ -55,10 +49,10 @@ function named(name: string, ran: string[]): Interceptor {
 describe("a client with tracing", () => {
   test("makes one CLIENT span for a call, and names it as the conventions say", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await client.placed("one order");
+    await client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.named("shop.v1.Orders/Place")).toMatchObject({
@@ -70,9 +64,9 @@ describe("a client with tracing", () => {
         "rpc.method": "shop.v1.Orders/Place",
         "rpc.status_code": "OK",
         "server.address": "127.0.0.1",
-        "server.port": peer.port,
+        "server.port": echo.port,
         "network.peer.address": "127.0.0.1",
-        "network.peer.port": peer.port,
+        "network.peer.port": echo.port,
       },
     });
   });
@@ -120,11 +114,11 @@ describe("a client with tracing", () => {
   test("refuses both forms of interceptors, as a client without tracing does", async () => {
     using spans = recordSpans();
     const both = { interceptors: [named("", [])], interceptor_providers: [() => named("", [])] };
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    expect(() => new OrdersClient(peer.port, withClientTracing(both))).toThrow(/Both interceptors/);
-    await expect(client.placed("one order", new Metadata(), both)).rejects.toThrow(
+    expect(() => new OrdersClient(echo.port, withClientTracing(both))).toThrow(/Both interceptors/);
+    await expect(client.placeAsync("one order", new Metadata(), both)).rejects.toThrow(
       InterceptorConfigurationError,
     );
     expect(spans.open).toEqual([]);
@@ -132,7 +126,7 @@ describe("a client with tracing", () => {
 
   test("keeps the transformer it was given, and sends what that one made", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({
       callInvocationTransformer: (properties) => {
         const metadata = properties.metadata.clone();
@@ -140,9 +134,9 @@ describe("a client with tracing", () => {
         return Object.freeze({ ...properties, metadata });
       },
     });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    const headers = headersOf(await client.placed("one order"));
+    const headers = headersIn(await client.placeAsync("one order"));
 
     const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
     expect(headers).toEqual([
@@ -189,8 +183,8 @@ describe("a client with tracing", () => {
     SLOW_TEST,
     async () => {
       using spans = recordSpans({ propagator: w3cPropagator() });
-      await using peer = await barePeer();
-      using client = new OrdersClient(peer.port, withClientTracing());
+      await using echo = await echoServer();
+      using client = new OrdersClient(echo.port, withClientTracing());
       const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
       Object.freeze(shared);
       const before = structuredClone(shared.toJSON());
@@ -198,7 +192,7 @@ describe("a client with tracing", () => {
       const calls = Array.from({ length: 500 }, async () => {
         const caller = spans.tracer().startSpan("caller");
         const from = trace.setSpan(context.active(), caller);
-        const headers = headersOf(await context.with(from, () => client.placed("one", shared)));
+        const headers = headersIn(await context.with(from, () => client.placeAsync("one", shared)));
         caller.end();
         return { traceId: caller.spanContext().traceId, headers };
       });
@@ -218,15 +212,15 @@ describe("a client with tracing", () => {
 
   test("sends its own trace with metadata that a handler forwards", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using onward = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using onward = new OrdersClient(echo.port, withClientTracing());
     using shop = await loopback({
       place(call, answer) {
         onward.place("one order", call.metadata, {}, answer);
       },
     });
 
-    const headers = headersOf(await shop.client.placed("one", metadataOf(sender().headers)));
+    const headers = headersIn(await shop.client.placeAsync("one", metadataOf(sender().headers)));
 
     const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
     expect(headers).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
@@ -261,27 +255,27 @@ test("a channel is asked for its address once", async () => {
 
 test("where instrumentation-grpc has patched the client its span is the only one, and sent once", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  using _ = patched(Client.prototype.makeUnaryRequest);
-  await using peer = await barePeer();
-  using client = new OrdersClient(peer.port, withClientTracing());
+  using _ = markPatched(Client.prototype.makeUnaryRequest);
+  await using echo = await echoServer();
+  using client = new OrdersClient(echo.port, withClientTracing());
   // As its patch of `makeUnaryRequest` runs every call: around it, with the metadata written already.
   const theirs = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.CLIENT });
   const around = trace.setSpan(context.active(), theirs);
 
   const headers = await context.with(around, () =>
-    client.placed("one", injectMetadata(new Metadata())),
+    client.placeAsync("one", injectMetadata(new Metadata())),
   );
   theirs.end();
 
   const { traceId, spanId } = theirs.spanContext();
-  expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+  expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   expect(spans.ended.map(({ scope }) => scope)).toEqual(["theirs"]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
 
 test("where the patch of instrumentation-grpc is off again the client has its span", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  using _ = patched(Client.prototype.makeUnaryRequest, false);
+  using _ = markPatched(Client.prototype.makeUnaryRequest, false);
 
   expectOneEach(spans, await traceparents(withClientTracing()));
 

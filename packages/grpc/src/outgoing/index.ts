@@ -74,12 +74,12 @@ class ClientInterception {
   /** Does what needs a call's channel, its own interceptors or its stream, which interceptors do not get. */
   prepare(properties: CallProperties): CallProperties {
     try {
-      const { call, callOptions: given, channel, methodDefinition } = properties;
+      const { call, callOptions, channel, methodDefinition } = properties;
       const state = new CallState(this.#tracing.serverAddress(channel));
-      const callOptions = { ...given, [CALL_STATE]: state };
+      const tracedOptions = { ...callOptions, [CALL_STATE]: state };
       // Lists of the call replace the client's, and ours with them; empty ones do not.
-      if (given.interceptors?.length || given.interceptor_providers?.length) {
-        Object.assign(callOptions, this.prepend(given));
+      if (callOptions.interceptors?.length || callOptions.interceptor_providers?.length) {
+        Object.assign(tracedOptions, this.prepend(callOptions));
       }
       if (methodDefinition.requestStream || methodDefinition.responseStream) {
         call.once("close", () => {
@@ -88,7 +88,7 @@ class ClientInterception {
           setImmediate(endSpanOf, state);
         });
       }
-      return { ...properties, callOptions };
+      return { ...properties, callOptions: tracedOptions };
     } catch (error) {
       this.#tracing.instrumenter.reporter.fault("prepare call", error);
       return properties;

@@ -3,7 +3,8 @@ import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { barePeer, headersOf, OrdersClient } from "../loopback.test-support.js";
+import { echoServer, headersIn } from "../echo-server.test-support.js";
+import { OrdersClient } from "../loopback.test-support.js";
 import { waitForEnded } from "../span-end.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
@@ -16,35 +17,35 @@ describe("a call that an interceptor before ours starts elsewhere", () => {
 
   test("has its span in its caller's trace", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, {
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, {
       interceptors: [elsewhere, clientInterceptor()],
     });
     const caller = spans.tracer().startSpan("caller");
 
     const headers = await context.with(trace.setSpan(context.active(), caller), () =>
-      client.placed("one order"),
+      client.placeAsync("one order"),
     );
 
     const { traceId, spanId, parentSpanId } = spans.named("shop.v1.Orders/Place");
     expect(parentSpanId).toBe(caller.spanContext().spanId);
-    expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+    expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   });
 
   test("carries its caller's span, where it has none of its own", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, {
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, {
       interceptors: [elsewhere, clientInterceptor({ ignore: () => true })],
     });
     const caller = spans.tracer().startSpan("caller");
 
     const headers = await context.with(trace.setSpan(context.active(), caller), () =>
-      client.placed("one order"),
+      client.placeAsync("one order"),
     );
 
     const { traceId, spanId } = caller.spanContext();
-    expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+    expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   });
 });
 
@@ -58,10 +59,10 @@ test("a call that an interceptor before ours makes again, and does not listen to
     unheard.halfClose();
     return new InterceptingCall(nextCall(options));
   };
-  await using peer = await barePeer();
-  using client = new OrdersClient(peer.port, { interceptors: [again, clientInterceptor()] });
+  await using echo = await echoServer();
+  using client = new OrdersClient(echo.port, { interceptors: [again, clientInterceptor()] });
 
-  await client.placed("one order");
+  await client.placeAsync("one order");
 
   await waitForEnded(spans, 2);
   expect(spans.ended.map(({ attributes }) => attributes["rpc.status_code"])).toEqual(["OK", "OK"]);
@@ -115,8 +116,8 @@ describe("a call is made all the same, and ends well", () => {
   });
 
   async function placed(options: ClientOptions, metadata = new Metadata()) {
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing(options));
-    return headersOf(await client.placed("one order", metadata));
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing(options));
+    return headersIn(await client.placeAsync("one order", metadata));
   }
 });
