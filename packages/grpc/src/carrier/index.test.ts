@@ -30,27 +30,27 @@ function contextOf(from = sender()) {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: 1 });
 }
 
-describe("what is injected", () => {
+describe("the injected context", () => {
   test("replaces what an earlier trace left, in a clone", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
-    const now = sender();
+    const current = sender();
     const metadata = metadataOf([["x-tenant", "acme"], ...sender().headers, ...sender().headers]);
     const before = structuredClone(metadata.toJSON());
 
-    const sent = injectMetadata(metadata, contextOf(now));
+    const sent = injectMetadata(metadata, contextOf(current));
 
     expect(sent).toBeInstanceOf(Metadata);
-    expect(sent.toJSON()).toEqual({ "x-tenant": ["acme"], traceparent: [now.traceparent] });
+    expect(sent.toJSON()).toEqual({ "x-tenant": ["acme"], traceparent: [current.traceparent] });
     expect(metadata.toJSON()).toEqual(before);
   });
 
   test("is the active context unless another one is given", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
-    const now = sender();
+    const current = sender();
 
-    const sent = context.with(contextOf(now), () => injectMetadata(new Metadata()));
+    const sent = context.with(contextOf(current), () => injectMetadata(new Metadata()));
 
-    expect(sent.get("traceparent")).toEqual([now.traceparent]);
+    expect(sent.get("traceparent")).toEqual([current.traceparent]);
   });
 
   test("is nothing where there is no context: then the clone keeps what was there", () => {
@@ -70,15 +70,15 @@ describe("what is injected", () => {
     expect(injectMetadata(metadata, contextOf()).getOptions()).toEqual({ waitForReady: true });
   });
 
-  test("has a blank where a propagator writes a tab, which gRPC does not allow", () => {
-    using _ = recordSpans({ propagator: writing({ baggage: "a=1;p=x\ty" }) });
+  test("has a space where a propagator writes a tab, which gRPC does not allow", () => {
+    using _ = recordSpans({ propagator: writingPropagator({ baggage: "a=1;p=x\ty" }) });
 
     expect(injectMetadata(new Metadata(), ROOT_CONTEXT).get("baggage")).toEqual(["a=1;p=x y"]);
   });
 
   test("leaves out, and reports, a field that gRPC does not allow", () => {
     const fields = { "x-trace-bin": "no bytes", traceparent: sender().traceparent };
-    using spans = recordSpans({ propagator: writing(fields) });
+    using spans = recordSpans({ propagator: writingPropagator(fields) });
 
     const sent = injectMetadata(new Metadata(), ROOT_CONTEXT);
 
@@ -108,8 +108,8 @@ describe("what is injected", () => {
   });
 });
 
-describe("what is extracted", () => {
-  test("is the sender, in the given context without its own span and baggage", () => {
+describe("the extracted context", () => {
+  test("is the sender's, in the given context without its own span and baggage", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
     const key = createContextKey("a value of another interceptor");
@@ -128,7 +128,7 @@ describe("what is extracted", () => {
     expect(extracted.getValue(key)).toBe("kept");
   });
 
-  test("is the sender in a handler too, and not the handler's own span", () => {
+  test("is the sender's in a handler too, and not the handler's own span", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
     const metadata = metadataOf(from.headers);
@@ -142,7 +142,7 @@ describe("what is extracted", () => {
     expect(trace.getSpanContext(extracted)?.spanId).toBe(from.spanId);
   });
 
-  test("is no sender where none was sent, whatever is active", () => {
+  test("has no sender where none was sent, whatever is active", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
 
     const extracted = context.with(contextOf(), () => extractMetadata(new Metadata()));
@@ -150,16 +150,16 @@ describe("what is extracted", () => {
     expect(trace.getSpanContext(extracted)).toBeUndefined();
   });
 
-  test("is no sender where two were sent", () => {
+  test("has no sender where two were sent", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const metadata = metadataOf([...sender().headers, ...sender().headers]);
 
     expect(trace.getSpanContext(extractMetadata(metadata))).toBeUndefined();
   });
 
-  test("is what a propagator finds that asks for all keys", () => {
+  test("may come from a propagator that asks for all keys", () => {
     const keys: string[][] = [];
-    const asking: TextMapPropagator = {
+    const keysPropagator: TextMapPropagator = {
       inject: () => undefined,
       extract(from, carrier, getter) {
         keys.push(getter.keys(carrier));
@@ -167,14 +167,14 @@ describe("what is extracted", () => {
       },
       fields: () => [],
     };
-    using _ = recordSpans({ propagator: asking });
+    using _ = recordSpans({ propagator: keysPropagator });
 
     extractMetadata(metadataOf([["x-tenant", "acme"], ...sender().headers]));
 
     expect(keys).toEqual([["x-tenant", ...FIELDS]]);
   });
 
-  test("comes back as it was injected", () => {
+  test("is injected again as it was sent", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
 
@@ -198,7 +198,7 @@ describe("what is extracted", () => {
   });
 });
 
-test("the carrier is at hand where grpc-js is not installed", SLOW_TEST, async () => {
+test("the carrier loads where grpc-js is not installed", SLOW_TEST, async () => {
   vi.resetModules();
   vi.doMock("@grpc/grpc-js", () => {
     throw new Error("grpc-js is not installed here");
@@ -211,7 +211,7 @@ test("the carrier is at hand where grpc-js is not installed", SLOW_TEST, async (
   vi.doUnmock("@grpc/grpc-js");
 });
 
-function writing(fields: Readonly<Record<string, string>>): TextMapPropagator {
+function writingPropagator(fields: Readonly<Record<string, string>>): TextMapPropagator {
   return {
     inject(_context, carrier, setter) {
       for (const [key, value] of Object.entries(fields)) setter.set(carrier, key, value);

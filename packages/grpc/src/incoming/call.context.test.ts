@@ -24,11 +24,11 @@ describe("the handler's context is active", () => {
         });
         await null;
         seen.awaited = activeSpanId();
-        answering.cancel();
+        clientCall.cancel();
       },
     });
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
     await cancelled.promise;
 
     const { spanId } = spans.named("shop.v1.Orders/Place");

@@ -8,7 +8,7 @@ import { withServerTracing } from "./index.js";
 const serve = (handlers: Partial<OrdersHandlers>) => loopback(handlers, withServerTracing());
 
 describe("the span of a call ends once", () => {
-  test("as unset, with a status that is the client's fault", async () => {
+  test("without an error, with a status that is the client's fault", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
@@ -19,7 +19,7 @@ describe("the span of a call ends once", () => {
     expect(await onlySpanEnd(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
   });
 
-  test("as an error, with a status that is the server's fault, and says what it was", async () => {
+  test("as an error, with a status that is the server's fault, and its details as the message", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: status.UNAVAILABLE, details: "closing time" }),
@@ -57,7 +57,7 @@ describe("the span of a call ends once", () => {
     expect(await onlySpanEnd(spans)).toEqual(["DATA_LOSS", "ERROR", "DATA_LOSS"]);
   });
 
-  test("as it ended first, when the handler answers after that", async () => {
+  test("with its first status, when the handler answers after the client has cancelled", async () => {
     using spans = recordSpans();
     const late = deferred();
     using shop = await serve({
@@ -66,17 +66,17 @@ describe("the span of a call ends once", () => {
           answer(null, "too late");
           late.resolve();
         });
-        answering.cancel();
+        clientCall.cancel();
       },
     });
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
     await late.promise;
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
-  test("as it ended first, when the handler answers twice", async () => {
+  test("with its first status, when the handler answers twice", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place(_call, answer) {
@@ -99,7 +99,7 @@ describe("the span of a call ends once", () => {
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
-  test("as UNKNOWN, and says just that, with a status that gRPC does not know and no details", async () => {
+  test("as UNKNOWN, with that as the message, for a status that gRPC does not define and no details", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: Number(99), details: "" }),

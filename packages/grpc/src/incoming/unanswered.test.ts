@@ -23,10 +23,10 @@ const serve = (handlers: Partial<OrdersHandlers>, options: ServerOptions = {}) =
   loopback(handlers, withServerTracing(options));
 
 describe("the span of a call that its handler did not answer ends once", () => {
-  test("at the deadline, when the server's own timer is first", async () => {
+  test("at the deadline, when the server's own timer fires first", async () => {
     using spans = recordSpans();
     using shop = await serve({ place: () => undefined });
-    // A client that tells its deadline and does not keep it.
+    // The client sends a deadline and does not hold it itself.
     const metadata = metadataOf([["grpc-timeout", "40m"]]);
 
     await expect(shop.client.placeAsync("one order", metadata)).rejects.toMatchObject({ code: 4 });
@@ -40,33 +40,33 @@ describe("the span of a call that its handler did not answer ends once", () => {
   ])("as %s, when the client resets it %d ms before the deadline", async (code, inMs) => {
     using spans = recordSpans();
     using _clock = vi.spyOn(Date, "now").mockReturnValue(Date.now());
-    const nearly = overrideCalls({ getDeadline: () => Date.now() + inMs });
+    const nearDeadline = overrideCalls({ getDeadline: () => Date.now() + inMs });
     using shop = await loopback(
-      { place: () => answering.cancel() },
-      { interceptors: [nearly, serverInterceptor()] },
+      { place: () => clientCall.cancel() },
+      { interceptors: [nearDeadline, serverInterceptor()] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    const [found] = await onlySpanEnd(spans);
-    expect(found).toBe(code);
+    const [statusCode] = await onlySpanEnd(spans);
+    expect(statusCode).toBe(code);
   });
 
-  test("as cancelled, when its deadline cannot be told, which is reported", async () => {
+  test("as cancelled, when reading its deadline throws, which is reported", async () => {
     using spans = recordSpans();
     using shop = await loopback(
-      { place: () => answering.cancel() },
+      { place: () => clientCall.cancel() },
       { interceptors: [withoutDeadline, serverInterceptor()] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
     await waitForEnded(spans, 1);
     expect(firstSpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
     expect(spans.warnings).toEqual([expect.stringContaining("RangeError: no clock")]);
   });
 
-  test("whoever is first at the deadline, a hundred times", SLOW_TEST, async () => {
+  test("at the deadline, whichever side is first, in a hundred calls", SLOW_TEST, async () => {
     using spans = recordSpans();
     let reached = 0;
     using shop = await serve({
@@ -92,10 +92,10 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
   test("as cancelled, when the client cancels before a far deadline", async () => {
     using spans = recordSpans();
-    using shop = await serve({ place: () => answering.cancel() });
+    using shop = await serve({ place: () => clientCall.cancel() });
     const options: CallOptions = { deadline: Date.now() + 60_000 };
 
-    const answering = shop.client.place("one order", new Metadata(), options, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), options, () => undefined);
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
@@ -112,7 +112,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     });
 
     const stream = shop.client.list("all");
-    stream.once("error", ok).once("data", () => stream.cancel());
+    stream.once("error", ignore).once("data", () => stream.cancel());
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
@@ -122,7 +122,7 @@ describe("the span of a call that its handler did not answer ends once", () => {
     using shop = await serve({ chat: (call) => call.write("hello") });
 
     const stream = shop.client.chat();
-    stream.once("error", ok).once("data", () => stream.cancel());
+    stream.once("error", ignore).once("data", () => stream.cancel());
 
     const [code] = await onlySpanEnd(spans);
     expect(code).toBe("CANCELLED");
@@ -143,26 +143,26 @@ describe("the span of a call that its handler did not answer ends once", () => {
 
   test("as cancelled, when the client leaves between the answer and its status", async () => {
     using spans = recordSpans();
-    const slow: ServerInterceptor = (_definition, wire) =>
-      new ServerInterceptingCall(wire, { sendStatus: () => answering.cancel() });
+    const slow: ServerInterceptor = (_definition, nextCall) =>
+      new ServerInterceptingCall(nextCall, { sendStatus: () => clientCall.cancel() });
     using shop = await serve(
       { place: (_call, answer) => answer(null, "done") },
       { interceptors: [slow] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
     expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 });
 
-test("a call that was answered is not asked for its deadline", async () => {
+test("the deadline of a call that was answered is not read", async () => {
   using spans = recordSpans();
   const cancelled = deferred();
   using shop = await loopback(
     {
       place(call, answer) {
-        // Comes at the end of every call.
+        // grpc-js emits this at the end of every call.
         call.on("cancelled", cancelled.resolve);
         answer(null, "done");
       },
@@ -177,19 +177,20 @@ test("a call that was answered is not asked for its deadline", async () => {
 });
 
 test(
-  "three hundred streams that are cancelled leave no span open and no sender behind",
+  "three hundred streams that are cancelled leave no span open, and each continues its own sender",
   SLOW_TEST,
   async () => {
     using spans = recordSpans();
     using shop = await serve({ chat: (call) => call.write("hello") });
-    const one = () =>
+    const cancelOne = () =>
       new Promise<void>((resolve) => {
         const stream = shop.client.chat(metadataOf(sender().headers));
         stream.once("data", () => stream.cancel());
         stream.once("error", () => resolve());
       });
 
-    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+    for (let round = 0; round < 10; round++)
+      await Promise.all(Array.from({ length: 30 }, cancelOne));
 
     await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
     expect(new Set(spans.ended.map(({ traceId }) => traceId)).size).toBe(300);
@@ -202,4 +203,4 @@ const withoutDeadline = overrideCalls({
   },
 });
 
-function ok(): void {}
+function ignore(): void {}

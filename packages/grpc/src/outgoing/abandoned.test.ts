@@ -30,7 +30,7 @@ describe("the span of a stream ends once", () => {
     expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
-  test("when a stream in both directions is left by break, behind its last request", async () => {
+  test("when a stream in both directions is left by break, after its last request", async () => {
     using spans = recordSpans();
     using shop = await callTo({ chat: (call) => call.on("end", () => call.write("one")).resume() });
 
@@ -43,10 +43,10 @@ describe("the span of a stream ends once", () => {
     expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
   });
 
-  test("as it was cancelled, when it is left by break and cancelled at once", async () => {
+  test("with the status of a cancelled call, when it is left by break and cancelled at once", async () => {
     using spans = recordSpans();
-    // Behind ours, and hands the status on a little later.
-    const late: Interceptor = (options, nextCall) =>
+    // Comes after ours, and passes the status on a little later.
+    const delayStatus: Interceptor = (options, nextCall) =>
       new InterceptingCall(nextCall(options), {
         start: (metadata, _listener, next) =>
           next(metadata, {
@@ -56,7 +56,7 @@ describe("the span of a stream ends once", () => {
     using shop = await loopback(
       { list: (call) => call.write("one") },
       {},
-      withClientTracing({ interceptors: [late] }),
+      withClientTracing({ interceptors: [delayStatus] }),
     );
 
     const stream = shop.client.list("all").on("error", ignore);
@@ -103,7 +103,7 @@ describe("the span of a stream ends once", () => {
       async collect(call, answer) {
         for await (const _ of call);
         await closed.promise;
-        // Whatever the client makes of its closed stream, it has made it now.
+        // Two turns later, everything that the client does at the close of its stream is done.
         await new Promise(setImmediate);
         await new Promise(setImmediate);
         answer(null, "done");
@@ -124,16 +124,17 @@ describe("the span of a stream ends once", () => {
 test("three hundred streams that are left by break leave no span open", SLOW_TEST, async () => {
   using spans = recordSpans();
   using shop = await callTo({ list: (call) => call.write("one") });
-  const one = async () => {
+  const abandonOne = async () => {
     const stream = shop.client.list("all").on("error", ignore);
     for await (const _ of stream) break;
     stream.cancel();
   };
 
-  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+  for (let round = 0; round < 10; round++)
+    await Promise.all(Array.from({ length: 30 }, abandonOne));
 
   await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
 });
 
-// A stream that was let go may hear of an error when its connection is closed.
+// An abandoned stream may emit an error when its connection is closed.
 function ignore(): void {}

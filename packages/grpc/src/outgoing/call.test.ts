@@ -19,7 +19,7 @@ const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, wit
 const failed = (name: string) => [name, "ERROR", name];
 
 describe("the span of a call ends once", () => {
-  test("well, for each kind of call", async () => {
+  test("without an error, for each kind of call that succeeds", async () => {
     using spans = recordSpans();
     using shop = await callTo({
       place: (_call, answer) => answer(null, "done"),
@@ -46,7 +46,7 @@ describe("the span of a call ends once", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  test("as an error with every status but OK, and says what it was", async () => {
+  test("as an error with every status but OK, with its details as the message", async () => {
     using spans = recordSpans();
     using shop = await callTo({
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
@@ -58,7 +58,7 @@ describe("the span of a call ends once", () => {
     expect(spans.ended[0]?.status.message).toBe("no such order");
   });
 
-  test("as an error that says its status, where the peer says nothing of it", async () => {
+  test("with its status as the message, where the peer sends no details", async () => {
     using spans = recordSpans();
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, withClientTracing());
@@ -69,7 +69,7 @@ describe("the span of a call ends once", () => {
     expect(spans.ended[0]?.status.message).toBe("UNIMPLEMENTED");
   });
 
-  test("before the caller hears of it", async () => {
+  test("before the caller's callback runs", async () => {
     using spans = recordSpans();
     using shop = await callTo({ place: (_call, answer) => answer(null, "done") });
 
@@ -82,7 +82,7 @@ describe("the span of a call ends once", () => {
 
   test.each([
     ["at its deadline", 30],
-    ["when its deadline was over before it began", -1000],
+    ["when its deadline was over before it started", -1000],
   ])("%s", async (_, inMs) => {
     using spans = recordSpans();
     using shop = await callTo({ place: () => undefined });
@@ -106,7 +106,7 @@ describe("the span of a call ends once", () => {
 
   test("when nobody listens at the address", async () => {
     using spans = recordSpans();
-    // The near end of a connection: the port is taken, so that nobody else comes to listen there.
+    // The client end of a connection holds its port, so that no other process can listen there meanwhile.
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const taken = connect({ host: "127.0.0.1", port: portOf(server.address()) });
@@ -121,7 +121,7 @@ describe("the span of a call ends once", () => {
     expect(spans.ended[0]?.attributes["network.peer.address"]).toBeUndefined();
   });
 
-  test("as its caller hears it, when an answer is missing", async () => {
+  test("with the status that its caller gets, when the response is missing", async () => {
     using spans = recordSpans();
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, withClientTracing());
@@ -135,7 +135,7 @@ describe("the span of a call ends once", () => {
     });
   });
 
-  test("when an interceptor behind ours throws, and the caller gets just that", async () => {
+  test("when an interceptor after ours throws, and the caller gets the same error", async () => {
     using spans = recordSpans();
     const refused = new RangeError("out of stock");
     const throwing: Interceptor = (options, nextCall) =>
@@ -154,7 +154,7 @@ describe("the span of a call ends once", () => {
     expect(spans.ended.map(({ status: { code } }) => code)).toEqual(["ERROR"]);
   });
 
-  test("or never begins, on a client that is closed", async () => {
+  test("or never starts, on a client that is closed", async () => {
     using spans = recordSpans();
     await using echo = await echoServer();
     const client = new OrdersClient(echo.port, withClientTracing());

@@ -25,7 +25,7 @@ describe("a call that is ignored", () => {
     expect(spans.ended).toEqual([]);
   });
 
-  test("carries nothing where no span is active, and that is no fault", async () => {
+  test("carries nothing where no span is active, which is not reported", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, withClientTracing({}, { ignore }));
@@ -36,7 +36,7 @@ describe("a call that is ignored", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  test("gets just what an interceptor behind ours throws", async () => {
+  test("fails with the same error that an interceptor after ours throws", async () => {
     using _ = recordSpans();
     const refused = new RangeError("out of stock");
     const throwing: Interceptor = (options, nextCall) =>
@@ -52,7 +52,7 @@ describe("a call that is ignored", () => {
     await expect(client.placeAsync("one order")).rejects.toBe(refused);
   });
 
-  test("may be left by break", async () => {
+  test("may be abandoned by break", async () => {
     using spans = recordSpans();
     using shop = await loopback(
       { list: (call) => call.write("one") },
@@ -64,7 +64,7 @@ describe("a call that is ignored", () => {
     process.on("uncaughtExceptionMonitor", note);
 
     for await (const _ of shop.client.list("all").on("error", () => undefined)) break;
-    // What becomes of the stream that was let go has become of it now.
+    // Two turns later, everything that follows the close of the stream has run.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
     process.off("uncaughtExceptionMonitor", note);

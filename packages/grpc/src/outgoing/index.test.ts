@@ -19,7 +19,7 @@ import { loopback, markPatched, metadataOf, OrdersClient } from "../loopback.tes
 import { SLOW_TEST } from "../timeouts.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
-/** Calls the bare peer with a client of these options; gives the traceparents that came, one list for each call. */
+/** Calls an echo server with a client of these options; returns the traceparents of each call. */
 async function traceparents(
   options: ClientOptions,
   ...calls: (CallOptions | undefined)[]
@@ -34,12 +34,12 @@ async function traceparents(
   return arrived;
 }
 
-/** One traceparent for each span that ended, which names that span. */
+/** Expects one traceparent in each call: that of the span that ended. */
 function expectOneEach(spans: RecordedSpans, arrived: string[][]): void {
   expect(arrived).toEqual(spans.ended.map(({ traceId, spanId }) => [`00-${traceId}-${spanId}-01`]));
 }
 
-function named(name: string, ran: string[]): Interceptor {
+function namedInterceptor(name: string, ran: string[]): Interceptor {
   return (options, nextCall) => {
     ran.push(name);
     return new InterceptingCall(nextCall(options));
@@ -71,21 +71,23 @@ describe("a client with tracing", () => {
     });
   });
 
-  test("keeps interceptors of its own, behind ours", async () => {
+  test("keeps the interceptors of its client, after ours", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const given = Object.freeze({ interceptors: Object.freeze([named("theirs", ran)]).slice() });
+    const clientOptions = Object.freeze({
+      interceptors: Object.freeze([namedInterceptor("theirs", ran)]).slice(),
+    });
 
-    expectOneEach(spans, await traceparents(withClientTracing(given)));
+    expectOneEach(spans, await traceparents(withClientTracing(clientOptions)));
 
     expect(ran).toEqual(["theirs"]);
-    expect(given.interceptors).toHaveLength(1);
+    expect(clientOptions.interceptors).toHaveLength(1);
   });
 
-  test("keeps interceptor providers of its own", async () => {
+  test("keeps the interceptor providers of its client", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const theirs = named("theirs", ran);
+    const theirs = namedInterceptor("theirs", ran);
 
     const options = withClientTracing({ interceptor_providers: [() => theirs] });
 
@@ -93,15 +95,15 @@ describe("a client with tracing", () => {
     expect(ran).toEqual(["theirs"]);
   });
 
-  test("keeps what a call brings along, which replaces the client's", async () => {
+  test("keeps the interceptors of a call, which replace the client's", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const options = withClientTracing({ interceptors: [named("the client's", ran)] });
+    const options = withClientTracing({ interceptors: [namedInterceptor("the client's", ran)] });
 
     const arrived = await traceparents(
       options,
-      Object.freeze({ interceptors: [named("the call's", ran)] }),
-      { interceptor_providers: [() => named("provided", ran)] },
+      Object.freeze({ interceptors: [namedInterceptor("the call's", ran)] }),
+      { interceptor_providers: [() => namedInterceptor("provided", ran)] },
       { interceptors: [] },
       { interceptor_providers: [] },
     );
@@ -111,9 +113,12 @@ describe("a client with tracing", () => {
     expectOneEach(spans, arrived);
   });
 
-  test("refuses both forms of interceptors, as a client without tracing does", async () => {
+  test("refuses interceptors and providers together, as a client without tracing does", async () => {
     using spans = recordSpans();
-    const both = { interceptors: [named("", [])], interceptor_providers: [() => named("", [])] };
+    const both = {
+      interceptors: [namedInterceptor("", [])],
+      interceptor_providers: [() => namedInterceptor("", [])],
+    };
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, withClientTracing());
 
@@ -124,7 +129,7 @@ describe("a client with tracing", () => {
     expect(spans.open).toEqual([]);
   });
 
-  test("keeps the transformer it was given, and sends what that one made", async () => {
+  test("keeps the transformer of its client, and sends what that returns", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using echo = await echoServer();
     const options = withClientTracing({
@@ -150,7 +155,10 @@ describe("a client with tracing", () => {
     ["its options wrapped twice", () => withClientTracing(withClientTracing())],
     [
       "its options wrapped twice, with providers",
-      () => withClientTracing(withClientTracing({ interceptor_providers: [() => named("", [])] })),
+      () =>
+        withClientTracing(
+          withClientTracing({ interceptor_providers: [() => namedInterceptor("", [])] }),
+        ),
     ],
     [
       "our interceptor in its list",
@@ -179,7 +187,7 @@ describe("a client with tracing", () => {
   });
 
   test(
-    "shares metadata among five hundred calls at once, and never mixes them up",
+    "gives five hundred concurrent calls that share metadata each its own traceparent",
     SLOW_TEST,
     async () => {
       using spans = recordSpans({ propagator: w3cPropagator() });
@@ -210,7 +218,7 @@ describe("a client with tracing", () => {
     },
   );
 
-  test("sends its own trace with metadata that a handler forwards", async () => {
+  test("replaces the traceparent in metadata that a handler forwards", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using echo = await echoServer();
     using onward = new OrdersClient(echo.port, withClientTracing());
@@ -227,10 +235,10 @@ describe("a client with tracing", () => {
   });
 });
 
-test("only the streams of a client are listened to", async () => {
+test("only streams get a listener for close", async () => {
   using _ = recordSpans();
   using shop = await loopback({}, {}, withClientTracing());
-  using bare = new OrdersClient(shop.port);
+  using untraced = new OrdersClient(shop.port);
   const listeners = (client: OrdersClient) =>
     [
       client.place("one order", new Metadata(), {}, () => undefined),
@@ -239,7 +247,7 @@ test("only the streams of a client are listened to", async () => {
       client.chat().on("error", () => undefined),
     ].map((call) => call.listenerCount("close"));
 
-  const [unary, ...streams] = listeners(bare);
+  const [unary, ...streams] = listeners(untraced);
 
   expect(listeners(shop.client)).toEqual([unary, ...streams.map((count) => count + 1)]);
 });
@@ -258,11 +266,11 @@ test("where instrumentation-grpc has patched the client its span is the only one
   using _ = markPatched(Client.prototype.makeUnaryRequest);
   await using echo = await echoServer();
   using client = new OrdersClient(echo.port, withClientTracing());
-  // As its patch of `makeUnaryRequest` runs every call: around it, with the metadata written already.
+  // The patch of `makeUnaryRequest` runs every call in a span like this one, with the metadata injected already.
   const theirs = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.CLIENT });
-  const around = trace.setSpan(context.active(), theirs);
+  const patchedContext = trace.setSpan(context.active(), theirs);
 
-  const headers = await context.with(around, () =>
+  const headers = await context.with(patchedContext, () =>
     client.placeAsync("one", injectMetadata(new Metadata())),
   );
   theirs.end();
@@ -283,7 +291,7 @@ test("where the patch of instrumentation-grpc is off again the client has its sp
   expect(spans.warnings).toEqual([]);
 });
 
-test("a wrong option is refused when the client is made", () => {
+test("a wrong option is refused when the options are made", () => {
   expect(() => withClientTracing({}, JSON.parse('{ "ignore": true }'))).toThrow(/"ignore"/);
   expect(() => clientInterceptor({ maxBytes: 0 })).toThrow(TypeError);
 });

@@ -8,9 +8,9 @@ import { OrdersClient } from "../loopback.test-support.js";
 import { waitForEnded } from "../span-end.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
-describe("a call that an interceptor before ours starts elsewhere", () => {
+describe("a call that an interceptor before ours starts in another context", () => {
   // With a listener of its own too.
-  const elsewhere: Interceptor = (options, nextCall) =>
+  const inRootContext: Interceptor = (options, nextCall) =>
     new InterceptingCall(nextCall(options), {
       start: (metadata, _listener, next) => context.with(ROOT_CONTEXT, () => next(metadata, {})),
     });
@@ -19,7 +19,7 @@ describe("a call that an interceptor before ours starts elsewhere", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, {
-      interceptors: [elsewhere, clientInterceptor()],
+      interceptors: [inRootContext, clientInterceptor()],
     });
     const caller = spans.tracer().startSpan("caller");
 
@@ -32,11 +32,11 @@ describe("a call that an interceptor before ours starts elsewhere", () => {
     expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   });
 
-  test("carries its caller's span, where it has none of its own", async () => {
+  test("carries its caller's span, where it is ignored", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, {
-      interceptors: [elsewhere, clientInterceptor({ ignore: () => true })],
+      interceptors: [inRootContext, clientInterceptor({ ignore: () => true })],
     });
     const caller = spans.tracer().startSpan("caller");
 
@@ -49,18 +49,18 @@ describe("a call that an interceptor before ours starts elsewhere", () => {
   });
 });
 
-test("a call that an interceptor before ours makes again, and does not listen to, has a span too", async () => {
+test("a call that an interceptor before ours makes twice, once without a listener, has two spans", async () => {
   using spans = recordSpans();
-  const again: Interceptor = (options, nextCall) => {
-    const unheard = nextCall(options);
-    unheard.start(new Metadata());
-    unheard.sendMessage("one order");
-    unheard.startRead();
-    unheard.halfClose();
+  const twice: Interceptor = (options, nextCall) => {
+    const first = nextCall(options);
+    first.start(new Metadata());
+    first.sendMessage("one order");
+    first.startRead();
+    first.halfClose();
     return new InterceptingCall(nextCall(options));
   };
   await using echo = await echoServer();
-  using client = new OrdersClient(echo.port, { interceptors: [again, clientInterceptor()] });
+  using client = new OrdersClient(echo.port, { interceptors: [twice, clientInterceptor()] });
 
   await client.placeAsync("one order");
 
@@ -68,16 +68,16 @@ test("a call that an interceptor before ours makes again, and does not listen to
   expect(spans.ended.map(({ attributes }) => attributes["rpc.status_code"])).toEqual(["OK", "OK"]);
 });
 
-describe("a call is made all the same, and ends well", () => {
-  const unknown = new RangeError("who knows");
+describe("a call succeeds all the same", () => {
+  const thrown = new RangeError("who knows");
   const throwing = () => {
-    throw unknown;
+    throw thrown;
   };
 
-  test("where the address of its channel cannot be told", async () => {
+  test("where reading its channel's address throws", async () => {
     using spans = recordSpans();
 
-    await placed({
+    await placeOrder({
       callInvocationTransformer: (properties) => ({
         ...properties,
         channel: Object.assign(Object.create(properties.channel), { getTarget: throwing }),
@@ -90,12 +90,12 @@ describe("a call is made all the same, and ends well", () => {
     expect(attributes["server.address"]).toBeUndefined();
   });
 
-  test("where its peer cannot be told", async () => {
+  test("where reading its peer's address throws", async () => {
     using spans = recordSpans();
     const peerless: Interceptor = (options, nextCall) =>
       Object.assign(new InterceptingCall(nextCall(options)), { getPeer: throwing });
 
-    await placed({ interceptors: [peerless] });
+    await placeOrder({ interceptors: [peerless] });
 
     expect(spans.warnings).toEqual([expect.stringContaining("grpc: peer: RangeError")]);
     const { attributes } = spans.named("shop.v1.Orders/Place");
@@ -103,19 +103,19 @@ describe("a call is made all the same, and ends well", () => {
     expect(attributes["network.peer.address"]).toBeUndefined();
   });
 
-  test("where its metadata cannot be copied: then it carries nothing", async () => {
+  test("where cloning its metadata throws: then it carries nothing", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const metadata = new Metadata();
     vi.spyOn(metadata, "clone").mockImplementationOnce(throwing);
 
-    const headers = await placed({}, metadata);
+    const headers = await placeOrder({}, metadata);
 
     expect(headers).toEqual([]);
     expect(spans.warnings).toEqual([expect.stringContaining("grpc: send: RangeError")]);
     expect(spans.named("shop.v1.Orders/Place").attributes["rpc.status_code"]).toBe("OK");
   });
 
-  async function placed(options: ClientOptions, metadata = new Metadata()) {
+  async function placeOrder(options: ClientOptions, metadata = new Metadata()) {
     await using echo = await echoServer();
     using client = new OrdersClient(echo.port, withClientTracing(options));
     return headersIn(await client.placeAsync("one order", metadata));
