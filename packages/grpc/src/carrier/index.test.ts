@@ -14,11 +14,9 @@ import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { extractMetadata, injectMetadata } from "./carrier.js";
-import { metadataOf } from "./loopback.test-support.js";
-
-// For tests of many values, and of modules loaded anew: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
+import { metadataOf } from "../loopback.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
+import { extractMetadata, injectMetadata } from "./index.js";
 
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
@@ -32,27 +30,27 @@ function contextOf(from = sender()) {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: 1 });
 }
 
-describe("what is injected", () => {
+describe("the injected context", () => {
   test("replaces what an earlier trace left, in a clone", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
-    const now = sender();
+    const current = sender();
     const metadata = metadataOf([["x-tenant", "acme"], ...sender().headers, ...sender().headers]);
     const before = structuredClone(metadata.toJSON());
 
-    const sent = injectMetadata(metadata, contextOf(now));
+    const sent = injectMetadata(metadata, contextOf(current));
 
     expect(sent).toBeInstanceOf(Metadata);
-    expect(sent.toJSON()).toEqual({ "x-tenant": ["acme"], traceparent: [now.traceparent] });
+    expect(sent.toJSON()).toEqual({ "x-tenant": ["acme"], traceparent: [current.traceparent] });
     expect(metadata.toJSON()).toEqual(before);
   });
 
   test("is the active context unless another one is given", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
-    const now = sender();
+    const current = sender();
 
-    const sent = context.with(contextOf(now), () => injectMetadata(new Metadata()));
+    const sent = context.with(contextOf(current), () => injectMetadata(new Metadata()));
 
-    expect(sent.get("traceparent")).toEqual([now.traceparent]);
+    expect(sent.get("traceparent")).toEqual([current.traceparent]);
   });
 
   test("is nothing where there is no context: then the clone keeps what was there", () => {
@@ -72,15 +70,15 @@ describe("what is injected", () => {
     expect(injectMetadata(metadata, contextOf()).getOptions()).toEqual({ waitForReady: true });
   });
 
-  test("has a blank where a propagator writes a tab, which gRPC does not allow", () => {
-    using _ = recordSpans({ propagator: writing({ baggage: "a=1;p=x\ty" }) });
+  test("has a space where a propagator writes a tab, which gRPC does not allow", () => {
+    using _ = recordSpans({ propagator: writingPropagator({ baggage: "a=1;p=x\ty" }) });
 
     expect(injectMetadata(new Metadata(), ROOT_CONTEXT).get("baggage")).toEqual(["a=1;p=x y"]);
   });
 
   test("leaves out, and reports, a field that gRPC does not allow", () => {
     const fields = { "x-trace-bin": "no bytes", traceparent: sender().traceparent };
-    using spans = recordSpans({ propagator: writing(fields) });
+    using spans = recordSpans({ propagator: writingPropagator(fields) });
 
     const sent = injectMetadata(new Metadata(), ROOT_CONTEXT);
 
@@ -88,7 +86,7 @@ describe("what is injected", () => {
     expect(spans.warnings.join()).toMatch(/grpc: inject: .*-bin/);
   });
 
-  test("can be sent by gRPC, whatever the baggage is", PATIENT, () => {
+  test("can be sent by gRPC, whatever the baggage is", SLOW_TEST, () => {
     using _ = recordSpans();
     const text = textOf({ min: 0, max: 0x2fff });
     fc.assert(
@@ -110,8 +108,8 @@ describe("what is injected", () => {
   });
 });
 
-describe("what is extracted", () => {
-  test("is the sender, in the given context without its own span and baggage", () => {
+describe("the extracted context", () => {
+  test("is the sender's, in the given context without its own span and baggage", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
     const key = createContextKey("a value of another interceptor");
@@ -130,7 +128,7 @@ describe("what is extracted", () => {
     expect(extracted.getValue(key)).toBe("kept");
   });
 
-  test("is the sender in a handler too, and not the handler's own span", () => {
+  test("is the sender's in a handler too, and not the handler's own span", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
     const metadata = metadataOf(from.headers);
@@ -144,7 +142,7 @@ describe("what is extracted", () => {
     expect(trace.getSpanContext(extracted)?.spanId).toBe(from.spanId);
   });
 
-  test("is no sender where none was sent, whatever is active", () => {
+  test("has no sender where none was sent, whatever is active", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
 
     const extracted = context.with(contextOf(), () => extractMetadata(new Metadata()));
@@ -152,16 +150,16 @@ describe("what is extracted", () => {
     expect(trace.getSpanContext(extracted)).toBeUndefined();
   });
 
-  test("is no sender where two were sent", () => {
+  test("has no sender where two were sent", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const metadata = metadataOf([...sender().headers, ...sender().headers]);
 
     expect(trace.getSpanContext(extractMetadata(metadata))).toBeUndefined();
   });
 
-  test("is what a propagator finds that asks for all keys", () => {
+  test("may come from a propagator that asks for all keys", () => {
     const keys: string[][] = [];
-    const asking: TextMapPropagator = {
+    const keysPropagator: TextMapPropagator = {
       inject: () => undefined,
       extract(from, carrier, getter) {
         keys.push(getter.keys(carrier));
@@ -169,14 +167,14 @@ describe("what is extracted", () => {
       },
       fields: () => [],
     };
-    using _ = recordSpans({ propagator: asking });
+    using _ = recordSpans({ propagator: keysPropagator });
 
     extractMetadata(metadataOf([["x-tenant", "acme"], ...sender().headers]));
 
     expect(keys).toEqual([["x-tenant", ...FIELDS]]);
   });
 
-  test("comes back as it was injected", () => {
+  test("is injected again as it was sent", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
     const from = sender();
 
@@ -185,7 +183,7 @@ describe("what is extracted", () => {
     expect(relayed.toJSON()).toEqual(metadataOf(from.headers).toJSON());
   });
 
-  test("never throws, whatever was sent", PATIENT, () => {
+  test("never throws, whatever was sent", SLOW_TEST, () => {
     using _ = recordSpans();
     const value = fc.oneof(
       textOf({ min: 32, max: 126 }),
@@ -200,20 +198,20 @@ describe("what is extracted", () => {
   });
 });
 
-test("the carrier is at hand where grpc-js is not installed", PATIENT, async () => {
+test("the carrier loads where grpc-js is not installed", SLOW_TEST, async () => {
   vi.resetModules();
   vi.doMock("@grpc/grpc-js", () => {
     throw new Error("grpc-js is not installed here");
   });
 
-  const carrier = await import("./carrier.js");
+  const carrier = await import("./index.js");
 
   expect(carrier.injectMetadata).toBeTypeOf("function");
-  await expect(import("./index.js")).rejects.toThrow();
+  await expect(import("../index.js")).rejects.toThrow();
   vi.doUnmock("@grpc/grpc-js");
 });
 
-function writing(fields: Readonly<Record<string, string>>): TextMapPropagator {
+function writingPropagator(fields: Readonly<Record<string, string>>): TextMapPropagator {
   return {
     inject(_context, carrier, setter) {
       for (const [key, value] of Object.entries(fields)) setter.set(carrier, key, value);

@@ -2,12 +2,10 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ended, ending } from "../ending.test-support.js";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
+import { onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { withClientTracing } from "./index.js";
-
-// For the test of many streams: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
 
@@ -20,7 +18,7 @@ describe("the span of a stream ends once", () => {
 
     for await (const _ of shop.client.list("all").on("error", ignore)) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when a stream in both directions is left by break", async () => {
@@ -29,10 +27,10 @@ describe("the span of a stream ends once", () => {
 
     for await (const _ of shop.client.chat().on("error", ignore)) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
-  test("when a stream in both directions is left by break, behind its last request", async () => {
+  test("when a stream in both directions is left by break, after its last request", async () => {
     using spans = recordSpans();
     using shop = await callTo({ chat: (call) => call.on("end", () => call.write("one")).resume() });
 
@@ -41,14 +39,14 @@ describe("the span of a stream ends once", () => {
     await once(stream, "finish");
     for await (const _ of stream) break;
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
     expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
   });
 
-  test("as it was cancelled, when it is left by break and cancelled at once", async () => {
+  test("with the status of a cancelled call, when it is left by break and cancelled at once", async () => {
     using spans = recordSpans();
-    // Behind ours, and hands the status on a little later.
-    const late: Interceptor = (options, nextCall) =>
+    // Comes after ours, and passes the status on a little later.
+    const delayStatus: Interceptor = (options, nextCall) =>
       new InterceptingCall(nextCall(options), {
         start: (metadata, _listener, next) =>
           next(metadata, {
@@ -58,33 +56,33 @@ describe("the span of a stream ends once", () => {
     using shop = await loopback(
       { list: (call) => call.write("one") },
       {},
-      withClientTracing({ interceptors: [late] }),
+      withClientTracing({ interceptors: [delayStatus] }),
     );
 
     const stream = shop.client.list("all").on("error", ignore);
     for await (const _ of stream) break;
     stream.cancel();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
     expect(spans.ended[0]?.status.message).toBe("Cancelled on client");
   });
 
   test("when a stream that nobody reads is destroyed", async () => {
     using spans = recordSpans();
-    const served = signal();
+    const served = deferred();
     using shop = await callTo({
       list(call) {
         call.write("one");
         call.end();
-        served.give();
+        served.resolve();
       },
     });
 
     const stream = shop.client.list("all").on("error", ignore);
-    await served.given;
+    await served.promise;
     stream.destroy();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when a stream of requests is destroyed half-way", async () => {
@@ -95,17 +93,17 @@ describe("the span of a stream ends once", () => {
     stream.write("one");
     stream.destroy();
 
-    expect(await ending(spans)).toEqual(CANCELLED);
+    expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
   });
 
   test("when the answer to a stream of requests comes, long after the last request", async () => {
     using spans = recordSpans();
-    const closed = signal();
+    const closed = deferred();
     using shop = await callTo({
       async collect(call, answer) {
         for await (const _ of call);
-        await closed.given;
-        // Whatever the client makes of its closed stream, it has made it now.
+        await closed.promise;
+        // Two turns later, everything that the client does at the close of its stream is done.
         await new Promise(setImmediate);
         await new Promise(setImmediate);
         answer(null, "done");
@@ -114,28 +112,29 @@ describe("the span of a stream ends once", () => {
 
     const answered = new Promise((resolve) => {
       const stream = shop.client.collect((_error, text) => resolve(text));
-      stream.once("close", closed.give);
+      stream.once("close", closed.resolve);
       stream.end("one");
     });
 
     expect(await answered).toBe("done");
-    expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["OK", "UNSET", undefined]);
   });
 });
 
-test("three hundred streams that are left by break leave no span open", PATIENT, async () => {
+test("three hundred streams that are left by break leave no span open", SLOW_TEST, async () => {
   using spans = recordSpans();
   using shop = await callTo({ list: (call) => call.write("one") });
-  const one = async () => {
+  const abandonOne = async () => {
     const stream = shop.client.list("all").on("error", ignore);
     for await (const _ of stream) break;
     stream.cancel();
   };
 
-  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+  for (let round = 0; round < 10; round++)
+    await Promise.all(Array.from({ length: 30 }, abandonOne));
 
-  await ended(spans, 300, PATIENT.timeout / 2);
+  await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
 });
 
-// A stream that was let go may hear of an error when its connection is closed.
+// An abandoned stream may emit an error when its connection is closed.
 function ignore(): void {}
