@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { IncomingRecord } from "./incoming.js";
+import type { IncomingRecord } from "./options.js";
 
 // Semantic conventions 1.45.
 

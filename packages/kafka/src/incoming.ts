@@ -1,5 +1,4 @@
 import {
-  type Context,
   context,
   isSpanContextValid,
   type Link,
@@ -10,48 +9,18 @@ import {
 } from "@opentelemetry/api";
 import {
   type ActiveSpan,
-  Instrumenter,
+  type Instrumenter,
   isTracingSuppressed,
-  withoutSpan,
   withSpan,
 } from "@traceferry/core";
 import { isAbout, processAttributes } from "./attributes.js";
-import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
-import { type ConsumerOptions, createInstrumenter, SETTINGS } from "./options.js";
+import { kafkaGetter } from "./carrier/index.js";
+import { type ConsumerOptions, createInstrumenter, type IncomingRecord } from "./options.js";
 import { copyWith, isMethod, isObject, isOverlay, overlay } from "./wrap.js";
-
-/** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
-export interface IncomingRecord {
-  readonly topic: string;
-  readonly partition: number;
-  readonly message: {
-    readonly offset?: string | number | bigint;
-    readonly key?: unknown;
-    readonly value?: unknown;
-    readonly headers?: KafkaHeaders | null | undefined;
-  };
-}
 
 /** A consumer as kafkajs makes it. */
 export interface ConsumerLike {
   run(config: never): Promise<unknown>;
-}
-
-const pure = new Instrumenter(SETTINGS);
-
-/**
- * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
- * of headers, and any letter case; where a key is repeated the last sound value counts.
- *
- * @param base - what the context is put into. Its own span and baggage do not stay. Default: the root context.
- * @returns the base with the sender's span, remote, and baggage; without a valid sender the base without span
- */
-export function extractHeaders(
-  headers: KafkaHeaders | null | undefined,
-  base: Context = ROOT_CONTEXT,
-): Context {
-  // Without the span: in a handler it is the one that was made for this very record, and would be found.
-  return pure.extract(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
 }
 
 /**

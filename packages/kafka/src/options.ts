@@ -4,8 +4,20 @@ import {
   type TracingOptions,
   wrongOption,
 } from "@traceferry/core";
-import type { IncomingRecord } from "./incoming.js";
+import type { KafkaHeaders } from "./carrier/headers.js";
 import { VERSION } from "./version.js";
+
+/** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
+export interface IncomingRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly message: {
+    readonly offset?: string | number | bigint;
+    readonly key?: unknown;
+    readonly value?: unknown;
+    readonly headers?: KafkaHeaders | null | undefined;
+  };
+}
 
 /** What `traceKafka` and `traceProducer` take. All of it may be left out; `maxBytes` is 8192 by default. */
 export interface KafkaOptions extends TracingOptions<IncomingRecord> {

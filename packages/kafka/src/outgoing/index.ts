@@ -1,10 +1,8 @@
 import { types } from "node:util";
-import { type Context, context, SpanKind } from "@opentelemetry/api";
+import { context, SpanKind } from "@opentelemetry/api";
 import { type Instrumenter, withSpan } from "@traceferry/core";
 import { transactionAttributes } from "../attributes.js";
-import { type KafkaHeaders, withFields } from "../carrier.js";
-import type { IncomingRecord } from "../incoming.js";
-import { createInstrumenter, type KafkaOptions } from "../options.js";
+import { createInstrumenter, type IncomingRecord, type KafkaOptions } from "../options.js";
 import { isObject, isOverlay, isPatched, type Method, overlay } from "../wrap.js";
 import { type Route, Sending } from "./send-batch.js";
 
@@ -12,31 +10,6 @@ import { type Route, Sending } from "./send-batch.js";
 export interface ProducerLike {
   send(record: never): Promise<unknown>;
   sendBatch(batch: never): Promise<unknown>;
-}
-
-const pure = createInstrumenter({});
-
-/**
- * Headers for a record that continues a trace, for code of your own: of the same form as those given, a new
- * object, without what an earlier trace left in them. The same object where there is nothing to send.
- *
- * @param headers - default: none, which gives an object for kafkajs
- * @param from - the context to send. Default: the active one.
- */
-export function injectHeaders(headers?: undefined, from?: Context): Record<string, string>;
-export function injectHeaders<Headers extends KafkaHeaders>(
-  headers: Headers | undefined,
-  from?: Context,
-): Headers;
-export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
-  const injection = pure.inject(from);
-  if (injection === undefined) return headers;
-  try {
-    return withFields(headers, injection) ?? headers;
-  } catch (error) {
-    pure.reporter.fault("inject", error);
-    return headers;
-  }
 }
 
 /**

@@ -1,8 +1,8 @@
 import { type Context, context, type Link, SpanKind } from "@opentelemetry/api";
 import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import { placeAttributes, sendAttributes } from "../attributes.js";
-import { withFields } from "../carrier.js";
-import type { IncomingRecord } from "../incoming.js";
+import { withFields } from "../carrier/headers.js";
+import type { IncomingRecord } from "../options.js";
 import { copyWith, isObject } from "../wrap.js";
 import { placesOf, topicsOf } from "./record-metadata.js";
 

@@ -3,9 +3,9 @@ import { Instrumenter, w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { kafkaGetter, readHeader, withFields } from "./carrier.js";
-import { SETTINGS } from "./options.js";
-import { HEAVY_TEST_MS } from "./sends.test-support.js";
+import { SETTINGS } from "../options.js";
+import { HEAVY_TEST_MS } from "../sends.test-support.js";
+import { kafkaGetter, readHeader, withFields } from "./headers.js";
 
 const old = sender().traceparent;
 const now = sender().traceparent;

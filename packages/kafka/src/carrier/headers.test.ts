@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
-import { type KafkaHeaders, kafkaGetter, readHeader, withFields } from "./carrier.js";
-import { decodeHeaders } from "./fake-kafkajs.test-support.js";
+import { decodeHeaders } from "../fake-kafkajs.test-support.js";
+import { type KafkaHeaders, kafkaGetter, readHeader, withFields } from "./headers.js";
 
 const old = sender().traceparent;
 const now = sender().traceparent;

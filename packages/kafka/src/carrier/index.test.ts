@@ -1,8 +1,8 @@
 import { context, createContextKey, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
+import { record, start } from "../sends.test-support.js";
 import { extractHeaders, injectHeaders } from "./index.js";
-import { record, start } from "./sends.test-support.js";
 
 const old = sender().traceparent;
 
