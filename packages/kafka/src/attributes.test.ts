@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import {
-  isAbout,
-  offsetOf,
-  placeAttributes,
+  identifiesRecord,
+  parseOffset,
   processAttributes,
+  recordMetadataAttributes,
   sendAttributes,
   transactionAttributes,
 } from "./attributes.js";
@@ -45,7 +45,7 @@ describe("the span of a message that is sent", () => {
       ...SENDING,
       "messaging.destination.partition.id": "0",
     });
-    expect(placeAttributes(0, 0)).toStrictEqual({
+    expect(recordMetadataAttributes(0, 0)).toStrictEqual({
       "messaging.destination.partition.id": "0",
       "kafka.offset": 0,
     });
@@ -70,7 +70,7 @@ describe("the span of a transaction's end", () => {
 });
 
 describe("the span of a message that is processed", () => {
-  test("names where it lay, who reads it, and a tombstone", () => {
+  test("names its partition and offset, the consumer group, the client, and a tombstone", () => {
     const record = { topic: "orders", partition: 2, message: { offset: "41", value: null } };
 
     expect(processAttributes(record, "billing", "biller")).toStrictEqual({
@@ -97,7 +97,7 @@ describe("an offset", () => {
     ["0", 0],
     [String(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER],
   ])("is read from %o", (given, offset) => {
-    expect(offsetOf(given)).toBe(offset);
+    expect(parseOffset(given)).toBe(offset);
   });
 
   test.each<[string, unknown]>([
@@ -111,7 +111,7 @@ describe("an offset", () => {
     ["a fraction", 1.5],
     ["more than a number can hold", 2n ** 53n],
   ])("is not known from %s", (_, given) => {
-    expect(offsetOf(given)).toBeUndefined();
+    expect(parseOffset(given)).toBeUndefined();
   });
 });
 
@@ -124,7 +124,7 @@ describe("somebody else's span", () => {
   };
 
   test("is about a record when it names its topic, partition and offset", () => {
-    expect(isAbout(theirs, record)).toBe(true);
+    expect(identifiesRecord(theirs, record)).toBe(true);
   });
 
   test.each<[string, unknown]>([
@@ -135,16 +135,16 @@ describe("somebody else's span", () => {
     ["no partition", { ...theirs, "messaging.destination.partition.id": undefined }],
     ["no offset", { ...theirs, "kafka.offset": undefined }],
   ])("is about another record when it names %s", (_, attributes) => {
-    expect(isAbout(attributes, record)).toBe(false);
+    expect(identifiesRecord(attributes, record)).toBe(false);
   });
 
   test("is not about a record of which no offset is known", () => {
     const unknown = { topic: "orders", partition: 2, message: {} };
 
-    expect(isAbout({ ...theirs, "kafka.offset": undefined }, unknown)).toBe(false);
+    expect(identifiesRecord({ ...theirs, "kafka.offset": undefined }, unknown)).toBe(false);
   });
 
   test.each([undefined, null, "orders", 41])("without attributes (%o) is about nothing", (none) => {
-    expect(isAbout(none, record)).toBe(false);
+    expect(identifiesRecord(none, record)).toBe(false);
   });
 });

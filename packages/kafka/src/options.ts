@@ -7,7 +7,7 @@ import {
 import type { KafkaHeaders } from "./carrier/headers.js";
 import { VERSION } from "./version.js";
 
-/** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
+/** The part of an incoming record that is read here. The payload of kafkajs' `eachMessage` has it. */
 export interface IncomingRecord {
   readonly topic: string;
   readonly partition: number;
@@ -19,18 +19,19 @@ export interface IncomingRecord {
   };
 }
 
-/** What `traceKafka` and `traceProducer` take. All of it may be left out; `maxBytes` is 8192 by default. */
+/** Options of `traceKafka` and `traceProducer`, all of them optional; `maxBytes` is 8192 by default. */
 export interface KafkaOptions extends TracingOptions<IncomingRecord> {
-  /** The attribute `messaging.client.id`; kafkajs does not tell what it was created with. Default: none. */
+  /** The attribute `messaging.client.id`; a kafkajs client does not expose its own. Default: none. */
   readonly clientId?: string;
 }
 
-/** What `traceConsumer` and `traceEachMessage` take besides. */
+/** Options of `traceConsumer` and `traceEachMessage`, all of them optional. */
 export interface ConsumerOptions extends KafkaOptions {
-  /** The attribute `messaging.consumer.group.name`. Default: none; `traceKafka` knows it by itself. */
+  /** The attribute `messaging.consumer.group.name`. Default: none; `traceKafka` reads it from the configuration. */
   readonly groupId?: string;
 }
 
+/** The settings that all instrumenters of this adapter share. */
 export const SETTINGS: InstrumenterSettings = {
   name: "kafka",
   scope: "@traceferry/kafka",
@@ -39,7 +40,7 @@ export const SETTINGS: InstrumenterSettings = {
   maxBytes: 8192,
 };
 
-/** Checks the options. @throws TypeError when one is wrong; it names the option and its value. */
+/** Makes an instrumenter from checked options. @throws TypeError when one is wrong; it names the option and its value. */
 export function createInstrumenter(options: ConsumerOptions): Instrumenter<IncomingRecord> {
   for (const name of ["clientId", "groupId"] as const) {
     const value: unknown = options[name];

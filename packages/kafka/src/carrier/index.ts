@@ -3,16 +3,18 @@ import { Instrumenter, withoutSpan } from "@traceferry/core";
 import { SETTINGS } from "../options.js";
 import { type KafkaHeaders, kafkaGetter, withFields } from "./headers.js";
 
-export { type HeaderValue, type KafkaHeaders, kafkaGetter } from "./headers.js";
+export { type HeaderValue, type KafkaHeaders, kafkaGetter, withFields } from "./headers.js";
 
+// Uses whatever propagator is registered when a function is called.
 const globalInstrumenter = new Instrumenter(SETTINGS);
 
 /**
- * Headers for a record that continues a trace, for code of your own: of the same form as those given, a new
- * object, without what an earlier trace left in them. The same object where there is nothing to send.
+ * Injects a context into the headers of a record, for code of your own. Returns new headers of the same form,
+ * without what an earlier trace left in them, or the given object where there is nothing to inject. Uses the
+ * global propagator, with all baggage and at most 8192 bytes of ours.
  *
- * @param headers - default: none, which gives an object for kafkajs
- * @param from - the context to send. Default: the active one.
+ * @param headers - the headers to add to. Default: none, which makes an object for kafkajs.
+ * @param from - the context to inject. Default: the active one.
  */
 export function injectHeaders(headers?: undefined, from?: Context): Record<string, string>;
 export function injectHeaders<Headers extends KafkaHeaders>(
@@ -31,16 +33,18 @@ export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
 }
 
 /**
- * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
- * of headers, and any letter case; where a key is repeated the last sound value counts.
+ * Extracts the sender's context from the headers of a record, for code of your own: in `eachBatch`, in a stream.
+ * Reads every form of headers and keys in any letter case; of a repeated key the last valid value counts. Uses
+ * the global propagator, with all baggage.
  *
- * @param base - what the context is put into. Its own span and baggage do not stay. Default: the root context.
- * @returns the base with the sender's span, remote, and baggage; without a valid sender the base without span
+ * @param base - the context to put the sender's into; its own span and baggage are removed. Default: the root
+ *   context.
+ * @returns the base with the sender's remote span context and baggage; without a valid sender, with no span
  */
 export function extractHeaders(
   headers: KafkaHeaders | null | undefined,
   base: Context = ROOT_CONTEXT,
 ): Context {
-  // Without the span: in a handler it is the one that was made for this very record, and would be found.
+  // Without its span: in a handler it is the one made for this very record, and would be taken for in progress.
   return globalInstrumenter.extract(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
 }
