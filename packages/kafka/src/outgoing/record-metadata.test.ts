@@ -61,7 +61,7 @@ test("nothing is known without an acknowledgement", () => {
   expect(metadataOf([null, 7, {}, firstRecord(0, "1", "others")], requesting(0))).toEqual([]);
 });
 
-test("brokers that answer with the the offset in its older field, or as a bigint, are understood", () => {
+test("brokers that answer with the offset in its older field, or as a bigint, are understood", () => {
   const messages = requesting(undefined);
 
   expect(metadataOf([{ topicName: "orders", partition: 0, offset: "5" }], messages)).toEqual([
