@@ -11,12 +11,12 @@ import { describe, expect, test } from "vitest";
 import { startRecording } from "./fixtures.test-support.js";
 import { extractHeaders, traceEachMessage } from "./index.js";
 
-const headersFrom = (from: Sender) => Object.fromEntries(from.headers);
+const headersOf = (from: Sender) => Object.fromEntries(from.headers);
 
 const recordOf = (offset: string, from?: Sender) => ({
   topic: "orders",
   partition: 0,
-  message: { offset, ...(from !== undefined && { headers: headersFrom(from) }) },
+  message: { offset, ...(from !== undefined && { headers: headersOf(from) }) },
 });
 const runInside = <Result>(span: Span, run: () => Result): Result =>
   context.with(trace.setSpan(ROOT_CONTEXT, span), run);
@@ -74,7 +74,7 @@ describe("a span that is live around the handler", () => {
     const from = sender();
     const theirs = spans
       .tracer("theirs")
-      .startSpan("consume", { kind: SpanKind.CONSUMER }, extractHeaders(headersFrom(from)));
+      .startSpan("consume", { kind: SpanKind.CONSUMER }, extractHeaders(headersOf(from)));
     const handle = traceEachMessage(() => trace.getSpan(context.active()));
 
     const seen = runInside(theirs, () => handle(recordOf("1", from)));

@@ -14,7 +14,7 @@ beforeEach(() => {
   untraced = new FakeKafka(broker).consumer({ groupId: "billing" });
 });
 
-const headersFrom = (from: Sender) => Object.fromEntries(from.headers);
+const headersOf = (from: Sender) => Object.fromEntries(from.headers);
 
 /** Stores a record on the broker. @returns its offset */
 function storeRecord(
@@ -98,7 +98,7 @@ test("the relation is decided for each record", async () => {
       topic === "orders" && partition === 2 && message.offset === "5" ? "link" : "none",
   });
 
-  handle({ topic: "orders", partition: 2, message: { offset: "5", headers: headersFrom(from) } });
+  handle({ topic: "orders", partition: 2, message: { offset: "5", headers: headersOf(from) } });
 
   const span = spans.named("process orders");
   expect(span.traceId).not.toBe(from.traceId);
@@ -109,11 +109,7 @@ test("a handler that is wrapped twice makes one span", () => {
   using spans = startRecording();
   const handle = traceEachMessage(traceEachMessage(() => {}));
 
-  handle({
-    topic: "orders",
-    partition: 0,
-    message: { offset: "1", headers: headersFrom(sender()) },
-  });
+  handle({ topic: "orders", partition: 0, message: { offset: "1", headers: headersOf(sender()) } });
   handle({ topic: "orders", partition: 0, message: { offset: "2" } });
 
   expect(spans.ended.length).toBe(2);

@@ -40,7 +40,11 @@ export const SETTINGS: InstrumenterSettings = {
   maxBytes: 8192,
 };
 
-/** Makes an instrumenter from checked options. @throws TypeError when one is wrong; it names the option and its value. */
+/**
+ * Checks the options and makes an instrumenter with them.
+ *
+ * @throws TypeError when an option is wrong; it names the option and its value.
+ */
 export function createInstrumenter(options: ConsumerOptions): Instrumenter<IncomingRecord> {
   for (const name of ["clientId", "groupId"] as const) {
     const value: unknown = options[name];
