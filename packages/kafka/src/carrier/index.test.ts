@@ -1,14 +1,14 @@
 import { context, createContextKey, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
+import { startCaller, startRecording } from "../fixtures.test-support.js";
 import { extractHeaders, injectHeaders } from "./index.js";
-import { record, start } from "./sends.test-support.js";
 
-const old = sender().traceparent;
+const SENDER_TRACEPARENT = sender().traceparent;
 
 describe("the two functions for code of your own", () => {
-  test("carry a trace in a new object and leave the given one alone", () => {
-    using spans = record();
+  test("carry a trace in a new object and do not change the given one", () => {
+    using spans = startRecording();
     const span = spans.tracer().startSpan("place order");
     const given = Object.freeze({ "x-tenant": "acme", tracestate: "old=1" });
 
@@ -21,7 +21,7 @@ describe("the two functions for code of your own", () => {
   });
 
   test("make headers where there are none", () => {
-    using spans = record();
+    using spans = startRecording();
     const span = spans.tracer().startSpan("place order");
     const { traceparent } = injectHeaders(undefined, trace.setSpan(ROOT_CONTEXT, span));
     span.end();
@@ -29,9 +29,9 @@ describe("the two functions for code of your own", () => {
     expect(traceparent).toContain(span.spanContext().spanId);
   });
 
-  test("send the context that is active where none is named", () => {
-    using spans = record();
-    const caller = start(spans);
+  test("inject the active context where none is given", () => {
+    using spans = startRecording();
+    const caller = startCaller(spans);
 
     const { traceparent } = caller.run(() => injectHeaders());
     caller.span.end();
@@ -39,9 +39,9 @@ describe("the two functions for code of your own", () => {
     expect(traceparent).toContain(caller.span.spanContext().spanId);
   });
 
-  test("give back what is no headers at all", () => {
-    using spans = record();
-    const caller = start(spans);
+  test("return what is no headers at all as it is", () => {
+    using spans = startRecording();
+    const caller = startCaller(spans);
     const inject = (headers: unknown): unknown =>
       Reflect.apply(injectHeaders, undefined, [headers]);
 
@@ -49,17 +49,17 @@ describe("the two functions for code of your own", () => {
     caller.span.end();
   });
 
-  test("give the same headers back where there is nothing to send", () => {
-    using spans = record();
-    const given = { traceparent: old };
+  test("return the same headers where there is nothing to inject", () => {
+    using spans = startRecording();
+    const given = { traceparent: SENDER_TRACEPARENT };
 
     expect(injectHeaders(given)).toBe(given);
     expect(injectHeaders()).toEqual({});
     expect(spans.warnings).toEqual([]);
   });
 
-  test("give the base without its span where there is no sender", () => {
-    using spans = record();
+  test("return the base without its span where there is no sender", () => {
+    using spans = startRecording();
     const span = spans.tracer().startSpan("ambient");
     span.end();
 
@@ -68,18 +68,18 @@ describe("the two functions for code of your own", () => {
     expect(trace.getSpan(read)).toBeUndefined();
   });
 
-  test("keep what else is in the base, and nothing of what is active", () => {
+  test("keep other values of the base, and none of the active context", () => {
     const [kept, active] = [createContextKey("kept"), createContextKey("active")];
 
     const read = context.with(ROOT_CONTEXT.setValue(active, "no"), () =>
-      extractHeaders({ traceparent: old }, ROOT_CONTEXT.setValue(kept, "yes")),
+      extractHeaders({ traceparent: SENDER_TRACEPARENT }, ROOT_CONTEXT.setValue(kept, "yes")),
     );
 
     expect([read.getValue(kept), read.getValue(active)]).toEqual(["yes", undefined]);
   });
 
-  test("give the sender within the span of its record too, and not that span", () => {
-    using spans = record();
+  test("return the sender's context even in the span of its record", () => {
+    using spans = startRecording();
     const from = sender();
     const headers = Object.fromEntries(from.headers);
     const remote = extractHeaders(headers);
@@ -92,8 +92,8 @@ describe("the two functions for code of your own", () => {
   });
 });
 
-test("headers that throw when they are read harm nobody", () => {
-  using spans = record();
+test("headers that throw when they are read are ignored on extract and kept on inject", () => {
+  using spans = startRecording();
   const span = spans.tracer().startSpan("place order");
   span.end();
   const headers = {
