@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Attributes, SpanKind } from "@opentelemetry/api";
-import { property, type RpcMessage } from "./carrier.js";
+import { property, type RpcMessage } from "./carrier/index.js";
 
 /** The name of a span with what is known at its start. */
 interface SpanStart {

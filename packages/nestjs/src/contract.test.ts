@@ -16,9 +16,10 @@ import {
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
+import type { Packet } from "./carrier/index.js";
 import { TracingModule } from "./index.js";
 import { instrumenterSettings } from "./options.js";
-import { type Packet, writePacket } from "./outgoing.js";
+import { outgoingPacket } from "./outgoing.js";
 import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test-support.js";
 
 // What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
@@ -55,10 +56,7 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
   async function send(packet: Packet, transport: (packet: Packet) => Promise<Sent>) {
     const parent = context.active();
     const open = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
-    return withSpan(open, () => {
-      const injection = instrumenter.inject(open.context);
-      return transport(injection === undefined ? packet : writePacket(packet, injection));
-    });
+    return withSpan(open, () => transport(outgoingPacket(packet, instrumenter, open.context)));
   }
 
   const harness: Harness = {

@@ -1,4 +1,4 @@
-import { property } from "../carrier.js";
+import { property } from "../carrier/index.js";
 
 /** As much as matters here of the HTTP/2 stream under a call. */
 export interface GrpcWire {

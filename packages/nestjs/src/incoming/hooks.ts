@@ -1,6 +1,6 @@
 import { context } from "@opentelemetry/api";
 import type { RpcServer } from "../attributes.js";
-import { property } from "../carrier.js";
+import { property } from "../carrier/index.js";
 import type { Entry } from "./message-scope.js";
 import type { RpcIncoming } from "./rpc.js";
 

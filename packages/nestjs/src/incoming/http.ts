@@ -14,7 +14,7 @@ import {
   isTracingSuppressed,
 } from "@traceferry/core";
 import { httpEnd, httpName, httpStart, pathOf } from "../attributes.js";
-import { httpGetter, property } from "../carrier.js";
+import { httpGetter, property } from "../carrier/index.js";
 import {
   type HttpOptions,
   httpOptions,

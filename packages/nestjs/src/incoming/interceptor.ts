@@ -9,7 +9,7 @@ import {
 } from "@nestjs/common";
 import { context } from "@opentelemetry/api";
 import { Observable } from "rxjs";
-import { property } from "../carrier.js";
+import { property } from "../carrier/index.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "../options.js";
 import { type HttpExchange, HttpIncoming } from "./http.js";
 import { type Entry, entryOf } from "./message-scope.js";

@@ -18,7 +18,7 @@ import {
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
 import { Observable, of, Subject, throwError } from "rxjs";
-import { extractRpcContext } from "../carrier.js";
+import { extractRpcContext } from "../carrier/index.js";
 import { TracingModule } from "../module.js";
 import { look } from "../recorded.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";

@@ -8,7 +8,7 @@ import {
   type RpcServer,
   rpcStart,
 } from "../attributes.js";
-import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier.js";
+import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier/index.js";
 import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
 import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
 import { Entry, entryOf } from "./message-scope.js";

@@ -13,7 +13,7 @@ import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { extractRpcContext } from "./index.js";
+import { extractRpcContext } from "../index.js";
 
 // Many runs of a property, on machines that are busy with other things too.
 const TIME_LIMIT_MS = 60_000;

@@ -3,7 +3,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { injectPacket } from "./index.js";
+import { injectPacket } from "../index.js";
 
 const packet = Object.freeze({
   pattern: "orders",
