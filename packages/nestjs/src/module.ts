@@ -11,10 +11,12 @@ import {
 import { APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from "@nestjs/core";
 import { wrongOption } from "@traceferry/core";
 import type { Subscription } from "rxjs";
-import { ProcessingHooks } from "./incoming/hooks.js";
-import { HttpIncoming } from "./incoming/http.js";
-import { TracingInterceptor } from "./incoming/interceptor.js";
-import { RpcIncoming } from "./incoming/rpc.js";
+import {
+  HttpIncoming,
+  ProcessingHooks,
+  RpcIncoming,
+  TracingInterceptor,
+} from "./incoming/index.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "./options.js";
 
 /** As much of Fastify as we use. */
