@@ -1,7 +1,7 @@
 import { context } from "@opentelemetry/api";
 import type { RpcServer } from "../attributes.js";
 import { property } from "../carrier/index.js";
-import type { Entry } from "./message-scope.js";
+import type { MessageScope } from "./message-scope.js";
 import type { RpcIncoming } from "./rpc.js";
 
 type Done = () => unknown;
@@ -21,7 +21,7 @@ export class ProcessingHooks {
   readonly #rpc: RpcIncoming;
   readonly #starts = new WeakMap<object, StartHook>();
   readonly #ends = new WeakMap<object, EndHook>();
-  readonly #entries = new WeakMap<object, Entry>();
+  readonly #scopes = new WeakMap<object, MessageScope>();
 
   constructor(rpc: RpcIncoming) {
     this.#rpc = rpc;
@@ -57,13 +57,13 @@ export class ProcessingHooks {
   #process(server: HookedServer, rpc: unknown, done: Done): unknown {
     const begun = this.#rpc.begin(rpc, server, context.active());
     if (begun === undefined) return done();
-    const { entry } = begun;
-    entry.hold();
+    const { scope } = begun;
+    scope.retain();
     // Since 12.0.4 the end hook runs once for each message; before, some get none and some get several.
     if ("runWithProcessingHooks" in server) {
       const subject = subjectOf(rpc);
-      if (subject !== undefined) this.#entries.set(subject, entry);
-      entry.hold();
+      if (subject !== undefined) this.#scopes.set(subject, scope);
+      scope.retain();
     }
     return this.#rpc.run(begun, done);
   }
@@ -82,9 +82,9 @@ export class ProcessingHooks {
   // belong to another message.
   #release(subject: unknown): void {
     if (typeof subject !== "object" || subject === null) return;
-    const entry = this.#entries.get(subject);
-    this.#entries.delete(subject);
-    entry?.release();
+    const scope = this.#scopes.get(subject);
+    this.#scopes.delete(subject);
+    scope?.release();
   }
 }
 

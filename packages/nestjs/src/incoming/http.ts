@@ -21,7 +21,7 @@ import {
   instrumenterSettings,
   type TracingModuleOptions,
 } from "../options.js";
-import { Entry, entryOf } from "./message-scope.js";
+import { findMessageScope, MessageScope } from "./message-scope.js";
 
 /** A request as Node has it, its response, and the object on which the framework notes the route. */
 export interface HttpExchange {
@@ -53,10 +53,10 @@ export class HttpIncoming {
   begin(exchange: HttpExchange, active: Context): Context {
     try {
       if (isTracingSuppressed(active)) return active;
-      const entry = entryOf(active, exchange.request);
-      if (entry === undefined) return this.#begin(exchange, active);
+      const scope = findMessageScope(active, exchange.request);
+      if (scope === undefined) return this.#begin(exchange, active);
       // A later hook may know more: of fastify's, middleware gets Node's request, without the route.
-      entry.routed = exchange.routed;
+      scope.routed = exchange.routed;
       return active;
     } catch (error) {
       this.#instrumenter.reporter.fault("receive", error);
@@ -68,30 +68,30 @@ export class HttpIncoming {
     const { request, response } = exchange;
     const theirs = instrumentedRequest(active);
     if (theirs !== undefined) {
-      const entry = this.#untraced(exchange, theirs.span);
+      const scope = this.#untraced(exchange, theirs.span);
       // Before their own listener, which ends the span: it names the span after this route.
       response.prependOnceListener("close", () => {
-        const route = routeOf(entry.routed);
+        const route = routeOf(scope.routed);
         if (route !== undefined) theirs.route = route;
       });
-      return entry.in(active);
+      return scope.addTo(active);
     }
     const extraction = this.#instrumenter.extract(request.headers, httpGetter, request, active);
     const { spanInProgress, parent } = extraction;
-    if (spanInProgress !== undefined) return this.#untraced(exchange, spanInProgress).in(active);
+    if (spanInProgress !== undefined) return this.#untraced(exchange, spanInProgress).addTo(active);
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
     if (response.destroyed || this.#isIgnored(request)) {
-      return this.#untraced(exchange, trace.getSpan(parent)).in(parent);
+      return this.#untraced(exchange, trace.getSpan(parent)).addTo(parent);
     }
     return this.#open(exchange, extraction);
   }
 
   /** For a request that gets no span of ours. */
-  #untraced({ request, response, routed }: HttpExchange, span: Span | undefined): Entry {
+  #untraced({ request, response, routed }: HttpExchange, span: Span | undefined): MessageScope {
     this.#tell(response, span);
-    const entry = new Entry(request);
-    entry.routed = routed;
-    return entry;
+    const scope = new MessageScope(request);
+    scope.routed = routed;
+    return scope;
   }
 
   #open(exchange: HttpExchange, extraction: ExtractionResult): Context {
@@ -101,28 +101,28 @@ export class HttpIncoming {
       extraction,
     );
     const { reporter } = this.#instrumenter;
-    const entry = new Entry(request, {
+    const scope = new MessageScope(request, {
       open,
       reporter,
-      tell: () => this.#tellEnd(exchange, open, entry),
+      recordEnd: () => this.#recordEnd(exchange, open, scope),
     });
-    entry.routed = exchange.routed;
+    scope.routed = exchange.routed;
     // The one event that comes always: a caller who goes away causes no other.
-    entry.hold();
-    response.once("close", () => entry.finish());
+    scope.retain();
+    response.once("close", () => scope.finish());
     this.#tell(response, open.span);
-    return entry.in(open.context);
+    return scope.addTo(open.context);
   }
 
-  #tellEnd({ request, response }: HttpExchange, open: ActiveSpan, entry: Entry): void {
-    const route = routeOf(entry.routed);
+  #recordEnd({ request, response }: HttpExchange, open: ActiveSpan, scope: MessageScope): void {
+    const route = routeOf(scope.routed);
     const { headersSent, statusCode, writableFinished } = response;
     open.set(httpEnd(route, headersSent ? statusCode : undefined));
     if (headersSent && statusCode >= 500) {
       // The conventions want no description where the status code says it all.
-      open.fail(entry.failed ? entry.error : "", String(statusCode));
-    } else if (headersSent && !writableFinished && entry.failed) {
-      open.fail(entry.error);
+      open.fail(scope.failed ? scope.error : "", String(statusCode));
+    } else if (headersSent && !writableFinished && scope.failed) {
+      open.fail(scope.error);
     }
     if (route !== undefined) open.span.updateName(httpName(request, route));
   }

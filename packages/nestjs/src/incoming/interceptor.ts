@@ -12,7 +12,7 @@ import { Observable } from "rxjs";
 import { property } from "../carrier/index.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "../options.js";
 import { type HttpExchange, HttpIncoming } from "./http.js";
-import { type Entry, entryOf } from "./message-scope.js";
+import { findMessageScope, type MessageScope } from "./message-scope.js";
 import { RpcIncoming } from "./rpc.js";
 
 /**
@@ -49,14 +49,14 @@ export class TracingInterceptor implements NestInterceptor {
   #request(exchange: HttpExchange | undefined, next: CallHandler): Observable<unknown> {
     if (exchange === undefined) return next.handle();
     const active = context.active();
-    const entry = entryOf(active, exchange.request);
-    if (entry !== undefined) return noted(entry, next);
+    const scope = findMessageScope(active, exchange.request);
+    if (scope !== undefined) return withErrorsRecorded(scope, next);
     // Subscribed inside: Nest subscribes to the handler's stream long after `handle` was called.
     return new Observable((subscriber) => {
       const begun = this.#http.begin(exchange, active);
-      const made = entryOf(begun, exchange.request);
+      const made = findMessageScope(begun, exchange.request);
       return context.with(begun, () =>
-        (made === undefined ? next.handle() : noted(made, next)).subscribe(subscriber),
+        (made === undefined ? next.handle() : withErrorsRecorded(made, next)).subscribe(subscriber),
       );
     });
   }
@@ -64,29 +64,31 @@ export class TracingInterceptor implements NestInterceptor {
   #message(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     const active = context.active();
     const rpc = rpcOf(execution);
-    const entry = entryOf(active, identityOf(rpc));
-    if (entry !== undefined) return noted(entry, next);
+    const scope = findMessageScope(active, identityOf(rpc));
+    if (scope !== undefined) return withErrorsRecorded(scope, next);
     return new Observable((subscriber) => {
       const begun = this.#rpc.begin(rpc, {}, active);
       if (begun === undefined) return next.handle().subscribe(subscriber);
-      return context.with(begun.context, () => noted(begun.entry, next).subscribe(subscriber));
+      return context.with(begun.context, () =>
+        withErrorsRecorded(begun.scope, next).subscribe(subscriber),
+      );
     });
   }
 }
 
 /** Holds the span of a message until its handler's stream is done, and notes how that failed. */
-function noted(entry: Entry, next: CallHandler): Observable<unknown> {
+function withErrorsRecorded(scope: MessageScope, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
-    entry.hold();
+    scope.retain();
     const subscription = next.handle().subscribe({
       next: (value) => subscriber.next(value),
       error: (error: unknown) => {
-        entry.note(error);
+        scope.recordError(error);
         subscriber.error(error);
       },
       complete: () => subscriber.complete(),
     });
-    subscription.add(() => entry.release());
+    subscription.add(() => scope.release());
     return subscription;
   });
 }

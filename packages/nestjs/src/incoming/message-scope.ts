@@ -1,21 +1,21 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import type { ActiveSpan, Reporter } from "@traceferry/core";
 
-const ENTRY = createContextKey("traceferry nestjs entry");
+const MESSAGE_SCOPE = createContextKey("traceferry nestjs message scope");
 
 /** How the span of a message ends. */
-export interface Ending {
+export interface OnEnd {
   readonly open: ActiveSpan;
   readonly reporter: Reporter;
   /** Notes on the span what is known in the end; it is ended then. */
-  tell(entry: Entry, open: ActiveSpan): void;
+  recordEnd(scope: MessageScope, open: ActiveSpan): void;
 }
 
 /**
  * One message on its way through Nest. Hooks and interceptors of one process meet it in the context, so that
  * none of them begins a second span for it.
  */
-export class Entry {
+export class MessageScope {
   /** The request, RPC context or metadata that this is about. */
   readonly message: object;
   /** What the handler failed with, when `failed` is true. */
@@ -23,53 +23,53 @@ export class Entry {
   failed = false;
   /** On which object the framework notes the route of a request. */
   routed: unknown;
-  #ending: Ending | undefined;
-  #holds = 0;
+  #onEnd: OnEnd | undefined;
+  #retained = 0;
 
-  /** @param ending - none where the message is ignored, or has somebody else's span */
-  constructor(message: object, ending?: Ending) {
+  /** @param onEnd - none where the message is ignored, or has somebody else's span */
+  constructor(message: object, onEnd?: OnEnd) {
     this.message = message;
-    this.#ending = ending;
+    this.#onEnd = onEnd;
   }
 
   /** Notes what the handler failed with. The first counts: later ones are what filters made of it. */
-  note(error: unknown): void {
+  recordError(error: unknown): void {
     if (this.failed) return;
     this.failed = true;
     this.error = error;
   }
 
   /** Keeps the span open until `release` was called as often. */
-  hold(): void {
-    this.#holds++;
+  retain(): void {
+    this.#retained++;
   }
 
   release(): void {
-    this.#holds--;
-    if (this.#holds === 0) this.finish();
+    this.#retained--;
+    if (this.#retained === 0) this.finish();
   }
 
   /** Ends the span, whoever still holds it. Never throws: it is called from events and from hooks. */
   finish(): void {
-    const ending = this.#ending;
-    if (ending === undefined) return;
-    this.#ending = undefined;
+    const onEnd = this.#onEnd;
+    if (onEnd === undefined) return;
+    this.#onEnd = undefined;
     try {
-      ending.tell(this, ending.open);
+      onEnd.recordEnd(this, onEnd.open);
     } catch (error) {
-      ending.reporter.fault("finish", error);
+      onEnd.reporter.fault("finish", error);
     }
-    ending.open.end();
+    onEnd.open.end();
   }
 
   /** The context in which others find this. */
-  in(context: Context): Context {
-    return context.setValue(ENTRY, this);
+  addTo(context: Context): Context {
+    return context.setValue(MESSAGE_SCOPE, this);
   }
 }
 
-/** The entry of exactly this message, when somebody made one. */
-export function entryOf(context: Context, message: object): Entry | undefined {
-  const found = context.getValue(ENTRY);
-  return found instanceof Entry && found.message === message ? found : undefined;
+/** The scope of exactly this message, when somebody made one. */
+export function findMessageScope(context: Context, message: object): MessageScope | undefined {
+  const found = context.getValue(MESSAGE_SCOPE);
+  return found instanceof MessageScope && found.message === message ? found : undefined;
 }

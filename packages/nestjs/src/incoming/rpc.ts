@@ -11,12 +11,12 @@ import {
 import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier/index.js";
 import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
 import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
-import { Entry, entryOf } from "./message-scope.js";
+import { findMessageScope, MessageScope } from "./message-scope.js";
 
 /** A message for which a context is there, and what to note about it. */
 interface BegunMessage {
   readonly context: Context;
-  readonly entry: Entry;
+  readonly scope: MessageScope;
 }
 
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
@@ -41,7 +41,7 @@ export class RpcIncoming {
     try {
       if (isTracingSuppressed(active)) return undefined;
       const message = rpcMessage(rpc);
-      if (message === undefined || entryOf(active, message.identity) !== undefined) {
+      if (message === undefined || findMessageScope(active, message.identity) !== undefined) {
         return undefined;
       }
       return this.#begin(rpc, message, server, active);
@@ -60,8 +60,8 @@ export class RpcIncoming {
       extraction.spanInProgress !== undefined ||
       (around?.isRecording() && isAbout(around, start))
     ) {
-      const entry = new Entry(message.identity);
-      return { entry, context: entry.in(active) };
+      const scope = new MessageScope(message.identity);
+      return { scope, context: scope.addTo(active) };
     }
     const open = instrumenter.startSpan(
       { ...start, links: extraction.links, parent: extraction.parent },
@@ -69,40 +69,40 @@ export class RpcIncoming {
     );
     const wire = wireOf(rpc);
     const { reporter } = instrumenter;
-    const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
-    const entry = new Entry(message.identity, { open, reporter, tell });
+    const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(wire);
+    const scope = new MessageScope(message.identity, { open, reporter, recordEnd });
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
     if (wire !== undefined && !wire.destroyed) {
-      entry.hold();
-      wire.once("close", () => entry.finish());
+      scope.retain();
+      wire.once("close", () => scope.finish());
     }
-    return { entry, context: entry.in(open.context) };
+    return { scope, context: scope.addTo(open.context) };
   }
 
   /** Runs what a processing hook is to call. Its promise is passed on: Kafka commits when it settles. */
   run(begun: BegunMessage, done: () => unknown): unknown {
-    const { entry } = begun;
+    const { scope } = begun;
     let result: unknown;
     try {
       result = context.with(begun.context, done);
     } catch (error) {
-      entry.note(error);
-      entry.finish();
+      scope.recordError(error);
+      scope.finish();
       throw error;
     }
     if (!(result instanceof Promise)) {
-      entry.release();
+      scope.release();
       return result;
     }
     return result.then(
       (value: unknown) => {
-        entry.release();
+        scope.release();
         return value;
       },
       (error: unknown) => {
-        entry.note(error);
+        scope.recordError(error);
         // A hook of somebody else's may have failed in the handler's stead: then no end hook will come.
-        entry.finish();
+        scope.finish();
         throw error;
       },
     );
@@ -118,7 +118,7 @@ function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
 }
 
 // Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
-function tellMessage({ failed, error }: Entry, open: ActiveSpan): void {
+function recordMessageEnd({ failed, error }: MessageScope, open: ActiveSpan): void {
   if (!failed) return;
   const message = error instanceof Error ? undefined : property(error, "message");
   open.fail(typeof message === "string" ? message : error);
@@ -127,19 +127,21 @@ function tellMessage({ failed, error }: Entry, open: ActiveSpan): void {
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
-function tellCall(wire: GrpcWire | undefined): (entry: Entry, open: ActiveSpan) => void {
-  return (entry, open) => {
-    const code = wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED);
+function recordCallEnd(
+  wire: GrpcWire | undefined,
+): (scope: MessageScope, open: ActiveSpan) => void {
+  return (scope, open) => {
+    const code = wire === undefined ? guessStatus(scope) : (sentStatus(wire) ?? CANCELLED);
     const name = grpcCode(code);
     open.set(grpcEnd(name));
-    if (isServerError(name)) open.fail(entry.failed ? entry.error : name, name);
+    if (isServerError(name)) open.fail(scope.failed ? scope.error : name, name);
   };
 }
 
 /** What Nest makes of an error, without what filters of the user's do. */
-function guessStatus(entry: Entry): number {
-  if (!entry.failed) return 0;
-  const { error } = entry;
+function guessStatus(scope: MessageScope): number {
+  if (!scope.failed) return 0;
+  const { error } = scope;
   const getError = property(error, "getError");
   // Only an RpcException may choose its status: the code of another error means something else, or another call's.
   if (typeof getError !== "function") return UNKNOWN;
