@@ -11,7 +11,7 @@ interface SpanStart {
 
 // HTTP
 
-const METHODS: ReadonlySet<string> = new Set([
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "CONNECT",
   "DELETE",
   "GET",
@@ -24,32 +24,35 @@ const METHODS: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 // Longer ones are no names of hosts: RFC 1035.
-const MAX_HOST = 255;
+const MAX_HOST_LENGTH = 255;
 
 /** A request, before its route is known. The query is left out: it is where secrets are. */
-export function httpStart(request: IncomingMessage): SpanStart {
+export function httpSpanStart(request: IncomingMessage): SpanStart {
   const { method = "GET", headers, socket } = request;
-  const known = METHODS.has(method);
+  const known = KNOWN_METHODS.has(method);
   const attributes: Attributes = {
     "http.request.method": known ? method : "_OTHER",
-    "url.path": pathOf(request),
+    "url.path": requestPath(request),
     "url.scheme": property(socket, "encrypted") === true ? "https" : "http",
   };
   if (!known) attributes["http.request.method_original"] = method;
   const userAgent = headers["user-agent"];
   if (userAgent !== undefined) attributes["user_agent.original"] = userAgent;
-  addServer(attributes, headers.host ?? headers[":authority"]);
+  addServerAddress(attributes, headers.host ?? headers[":authority"]);
   return { name: known ? method : "HTTP", kind: SpanKind.SERVER, attributes };
 }
 
 /** The name of a request's span when its route is known. */
-export function httpName(request: IncomingMessage, route: string): string {
+export function httpSpanName(request: IncomingMessage, route: string): string {
   const { method = "GET" } = request;
-  return `${METHODS.has(method) ? method : "HTTP"} ${route}`;
+  return `${KNOWN_METHODS.has(method) ? method : "HTTP"} ${route}`;
 }
 
 /** What is known of a request in the end. No status: nothing was answered, the caller had gone. */
-export function httpEnd(route: string | undefined, status: number | undefined): Attributes {
+export function httpEndAttributes(
+  route: string | undefined,
+  status: number | undefined,
+): Attributes {
   const attributes: Attributes = {};
   if (route !== undefined) attributes["http.route"] = route;
   if (status !== undefined) attributes["http.response.status_code"] = status;
@@ -57,15 +60,15 @@ export function httpEnd(route: string | undefined, status: number | undefined): 
 }
 
 /** The path of a request without its query. */
-export function pathOf(request: IncomingMessage): string {
+export function requestPath(request: IncomingMessage): string {
   const url = request.url ?? "/";
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
 }
 
 // `Host: [::1]:3000` has colons of its own.
-function addServer(attributes: Attributes, host: string | string[] | undefined): void {
-  if (typeof host !== "string" || host === "" || host.length > MAX_HOST) return;
+function addServerAddress(attributes: Attributes, host: string | string[] | undefined): void {
+  if (typeof host !== "string" || host === "" || host.length > MAX_HOST_LENGTH) return;
   const colon = host.lastIndexOf(":");
   if (colon <= host.lastIndexOf("]")) {
     attributes["server.address"] = host;
@@ -90,17 +93,17 @@ export interface RpcServer {
  *
  * @param isEvent - asked only where the transport does not say it
  */
-export function rpcStart(
+export function rpcSpanStart(
   message: RpcMessage,
   server: RpcServer,
   isEvent: () => boolean,
 ): SpanStart {
-  if (message.transport === "grpc") return grpcStart(message.destination);
-  if (message.transport === "kafka") return kafkaStart(message, server);
+  if (message.transport === "grpc") return grpcSpanStart(message.destination);
+  if (message.transport === "kafka") return kafkaSpanStart(message, server);
   const { transport, destination } = message;
   return isEvent()
     ? {
-        name: named(`process ${destination}`),
+        name: boundedName(`process ${destination}`),
         kind: SpanKind.CONSUMER,
         attributes: {
           "messaging.system.name": transport,
@@ -110,18 +113,18 @@ export function rpcStart(
         },
       }
     : {
-        name: named(destination),
+        name: boundedName(destination),
         kind: SpanKind.SERVER,
         attributes: { "rpc.system.name": `nestjs_${transport}`, "rpc.method": destination },
       };
 }
 
 // Wildcard subjects of MQTT and NATS are as long as a stranger likes.
-function named(name: string): string {
+function boundedName(name: string): string {
   return name.slice(0, 200);
 }
 
-function kafkaStart({ destination, identity }: RpcMessage, server: RpcServer): SpanStart {
+function kafkaSpanStart({ destination, identity }: RpcMessage, server: RpcServer): SpanStart {
   const attributes: Attributes = {
     "messaging.system.name": "kafka",
     "messaging.operation.name": "process",
@@ -145,7 +148,7 @@ function kafkaStart({ destination, identity }: RpcMessage, server: RpcServer): S
   return { name: `process ${destination}`, kind: SpanKind.CONSUMER, attributes };
 }
 
-function grpcStart(path: string): SpanStart {
+function grpcSpanStart(path: string): SpanStart {
   const method = path.startsWith("/") ? path.slice(1) : path;
   return {
     name: method === "" ? "grpc" : method,
@@ -158,7 +161,7 @@ function grpcStart(path: string): SpanStart {
 }
 
 // What no two calls or records of one process have in common while they are worked on, or nearly so.
-const IDENTITY = [
+const IDENTIFYING_ATTRIBUTES = [
   "rpc.method",
   "messaging.destination.name",
   "messaging.destination.partition.id",
@@ -169,18 +172,18 @@ const IDENTITY = [
  * Whether somebody else's span is about the very call or record that is about to begin: a call without a sender
  * that `@traceferry/grpc` has a span for already. Only gRPC and Kafka say enough of themselves.
  */
-export function isAbout(span: unknown, { kind, attributes }: SpanStart): boolean {
+export function isSpanForMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
   if (property(span, "kind") !== kind) return false;
   // The SDK's own field, of both lines; the API has no way to ask for attributes.
-  const theirs = property(span, "attributes");
+  const spanAttributes = property(span, "attributes");
   return (
     (attributes["rpc.system.name"] === "grpc" || attributes["kafka.offset"] !== undefined) &&
-    IDENTITY.every((name) => property(theirs, name) === attributes[name])
+    IDENTIFYING_ATTRIBUTES.every((name) => property(spanAttributes, name) === attributes[name])
   );
 }
 
 // In the order of their numbers: https://grpc.io/docs/guides/status-codes/
-const GRPC_CODES = [
+const GRPC_STATUS_NAMES = [
   "OK",
   "CANCELLED",
   "UNKNOWN",
@@ -209,16 +212,16 @@ const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set([
 ]);
 
 /** The name of a gRPC status code; a number that gRPC does not know counts as `UNKNOWN`, as its peers take it. */
-export function grpcCode(code: number): string {
-  return GRPC_CODES[code] ?? "UNKNOWN";
+export function grpcStatusName(code: number): string {
+  return GRPC_STATUS_NAMES[code] ?? "UNKNOWN";
 }
 
 /** How a call ended. */
-export function grpcEnd(code: string): Attributes {
+export function grpcEndAttributes(code: string): Attributes {
   return { "rpc.status_code": code };
 }
 
 /** Whether a status is the server's failure: the others are answers. */
-export function isServerError(code: string): boolean {
+export function isGrpcServerError(code: string): boolean {
   return GRPC_SERVER_ERRORS.has(code);
 }

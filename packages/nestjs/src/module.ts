@@ -79,7 +79,7 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
     // A microservice, or an application context.
     if (!adapter) return;
     const middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => {
-      this.#http.enter({ request, response, routed: request }, next);
+      this.#http.run({ request, response, frameworkRequest: request }, next);
     };
     if (adapter.getType() !== "fastify") {
       adapter.use(middleware);
@@ -89,7 +89,10 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
     // NestFactory has made middleware a hook of fastify's by now, so that ours would come behind it.
     if (typeof fastify.use === "function") adapter.use(middleware);
     fastify.addHook("onRequest", (request, reply, done) => {
-      this.#http.enter({ request: request.raw, response: reply.raw, routed: request }, done);
+      this.#http.run(
+        { request: request.raw, response: reply.raw, frameworkRequest: request },
+        done,
+      );
     });
   }
 }
@@ -117,15 +120,14 @@ const { ConfigurableModuleClass, OPTIONS_TYPE } =
       { isGlobal: true, exceptions: true },
       (definition, { isGlobal = true, exceptions = true }) => ({
         ...definition,
-        providers: [...(definition.providers ?? []), ...(exceptions ? [forAllHandlers] : [])],
+        providers: [...(definition.providers ?? []), ...(exceptions ? [GLOBAL_INTERCEPTOR] : [])],
         exports: [TRACING_OPTIONS],
         global: isGlobal,
       }),
     )
     .build();
 
-const forAllHandlers = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
-const inject = [TRACING_OPTIONS];
+const GLOBAL_INTERCEPTOR = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
 
 /**
  * Traces a Nest application: HTTP requests from before its middleware on, and messages of its microservices.
@@ -136,13 +138,13 @@ const inject = [TRACING_OPTIONS];
   providers: [
     {
       provide: HttpIncoming,
-      useFactory: (given: TracingModuleOptions) => new HttpIncoming(given),
-      inject,
+      useFactory: (options: TracingModuleOptions) => new HttpIncoming(options),
+      inject: [TRACING_OPTIONS],
     },
     {
       provide: RpcIncoming,
-      useFactory: (given: TracingModuleOptions) => new RpcIncoming(given),
-      inject,
+      useFactory: (options: TracingModuleOptions) => new RpcIncoming(options),
+      inject: [TRACING_OPTIONS],
     },
     TracingInstaller,
   ],

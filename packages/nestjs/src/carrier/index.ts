@@ -3,11 +3,11 @@ import { Instrumenter, withoutSpan } from "@traceferry/core";
 import { instrumenterSettings } from "../options.js";
 import { rpcGetter } from "./getters.js";
 import { type Packet, writePacket } from "./packet.js";
-import { rpcMessage } from "./rpc-message.js";
+import { toRpcMessage } from "./rpc-message.js";
 
 export { httpGetter, rpcGetter } from "./getters.js";
 export { type Packet, writePacket } from "./packet.js";
-export { property, type RpcMessage, rpcMessage } from "./rpc-message.js";
+export { property, type RpcMessage, toRpcMessage } from "./rpc-message.js";
 
 const globalInstrumenter = new Instrumenter<unknown>(instrumenterSettings(true));
 
@@ -33,7 +33,7 @@ export function extractRpcContext(rpc: unknown, base: Context = context.active()
   // A span for this very message may be in it, ours for one; asked for is the sender's.
   const spanless = withoutSpan(base);
   try {
-    const message = rpcMessage(rpc);
+    const message = toRpcMessage(rpc);
     if (message !== undefined)
       return globalInstrumenter.extract(message, rpcGetter, rpc, spanless).parent;
   } catch (error) {

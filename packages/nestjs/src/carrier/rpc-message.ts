@@ -1,44 +1,47 @@
 import type { MetadataLike } from "@traceferry/grpc/carrier";
 
-/** The transports of Nest whose messages say where they come from. */
+/** The transports of Nest whose contexts show the headers of a message. */
 type Transport = "grpc" | "kafka" | "rabbitmq" | "nats" | "mqtt" | "redis" | "tcp";
 
-/** One message of a transport, as far as its context in Nest tells. */
+/** One message or call of a transport, as far as its RPC context in Nest shows it. */
 export interface RpcMessage {
   readonly transport: Transport;
   /** Topic, channel, subject or pattern; for gRPC the path, empty where only the metadata is known. */
   readonly destination: string;
-  /** Where the sender's fields are: whatever the transport or a stranger put there. */
+  /** The carrier of the sender's fields, unchecked: a transport or a stranger made it. */
   readonly headers: unknown;
-  /** What every view of this message has in common: hooks and interceptors get different objects for gRPC. */
+  /** The object that all views of this message share: for gRPC, hooks and interceptors get different ones. */
   readonly identity: object;
 }
 
 /**
- * Recognises what Nest hands to hooks and handlers, by its shape: this package loads in applications without
- * `@nestjs/microservices`. For gRPC that is the call, or its metadata alone.
+ * Reads the message out of what Nest hands to hooks and handlers: a `KafkaContext`, a `TcpContext` and so on, for
+ * gRPC the call or its metadata alone. It goes by shape, because this package also loads in applications without
+ * `@nestjs/microservices`. Returns undefined for a transport that is not known.
  */
-export function rpcMessage(context: unknown): RpcMessage | undefined {
-  if (typeof context !== "object" || context === null) return undefined;
-  if ("getTopic" in context) return "getMessage" in context ? kafka(context) : mqtt(context);
-  if ("metadata" in context && "path" in context) return grpc(context.metadata, context.path);
-  if ("getMap" in context) return grpc(context, "");
-  if ("getChannelRef" in context) return rabbitmq(context);
-  if ("getSubject" in context) {
-    const headers = ask(context, "getHeaders");
-    return message("nats", ask(context, "getSubject"), headers, context);
+export function toRpcMessage(rpc: unknown): RpcMessage | undefined {
+  if (typeof rpc !== "object" || rpc === null) return undefined;
+  if ("getTopic" in rpc) return "getMessage" in rpc ? kafkaMessage(rpc) : mqttMessage(rpc);
+  if ("metadata" in rpc && "path" in rpc) return grpcMessage(rpc.metadata, rpc.path);
+  if ("getMap" in rpc) return grpcMessage(rpc, "");
+  if ("getChannelRef" in rpc) return rabbitmqMessage(rpc);
+  if ("getSubject" in rpc) {
+    const headers = callMethod(rpc, "getHeaders");
+    return createMessage("nats", callMethod(rpc, "getSubject"), headers, rpc);
   }
-  // TCP and Redis: the metadata of the packet, since 12.0.4.
-  if ("getChannel" in context) {
-    return message("redis", ask(context, "getChannel"), ask(context, "getMetadata"), context);
+  // Contexts of TCP and Redis give the metadata of the packet since Nest 12.0.4.
+  if ("getChannel" in rpc) {
+    const metadata = callMethod(rpc, "getMetadata");
+    return createMessage("redis", callMethod(rpc, "getChannel"), metadata, rpc);
   }
-  if ("getSocketRef" in context) {
-    return message("tcp", ask(context, "getPattern"), ask(context, "getMetadata"), context);
+  if ("getSocketRef" in rpc) {
+    const metadata = callMethod(rpc, "getMetadata");
+    return createMessage("tcp", callMethod(rpc, "getPattern"), metadata, rpc);
   }
   return undefined;
 }
 
-function message(
+function createMessage(
   transport: Transport,
   destination: unknown,
   headers: unknown,
@@ -52,38 +55,39 @@ function message(
   };
 }
 
-function grpc(metadata: unknown, path: unknown): RpcMessage | undefined {
-  return isMetadata(metadata) ? message("grpc", path, metadata, metadata) : undefined;
+function grpcMessage(metadata: unknown, path: unknown): RpcMessage | undefined {
+  return isGrpcMetadata(metadata) ? createMessage("grpc", path, metadata, metadata) : undefined;
 }
 
-// By shape: there may be several copies of grpc-js.
-export function isMetadata(value: unknown): value is MetadataLike {
+/** Recognises the `Metadata` of grpc-js by its shape, because there may be several copies of grpc-js. */
+export function isGrpcMetadata(value: unknown): value is MetadataLike {
   return typeof value === "object" && value !== null && "getMap" in value && "clone" in value;
 }
 
-function kafka(context: object): RpcMessage {
-  const headers = property(ask(context, "getMessage"), "headers");
-  return message("kafka", ask(context, "getTopic"), headers, context);
+function kafkaMessage(rpc: object): RpcMessage {
+  const headers = property(callMethod(rpc, "getMessage"), "headers");
+  return createMessage("kafka", callMethod(rpc, "getTopic"), headers, rpc);
 }
 
-// Version 3.1.1 of MQTT has no properties.
-function mqtt(context: object): RpcMessage {
-  const properties = property(ask(context, "getPacket"), "properties");
+// MQTT 3.1.1 has no properties.
+function mqttMessage(rpc: object): RpcMessage {
+  const properties = property(callMethod(rpc, "getPacket"), "properties");
   const headers = property(properties, "userProperties");
-  return message("mqtt", ask(context, "getTopic"), headers, context);
+  return createMessage("mqtt", callMethod(rpc, "getTopic"), headers, rpc);
 }
 
-function rabbitmq(context: object): RpcMessage {
-  const headers = property(property(ask(context, "getMessage"), "properties"), "headers");
-  return message("rabbitmq", ask(context, "getPattern"), headers, context);
+function rabbitmqMessage(rpc: object): RpcMessage {
+  const headers = property(property(callMethod(rpc, "getMessage"), "properties"), "headers");
+  return createMessage("rabbitmq", callMethod(rpc, "getPattern"), headers, rpc);
 }
 
-export function ask(context: object, method: string): unknown {
-  const found: unknown = Reflect.get(context, method);
-  return typeof found === "function" ? Reflect.apply(found, context, []) : undefined;
+/** Calls a method without arguments; returns undefined where the object has no such method. */
+export function callMethod(target: object, method: string): unknown {
+  const found: unknown = Reflect.get(target, method);
+  return typeof found === "function" ? Reflect.apply(found, target, []) : undefined;
 }
 
-/** A property of what may be no object. */
-export function property(of: unknown, name: string): unknown {
-  return typeof of === "object" && of !== null ? Reflect.get(of, name) : undefined;
+/** Reads a property of a value that may not be an object; undefined where it is none. */
+export function property(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -6,10 +6,10 @@ import type { RpcIncoming } from "./rpc.js";
 
 type Done = () => unknown;
 type StartHook = (transport: unknown, rpc: unknown, done: Done) => unknown;
-type EndHook = (transport: unknown, subject: unknown) => void;
+type EndHook = (transport: unknown, argument: unknown) => void;
 
 /** A server of Nest, since 11.1.5: it has one slot for each hook, so that whoever comes must call the last. */
-interface HookedServer extends RpcServer {
+interface ServerWithHooks extends RpcServer {
   setOnProcessingStartHook(hook: StartHook): void;
   setOnProcessingEndHook(hook: EndHook): void;
   readonly onProcessingStartHook?: StartHook;
@@ -19,8 +19,8 @@ interface HookedServer extends RpcServer {
 /** Puts us into the processing hooks of Nest's servers. */
 export class ProcessingHooks {
   readonly #rpc: RpcIncoming;
-  readonly #starts = new WeakMap<object, StartHook>();
-  readonly #ends = new WeakMap<object, EndHook>();
+  readonly #startHooks = new WeakMap<object, StartHook>();
+  readonly #endHooks = new WeakMap<object, EndHook>();
   readonly #scopes = new WeakMap<object, MessageScope>();
 
   constructor(rpc: RpcIncoming) {
@@ -29,76 +29,79 @@ export class ProcessingHooks {
 
   /** May be called again and again: where somebody has replaced us we are called around them. */
   install(server: unknown): void {
-    if (!isHooked(server)) return;
-    if (server.onProcessingStartHook !== this.#starts.get(server) || !this.#starts.has(server)) {
-      const start = this.#start(server, server.onProcessingStartHook ?? runDone);
+    if (!hasProcessingHooks(server)) return;
+    if (
+      server.onProcessingStartHook !== this.#startHooks.get(server) ||
+      !this.#startHooks.has(server)
+    ) {
+      const start = this.#createStartHook(server, server.onProcessingStartHook ?? callDone);
       server.setOnProcessingStartHook(start);
-      this.#starts.set(server, start);
+      this.#startHooks.set(server, start);
     }
-    if (server.onProcessingEndHook !== this.#ends.get(server) || !this.#ends.has(server)) {
-      const end = this.#end(server, server.onProcessingEndHook);
+    if (server.onProcessingEndHook !== this.#endHooks.get(server) || !this.#endHooks.has(server)) {
+      const end = this.#createEndHook(server, server.onProcessingEndHook);
       server.setOnProcessingEndHook(end);
-      this.#ends.set(server, end);
+      this.#endHooks.set(server, end);
     }
   }
 
-  #start(server: HookedServer, previous: StartHook): StartHook {
+  #createStartHook(server: ServerWithHooks, previous: StartHook): StartHook {
     return (transport, rpc, done) => {
-      let own: unknown;
+      let handlerResult: unknown;
       const result = previous.call(server, transport, rpc, () => {
-        own = this.#process(server, rpc, done);
-        return own;
+        handlerResult = this.#handle(server, rpc, done);
+        return handlerResult;
       });
       // The type says void, yet kafkajs awaits what comes back: a hook that drops it would commit too early.
-      return result ?? own;
+      return result ?? handlerResult;
     };
   }
 
-  #process(server: HookedServer, rpc: unknown, done: Done): unknown {
-    const begun = this.#rpc.begin(rpc, server, context.active());
-    if (begun === undefined) return done();
-    const { scope } = begun;
+  #handle(server: ServerWithHooks, rpc: unknown, done: Done): unknown {
+    const started = this.#rpc.start(rpc, server, context.active());
+    if (started === undefined) return done();
+    const { scope } = started;
     scope.retain();
     // Since 12.0.4 the end hook runs once for each message; before, some get none and some get several.
     if ("runWithProcessingHooks" in server) {
-      const subject = subjectOf(rpc);
-      if (subject !== undefined) this.#scopes.set(subject, scope);
+      const argument = endHookArgument(rpc);
+      if (argument !== undefined) this.#scopes.set(argument, scope);
       scope.retain();
     }
-    return this.#rpc.run(begun, done);
+    return this.#rpc.run(started, done);
   }
 
-  #end(server: HookedServer, previous: EndHook | undefined): EndHook {
-    return (transport, subject) => {
+  #createEndHook(server: ServerWithHooks, previous: EndHook | undefined): EndHook {
+    return (transport, argument) => {
       try {
-        previous?.call(server, transport, subject);
+        previous?.call(server, transport, argument);
       } finally {
-        this.#release(subject);
+        this.#release(argument);
       }
     };
   }
 
   // By the hook's argument: the active context is that of whoever completed the handler's stream, who may
   // belong to another message.
-  #release(subject: unknown): void {
-    if (typeof subject !== "object" || subject === null) return;
-    const scope = this.#scopes.get(subject);
-    this.#scopes.delete(subject);
+  #release(argument: unknown): void {
+    if (typeof argument !== "object" || argument === null) return;
+    const scope = this.#scopes.get(argument);
+    this.#scopes.delete(argument);
     scope?.release();
   }
 }
 
 /** What the end hook will be given: the context, but for gRPC the request, where there is one and no stream. */
-function subjectOf(rpc: unknown): object | undefined {
+function endHookArgument(rpc: unknown): object | undefined {
   const request = property(rpc, "operationId") === undefined ? undefined : property(rpc, "request");
-  const subject = request ?? rpc;
-  return typeof subject === "object" && subject !== null ? subject : undefined;
+  const argument = request ?? rpc;
+  return typeof argument === "object" && argument !== null ? argument : undefined;
 }
 
-const runDone: StartHook = (_transport, _rpc, done) => done();
+const callDone: StartHook = (_transport, _rpc, done) => done();
 
 // Strategies of the user's need not extend Nest's server.
-function isHooked(server: unknown): server is HookedServer {
+function hasProcessingHooks(server: unknown): server is ServerWithHooks {
   return (
     typeof property(server, "setOnProcessingStartHook") === "function" &&
     typeof property(server, "setOnProcessingEndHook") === "function"

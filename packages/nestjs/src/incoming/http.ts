@@ -13,7 +13,7 @@ import {
   Instrumenter,
   isTracingSuppressed,
 } from "@traceferry/core";
-import { httpEnd, httpName, httpStart, pathOf } from "../attributes.js";
+import { httpEndAttributes, httpSpanName, httpSpanStart, requestPath } from "../attributes.js";
 import { httpGetter, property } from "../carrier/index.js";
 import {
   type HttpOptions,
@@ -27,7 +27,7 @@ import { findMessageScope, MessageScope } from "./message-scope.js";
 export interface HttpExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly routed: unknown;
+  readonly frameworkRequest: unknown;
 }
 
 /** Runs HTTP requests in their sender's trace, each inside a SERVER span. */
@@ -42,21 +42,21 @@ export class HttpIncoming {
   }
 
   /** Runs what comes after a hook of the HTTP adapter. */
-  enter(exchange: HttpExchange, next: () => void): void {
+  run(exchange: HttpExchange, next: () => void): void {
     const active = context.active();
-    const begun = this.begin(exchange, active);
-    if (begun === active) next();
-    else context.with(begun, next);
+    const requestContext = this.start(exchange, active);
+    if (requestContext === active) next();
+    else context.with(requestContext, next);
   }
 
   /** Gives the context for a request; the active one where somebody takes care of it already. */
-  begin(exchange: HttpExchange, active: Context): Context {
+  start(exchange: HttpExchange, active: Context): Context {
     try {
       if (isTracingSuppressed(active)) return active;
       const scope = findMessageScope(active, exchange.request);
-      if (scope === undefined) return this.#begin(exchange, active);
+      if (scope === undefined) return this.#startRequest(exchange, active);
       // A later hook may know more: of fastify's, middleware gets Node's request, without the route.
-      scope.routed = exchange.routed;
+      scope.frameworkRequest = exchange.frameworkRequest;
       return active;
     } catch (error) {
       this.#instrumenter.reporter.fault("receive", error);
@@ -64,75 +64,83 @@ export class HttpIncoming {
     }
   }
 
-  #begin(exchange: HttpExchange, active: Context): Context {
+  #startRequest(exchange: HttpExchange, active: Context): Context {
     const { request, response } = exchange;
-    const theirs = instrumentedRequest(active);
-    if (theirs !== undefined) {
-      const scope = this.#untraced(exchange, theirs.span);
+    const instrumented = findInstrumentedRequest(active);
+    if (instrumented !== undefined) {
+      const scope = this.#createScopeWithoutSpan(exchange, instrumented.span);
       // Before their own listener, which ends the span: it names the span after this route.
       response.prependOnceListener("close", () => {
-        const route = routeOf(scope.routed);
-        if (route !== undefined) theirs.route = route;
+        const route = routeOf(scope.frameworkRequest);
+        if (route !== undefined) instrumented.route = route;
       });
       return scope.addTo(active);
     }
     const extraction = this.#instrumenter.extract(request.headers, httpGetter, request, active);
     const { spanInProgress, parent } = extraction;
-    if (spanInProgress !== undefined) return this.#untraced(exchange, spanInProgress).addTo(active);
+    if (spanInProgress !== undefined)
+      return this.#createScopeWithoutSpan(exchange, spanInProgress).addTo(active);
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
     if (response.destroyed || this.#isIgnored(request)) {
-      return this.#untraced(exchange, trace.getSpan(parent)).addTo(parent);
+      return this.#createScopeWithoutSpan(exchange, trace.getSpan(parent)).addTo(parent);
     }
-    return this.#open(exchange, extraction);
+    return this.#startSpan(exchange, extraction);
   }
 
   /** For a request that gets no span of ours. */
-  #untraced({ request, response, routed }: HttpExchange, span: Span | undefined): MessageScope {
-    this.#tell(response, span);
+  #createScopeWithoutSpan(
+    { request, response, frameworkRequest }: HttpExchange,
+    span: Span | undefined,
+  ): MessageScope {
+    this.#setResponseHeader(response, span);
     const scope = new MessageScope(request);
-    scope.routed = routed;
+    scope.frameworkRequest = frameworkRequest;
     return scope;
   }
 
-  #open(exchange: HttpExchange, extraction: ExtractionResult): Context {
+  #startSpan(exchange: HttpExchange, extraction: ExtractionResult): Context {
     const { request, response } = exchange;
-    const open = this.#instrumenter.startSpan(
-      { ...httpStart(request), links: extraction.links, parent: extraction.parent },
+    const activeSpan = this.#instrumenter.startSpan(
+      { ...httpSpanStart(request), links: extraction.links, parent: extraction.parent },
       extraction,
     );
     const { reporter } = this.#instrumenter;
     const scope = new MessageScope(request, {
-      open,
+      activeSpan,
       reporter,
-      recordEnd: () => this.#recordEnd(exchange, open, scope),
+      recordEnd: () => this.#recordEnd(exchange, activeSpan, scope),
     });
-    scope.routed = exchange.routed;
+    scope.frameworkRequest = exchange.frameworkRequest;
     // The one event that comes always: a caller who goes away causes no other.
     scope.retain();
     response.once("close", () => scope.finish());
-    this.#tell(response, open.span);
-    return scope.addTo(open.context);
+    this.#setResponseHeader(response, activeSpan.span);
+    return scope.addTo(activeSpan.context);
   }
 
-  #recordEnd({ request, response }: HttpExchange, open: ActiveSpan, scope: MessageScope): void {
-    const route = routeOf(scope.routed);
+  #recordEnd(
+    { request, response }: HttpExchange,
+    activeSpan: ActiveSpan,
+    scope: MessageScope,
+  ): void {
+    const route = routeOf(scope.frameworkRequest);
     const { headersSent, statusCode, writableFinished } = response;
-    open.set(httpEnd(route, headersSent ? statusCode : undefined));
+    activeSpan.set(httpEndAttributes(route, headersSent ? statusCode : undefined));
     if (headersSent && statusCode >= 500) {
       // The conventions want no description where the status code says it all.
-      open.fail(scope.failed ? scope.error : "", String(statusCode));
+      activeSpan.fail(scope.failed ? scope.error : "", String(statusCode));
     } else if (headersSent && !writableFinished && scope.failed) {
-      open.fail(scope.error);
+      activeSpan.fail(scope.error);
     }
-    if (route !== undefined) open.span.updateName(httpName(request, route));
+    if (route !== undefined) activeSpan.span.updateName(httpSpanName(request, route));
   }
 
-  #tell(response: ServerResponse, span: Span | undefined): void {
+  #setResponseHeader(response: ServerResponse, span: Span | undefined): void {
     const name = this.#options.responseHeader;
     if (name === false || span === undefined || response.headersSent) return;
     try {
-      const own = span.spanContext();
-      if (isSpanContextValid(own)) response.setHeader(name, own.traceId);
+      const spanContext = span.spanContext();
+      if (isSpanContextValid(spanContext)) response.setHeader(name, spanContext.traceId);
     } catch (error) {
       this.#instrumenter.reporter.fault("response header", error);
     }
@@ -141,7 +149,7 @@ export class HttpIncoming {
   #isIgnored(request: IncomingMessage): boolean {
     const { ignore } = this.#options;
     if (ignore.length === 0) return false;
-    const path = pathOf(request);
+    const path = requestPath(request);
     return ignore.some((rule) => {
       if (typeof rule === "string") return rule === path;
       // `search`, because `test` remembers where a global expression was.
@@ -173,11 +181,11 @@ interface InstrumentedRequest {
 }
 
 /** What instrumentation-http says of the request it has a span for; that span need not be recording. */
-function instrumentedRequest(active: Context): InstrumentedRequest | undefined {
+function findInstrumentedRequest(active: Context): InstrumentedRequest | undefined {
   const found = active.getValue(RPC_METADATA);
-  return isInstrumented(found) ? found : undefined;
+  return isInstrumentedRequest(found) ? found : undefined;
 }
 
-function isInstrumented(value: unknown): value is InstrumentedRequest {
+function isInstrumentedRequest(value: unknown): value is InstrumentedRequest {
   return property(value, "type") === "http" && property(value, "span") !== undefined;
 }

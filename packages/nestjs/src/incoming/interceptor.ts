@@ -38,39 +38,41 @@ export class TracingInterceptor implements NestInterceptor {
   intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     switch (execution.getType()) {
       case "http":
-        return this.#request(exchangeOf(execution), next);
+        return this.#interceptRequest(httpExchangeOf(execution), next);
       case "rpc":
-        return this.#message(execution, next);
+        return this.#interceptMessage(execution, next);
       default:
         return next.handle();
     }
   }
 
-  #request(exchange: HttpExchange | undefined, next: CallHandler): Observable<unknown> {
+  #interceptRequest(exchange: HttpExchange | undefined, next: CallHandler): Observable<unknown> {
     if (exchange === undefined) return next.handle();
     const active = context.active();
     const scope = findMessageScope(active, exchange.request);
     if (scope !== undefined) return withErrorsRecorded(scope, next);
     // Subscribed inside: Nest subscribes to the handler's stream long after `handle` was called.
     return new Observable((subscriber) => {
-      const begun = this.#http.begin(exchange, active);
-      const made = findMessageScope(begun, exchange.request);
-      return context.with(begun, () =>
-        (made === undefined ? next.handle() : withErrorsRecorded(made, next)).subscribe(subscriber),
+      const requestContext = this.#http.start(exchange, active);
+      const scope = findMessageScope(requestContext, exchange.request);
+      return context.with(requestContext, () =>
+        (scope === undefined ? next.handle() : withErrorsRecorded(scope, next)).subscribe(
+          subscriber,
+        ),
       );
     });
   }
 
-  #message(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
+  #interceptMessage(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     const active = context.active();
-    const rpc = rpcOf(execution);
-    const scope = findMessageScope(active, identityOf(rpc));
+    const rpc = rpcContextOf(execution);
+    const scope = findMessageScope(active, messageIdentityOf(rpc));
     if (scope !== undefined) return withErrorsRecorded(scope, next);
     return new Observable((subscriber) => {
-      const begun = this.#rpc.begin(rpc, {}, active);
-      if (begun === undefined) return next.handle().subscribe(subscriber);
-      return context.with(begun.context, () =>
-        withErrorsRecorded(begun.scope, next).subscribe(subscriber),
+      const started = this.#rpc.start(rpc, {}, active);
+      if (started === undefined) return next.handle().subscribe(subscriber);
+      return context.with(started.context, () =>
+        withErrorsRecorded(started.scope, next).subscribe(subscriber),
       );
     });
   }
@@ -94,13 +96,15 @@ function withErrorsRecorded(scope: MessageScope, next: CallHandler): Observable<
 }
 
 // Fastify keeps Node's own objects under `raw`.
-function exchangeOf(execution: ExecutionContext): HttpExchange | undefined {
+function httpExchangeOf(execution: ExecutionContext): HttpExchange | undefined {
   const http = execution.switchToHttp();
-  const routed = http.getRequest<unknown>();
-  const answer = http.getResponse<unknown>();
-  const request = property(routed, "raw") ?? routed;
-  const response = property(answer, "raw") ?? answer;
-  return isRequest(request) && isResponse(response) ? { request, response, routed } : undefined;
+  const frameworkRequest = http.getRequest<unknown>();
+  const frameworkResponse = http.getResponse<unknown>();
+  const request = property(frameworkRequest, "raw") ?? frameworkRequest;
+  const response = property(frameworkResponse, "raw") ?? frameworkResponse;
+  return isRequest(request) && isResponse(response)
+    ? { request, response, frameworkRequest }
+    : undefined;
 }
 
 function isRequest(value: unknown): value is IncomingMessage {
@@ -112,14 +116,14 @@ function isResponse(value: unknown): value is ServerResponse {
 }
 
 /** The call of gRPC, which lies where its kind of method puts it; else the context of the message. */
-function rpcOf(execution: ExecutionContext): unknown {
+function rpcContextOf(execution: ExecutionContext): unknown {
   const call = execution
     .getArgs()
     .find((arg) => property(arg, "metadata") !== undefined && property(arg, "call") !== undefined);
   return call ?? execution.switchToRpc().getContext();
 }
 
-function identityOf(rpc: unknown): object {
+function messageIdentityOf(rpc: unknown): object {
   const metadata = property(rpc, "metadata");
   if (typeof metadata === "object" && metadata !== null) return metadata;
   return typeof rpc === "object" && rpc !== null ? rpc : {};

@@ -5,10 +5,10 @@ const MESSAGE_SCOPE = createContextKey("traceferry nestjs message scope");
 
 /** How the span of a message ends. */
 export interface OnEnd {
-  readonly open: ActiveSpan;
+  readonly activeSpan: ActiveSpan;
   readonly reporter: Reporter;
   /** Notes on the span what is known in the end; it is ended then. */
-  recordEnd(scope: MessageScope, open: ActiveSpan): void;
+  recordEnd(scope: MessageScope, activeSpan: ActiveSpan): void;
 }
 
 /**
@@ -22,9 +22,9 @@ export class MessageScope {
   error: unknown;
   failed = false;
   /** On which object the framework notes the route of a request. */
-  routed: unknown;
+  frameworkRequest: unknown;
   #onEnd: OnEnd | undefined;
-  #retained = 0;
+  #retainCount = 0;
 
   /** @param onEnd - none where the message is ignored, or has somebody else's span */
   constructor(message: object, onEnd?: OnEnd) {
@@ -41,12 +41,12 @@ export class MessageScope {
 
   /** Keeps the span open until `release` was called as often. */
   retain(): void {
-    this.#retained++;
+    this.#retainCount++;
   }
 
   release(): void {
-    this.#retained--;
-    if (this.#retained === 0) this.finish();
+    this.#retainCount--;
+    if (this.#retainCount === 0) this.finish();
   }
 
   /** Ends the span, whoever still holds it. Never throws: it is called from events and from hooks. */
@@ -55,11 +55,11 @@ export class MessageScope {
     if (onEnd === undefined) return;
     this.#onEnd = undefined;
     try {
-      onEnd.recordEnd(this, onEnd.open);
+      onEnd.recordEnd(this, onEnd.activeSpan);
     } catch (error) {
       onEnd.reporter.fault("finish", error);
     }
-    onEnd.open.end();
+    onEnd.activeSpan.end();
   }
 
   /** The context in which others find this. */

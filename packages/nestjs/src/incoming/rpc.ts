@@ -1,20 +1,20 @@
 import { type Context, context, SpanKind, trace } from "@opentelemetry/api";
 import { type ActiveSpan, Instrumenter, isTracingSuppressed } from "@traceferry/core";
 import {
-  grpcCode,
-  grpcEnd,
-  isAbout,
-  isServerError,
+  grpcEndAttributes,
+  grpcStatusName,
+  isGrpcServerError,
+  isSpanForMessage,
   type RpcServer,
-  rpcStart,
+  rpcSpanStart,
 } from "../attributes.js";
-import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier/index.js";
+import { property, type RpcMessage, rpcGetter, toRpcMessage } from "../carrier/index.js";
 import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
-import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
+import { findHttp2Stream, type Http2Stream, sentStatus } from "./grpc-call.js";
 import { findMessageScope, MessageScope } from "./message-scope.js";
 
 /** A message for which a context is there, and what to note about it. */
-interface BegunMessage {
+interface StartedMessage {
   readonly context: Context;
   readonly scope: MessageScope;
 }
@@ -22,13 +22,13 @@ interface BegunMessage {
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
 export class RpcIncoming {
   // Only spans of messages link their sender as well: a call is its sender's child and no more.
-  readonly #messages: Instrumenter<unknown>;
-  readonly #calls: Instrumenter<unknown>;
+  readonly #messageInstrumenter: Instrumenter<unknown>;
+  readonly #callInstrumenter: Instrumenter<unknown>;
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#messages = new Instrumenter(instrumenterSettings(true), options);
-    this.#calls = new Instrumenter(instrumenterSettings(false), options);
+    this.#messageInstrumenter = new Instrumenter(instrumenterSettings(true), options);
+    this.#callInstrumenter = new Instrumenter(instrumenterSettings(false), options);
   }
 
   /**
@@ -37,54 +37,60 @@ export class RpcIncoming {
    *
    * @param rpc - what Nest gives hooks, or the call or context that it gives handlers
    */
-  begin(rpc: unknown, server: RpcServer, active: Context): BegunMessage | undefined {
+  start(rpc: unknown, server: RpcServer, active: Context): StartedMessage | undefined {
     try {
       if (isTracingSuppressed(active)) return undefined;
-      const message = rpcMessage(rpc);
+      const message = toRpcMessage(rpc);
       if (message === undefined || findMessageScope(active, message.identity) !== undefined) {
         return undefined;
       }
-      return this.#begin(rpc, message, server, active);
+      return this.#startMessage(rpc, message, server, active);
     } catch (error) {
-      this.#calls.reporter.fault("receive", error);
+      this.#callInstrumenter.reporter.fault("receive", error);
       return undefined;
     }
   }
 
-  #begin(rpc: unknown, message: RpcMessage, server: RpcServer, active: Context): BegunMessage {
-    const start = rpcStart(message, server, () => isEvent(message, server));
-    const instrumenter = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
+  #startMessage(
+    rpc: unknown,
+    message: RpcMessage,
+    server: RpcServer,
+    active: Context,
+  ): StartedMessage {
+    const spanStart = rpcSpanStart(message, server, () => isEvent(message, server));
+    const instrumenter =
+      spanStart.kind === SpanKind.CONSUMER ? this.#messageInstrumenter : this.#callInstrumenter;
     const extraction = instrumenter.extract(message, rpcGetter, rpc, active);
-    const around = trace.getSpan(active);
+    const ambientSpan = trace.getSpan(active);
     if (
       extraction.spanInProgress !== undefined ||
-      (around?.isRecording() && isAbout(around, start))
+      (ambientSpan?.isRecording() && isSpanForMessage(ambientSpan, spanStart))
     ) {
       const scope = new MessageScope(message.identity);
       return { scope, context: scope.addTo(active) };
     }
-    const open = instrumenter.startSpan(
-      { ...start, links: extraction.links, parent: extraction.parent },
+    const activeSpan = instrumenter.startSpan(
+      { ...spanStart, links: extraction.links, parent: extraction.parent },
       extraction,
     );
-    const wire = wireOf(rpc);
+    const stream = findHttp2Stream(rpc);
     const { reporter } = instrumenter;
-    const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(wire);
-    const scope = new MessageScope(message.identity, { open, reporter, recordEnd });
+    const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(stream);
+    const scope = new MessageScope(message.identity, { activeSpan, reporter, recordEnd });
     // Of a caller who has gone already nothing more would be heard: guards may have taken long.
-    if (wire !== undefined && !wire.destroyed) {
+    if (stream !== undefined && !stream.destroyed) {
       scope.retain();
-      wire.once("close", () => scope.finish());
+      stream.once("close", () => scope.finish());
     }
-    return { scope, context: scope.addTo(open.context) };
+    return { scope, context: scope.addTo(activeSpan.context) };
   }
 
   /** Runs what a processing hook is to call. Its promise is passed on: Kafka commits when it settles. */
-  run(begun: BegunMessage, done: () => unknown): unknown {
-    const { scope } = begun;
+  run(started: StartedMessage, done: () => unknown): unknown {
+    const { scope } = started;
     let result: unknown;
     try {
-      result = context.with(begun.context, done);
+      result = context.with(started.context, done);
     } catch (error) {
       scope.recordError(error);
       scope.finish();
@@ -118,28 +124,28 @@ function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
 }
 
 // Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
-function recordMessageEnd({ failed, error }: MessageScope, open: ActiveSpan): void {
+function recordMessageEnd({ failed, error }: MessageScope, activeSpan: ActiveSpan): void {
   if (!failed) return;
   const message = error instanceof Error ? undefined : property(error, "message");
-  open.fail(typeof message === "string" ? message : error);
+  activeSpan.fail(typeof message === "string" ? message : error);
 }
 
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
 function recordCallEnd(
-  wire: GrpcWire | undefined,
-): (scope: MessageScope, open: ActiveSpan) => void {
-  return (scope, open) => {
-    const code = wire === undefined ? guessStatus(scope) : (sentStatus(wire) ?? CANCELLED);
-    const name = grpcCode(code);
-    open.set(grpcEnd(name));
-    if (isServerError(name)) open.fail(scope.failed ? scope.error : name, name);
+  stream: Http2Stream | undefined,
+): (scope: MessageScope, activeSpan: ActiveSpan) => void {
+  return (scope, activeSpan) => {
+    const code = stream === undefined ? expectedStatus(scope) : (sentStatus(stream) ?? CANCELLED);
+    const name = grpcStatusName(code);
+    activeSpan.set(grpcEndAttributes(name));
+    if (isGrpcServerError(name)) activeSpan.fail(scope.failed ? scope.error : name, name);
   };
 }
 
 /** What Nest makes of an error, without what filters of the user's do. */
-function guessStatus(scope: MessageScope): number {
+function expectedStatus(scope: MessageScope): number {
   if (!scope.failed) return 0;
   const { error } = scope;
   const getError = property(error, "getError");
