@@ -18,7 +18,7 @@ import { type Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
 import type { Packet } from "./carrier/index.js";
 import { TracingModule } from "./index.js";
-import { instrumenterSettings } from "./options.js";
+import { CALL_SETTINGS } from "./options.js";
 import { outgoingPacket } from "./outgoing.js";
 import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test-support.js";
 
@@ -44,7 +44,7 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
   const handlers = new Map<string, () => unknown>();
   const patched: { patch: Patch } = { patch: (next) => next() };
   const incoming = await listen(handlers, options, patched);
-  const instrumenter = new Instrumenter(instrumenterSettings(false), options);
+  const instrumenter = new Instrumenter(CALL_SETTINGS, options);
   let received = 0;
   let reached = 0;
 

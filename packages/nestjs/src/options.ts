@@ -36,7 +36,7 @@ export interface HttpOptions {
 }
 
 /** @throws TypeError when an option is wrong; it names the option and its value. */
-export function httpOptions(options: TracingModuleOptions): HttpOptions {
+export function resolveHttpOptions(options: TracingModuleOptions): HttpOptions {
   const { ignore = [], responseHeader = "X-Trace-Id" } = options;
   const rules: readonly unknown[] = Array.isArray(ignore) ? ignore : [ignore];
   if (!rules.every(isIgnoreRule)) {
@@ -62,13 +62,15 @@ function isHeaderName(name: unknown): boolean {
   }
 }
 
-/** What the instrumenter says of itself; one that carries messages links the sender of each. */
-export function instrumenterSettings(messaging: boolean): InstrumenterSettings {
-  return {
-    name: "nestjs",
-    scope: "@traceferry/nestjs",
-    version: VERSION,
-    messaging,
-    maxBytes: 8192,
-  };
-}
+const SETTINGS = {
+  name: "nestjs",
+  scope: "@traceferry/nestjs",
+  version: VERSION,
+  maxBytes: 8192,
+} as const;
+
+/** The settings of an instrumenter for messages, whose spans also link their sender. */
+export const MESSAGE_SETTINGS: InstrumenterSettings = { ...SETTINGS, messaging: true };
+
+/** The settings of an instrumenter for HTTP requests and RPC calls. */
+export const CALL_SETTINGS: InstrumenterSettings = { ...SETTINGS, messaging: false };

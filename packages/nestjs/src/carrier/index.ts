@@ -1,6 +1,6 @@
 import { type Context, context } from "@opentelemetry/api";
 import { Instrumenter, withoutSpan } from "@traceferry/core";
-import { instrumenterSettings } from "../options.js";
+import { MESSAGE_SETTINGS } from "../options.js";
 import { rpcGetter } from "./getters.js";
 import { type Packet, writePacket } from "./packet.js";
 import { toRpcMessage } from "./rpc-message.js";
@@ -9,7 +9,7 @@ export { httpGetter, rpcGetter } from "./getters.js";
 export { type Packet, writePacket } from "./packet.js";
 export { property, type RpcMessage, toRpcMessage } from "./rpc-message.js";
 
-const globalInstrumenter = new Instrumenter<unknown>(instrumenterSettings(true));
+const globalInstrumenter = new Instrumenter<unknown>(MESSAGE_SETTINGS);
 
 /**
  * Gives a copy of a packet with the trace context in its metadata, by the global propagator; where there is

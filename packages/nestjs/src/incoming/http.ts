@@ -16,9 +16,9 @@ import {
 import { httpEndAttributes, httpSpanName, httpSpanStart, requestPath } from "../attributes.js";
 import { httpGetter, property } from "../carrier/index.js";
 import {
+  CALL_SETTINGS,
   type HttpOptions,
-  httpOptions,
-  instrumenterSettings,
+  resolveHttpOptions,
   type TracingModuleOptions,
 } from "../options.js";
 import { findMessageScope, MessageScope } from "./message-scope.js";
@@ -37,8 +37,8 @@ export class HttpIncoming {
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#options = httpOptions(options);
-    this.#instrumenter = new Instrumenter(instrumenterSettings(false), options);
+    this.#options = resolveHttpOptions(options);
+    this.#instrumenter = new Instrumenter(CALL_SETTINGS, options);
   }
 
   /** Runs what comes after a hook of the HTTP adapter. */

@@ -9,7 +9,7 @@ import {
   rpcSpanStart,
 } from "../attributes.js";
 import { property, type RpcMessage, rpcGetter, toRpcMessage } from "../carrier/index.js";
-import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
+import { CALL_SETTINGS, MESSAGE_SETTINGS, type TracingModuleOptions } from "../options.js";
 import { findHttp2Stream, type Http2Stream, sentStatus } from "./grpc-call.js";
 import { findMessageScope, MessageScope } from "./message-scope.js";
 
@@ -27,8 +27,8 @@ export class RpcIncoming {
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#messageInstrumenter = new Instrumenter(instrumenterSettings(true), options);
-    this.#callInstrumenter = new Instrumenter(instrumenterSettings(false), options);
+    this.#messageInstrumenter = new Instrumenter(MESSAGE_SETTINGS, options);
+    this.#callInstrumenter = new Instrumenter(CALL_SETTINGS, options);
   }
 
   /**
