@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { type Attributes, SpanKind } from "@opentelemetry/api";
 import { property, type RpcMessage } from "./carrier/index.js";
 
-/** The name of a span with what is known at its start. */
+/** The name, kind and attributes of a span that is about to start. */
 interface SpanStart {
   readonly name: string;
   readonly kind: SpanKind;
@@ -23,10 +23,10 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "QUERY",
   "TRACE",
 ]);
-// Longer ones are no names of hosts: RFC 1035.
+// Of a host name, by RFC 1035.
 const MAX_HOST_LENGTH = 255;
 
-/** A request, before its route is known. The query is left out: it is where secrets are. */
+/** Describes the span of a request whose route is not known yet. The query is left out, since it may hold secrets. */
 export function httpSpanStart(request: IncomingMessage): SpanStart {
   const { method = "GET", headers, socket } = request;
   const known = KNOWN_METHODS.has(method);
@@ -42,13 +42,13 @@ export function httpSpanStart(request: IncomingMessage): SpanStart {
   return { name: known ? method : "HTTP", kind: SpanKind.SERVER, attributes };
 }
 
-/** The name of a request's span when its route is known. */
+/** Returns the span name of a request whose route is known. */
 export function httpSpanName(request: IncomingMessage, route: string): string {
   const { method = "GET" } = request;
   return `${KNOWN_METHODS.has(method) ? method : "HTTP"} ${route}`;
 }
 
-/** What is known of a request in the end. No status: nothing was answered, the caller had gone. */
+/** Returns the attributes of a request that has ended; no status where the caller left before the response. */
 export function httpEndAttributes(
   route: string | undefined,
   status: number | undefined,
@@ -59,14 +59,14 @@ export function httpEndAttributes(
   return attributes;
 }
 
-/** The path of a request without its query. */
+/** Returns the path of a request without its query. */
 export function requestPath(request: IncomingMessage): string {
   const url = request.url ?? "/";
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
 }
 
-// `Host: [::1]:3000` has colons of its own.
+// The port follows the last colon, unless that is inside the brackets of an IPv6 address: `[::1]:3000`.
 function addServerAddress(attributes: Attributes, host: string | string[] | undefined): void {
   if (typeof host !== "string" || host === "" || host.length > MAX_HOST_LENGTH) return;
   const colon = host.lastIndexOf(":");
@@ -81,7 +81,7 @@ function addServerAddress(attributes: Attributes, host: string | string[] | unde
 
 // Messages and calls
 
-/** What Nest's server knows and a message does not. */
+/** As much as we read of a server of Nest; the message itself does not know it. */
 export interface RpcServer {
   readonly groupId?: unknown;
   readonly clientId?: unknown;
@@ -89,9 +89,9 @@ export interface RpcServer {
 }
 
 /**
- * A message or call whose handler is about to run.
+ * Describes the span of a message or call whose handler is about to run.
  *
- * @param isEvent - asked only where the transport does not say it
+ * @param isEvent - whether the handler gives no reply; called only where the transport does not tell
  */
 export function rpcSpanStart(
   message: RpcMessage,
@@ -119,7 +119,7 @@ export function rpcSpanStart(
       };
 }
 
-// Wildcard subjects of MQTT and NATS are as long as a stranger likes.
+// Bounded, because topics of MQTT and subjects of NATS that match a wildcard have any length.
 function boundedName(name: string): string {
   return name.slice(0, 200);
 }
@@ -131,7 +131,7 @@ function kafkaSpanStart({ destination, identity }: RpcMessage, server: RpcServer
     "messaging.operation.type": "process",
     "messaging.destination.name": destination,
   };
-  // Partition and offset are what finds the same record on the sender's side.
+  // Partition and offset identify the record on the sender's side too.
   if ("getPartition" in identity && typeof identity.getPartition === "function") {
     attributes["messaging.destination.partition.id"] = String(identity.getPartition());
   }
@@ -160,7 +160,7 @@ function grpcSpanStart(path: string): SpanStart {
   };
 }
 
-// What no two calls or records of one process have in common while they are worked on, or nearly so.
+// Together these identify a call or record among those that one process handles at a time, or nearly so.
 const IDENTIFYING_ATTRIBUTES = [
   "rpc.method",
   "messaging.destination.name",
@@ -169,12 +169,12 @@ const IDENTIFYING_ATTRIBUTES = [
 ];
 
 /**
- * Whether somebody else's span is about the very call or record that is about to begin: a call without a sender
- * that `@traceferry/grpc` has a span for already. Only gRPC and Kafka say enough of themselves.
+ * Tells whether the active span is another instrumentation's for the very message that is about to be handled. It
+ * goes by attributes, for messages without a sender to compare, so only for gRPC and Kafka, which have enough of them.
  */
 export function isSpanForMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
   if (property(span, "kind") !== kind) return false;
-  // The SDK's own field, of both lines; the API has no way to ask for attributes.
+  // A field of the SDK's span, on both lines. The API has no way to read attributes.
   const spanAttributes = property(span, "attributes");
   return (
     (attributes["rpc.system.name"] === "grpc" || attributes["kafka.offset"] !== undefined) &&
@@ -211,17 +211,17 @@ const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set([
   "DATA_LOSS",
 ]);
 
-/** The name of a gRPC status code; a number that gRPC does not know counts as `UNKNOWN`, as its peers take it. */
+/** Returns the name of a gRPC status code; `UNKNOWN` for a number that gRPC does not define, as its clients do. */
 export function grpcStatusName(code: number): string {
   return GRPC_STATUS_NAMES[code] ?? "UNKNOWN";
 }
 
-/** How a call ended. */
+/** Returns the attributes of a gRPC call that has ended with this status. */
 export function grpcEndAttributes(code: string): Attributes {
   return { "rpc.status_code": code };
 }
 
-/** Whether a status is the server's failure: the others are answers. */
+/** Tells whether the conventions count this status as an error of the server. */
 export function isGrpcServerError(code: string): boolean {
   return GRPC_SERVER_ERRORS.has(code);
 }

@@ -4,7 +4,7 @@ import { metadataGetter } from "@traceferry/grpc/carrier";
 import { kafkaGetter } from "@traceferry/kafka";
 import { callMethod, isGrpcMetadata, property, type RpcMessage } from "./rpc-message.js";
 
-/** Reads what came with a message, whatever its transport. */
+/** Reads the headers of a message or call, by the rules of its transport. */
 export const rpcGetter = new SanitizingGetter<RpcMessage>({
   read: ({ transport, headers }, key) => {
     if (transport === "kafka") return kafkaGetter.raw(headers, key);
@@ -18,13 +18,13 @@ export const rpcGetter = new SanitizingGetter<RpcMessage>({
   },
 });
 
-/** Reads HTTP headers: Node has folded their case, and joined what was repeated. */
+/** Reads HTTP headers, whose names Node has folded to lower case, and whose repeated values it has joined. */
 export const httpGetter = new SanitizingGetter<IncomingHttpHeaders>({
   read: (headers, key) => headers[key],
   keys: (headers) => Object.keys(headers),
 });
 
-/** All values whose key is this one in any letter case. */
+// Returns all values under the key, which is lower-case, in any letter case. Senders do not agree on one.
 function readPlainHeaders(headers: unknown, key: string): unknown {
   const values: unknown[] = [];
   for (const name of plainHeaderKeys(headers)) {
@@ -37,14 +37,14 @@ function readPlainHeaders(headers: unknown, key: string): unknown {
   return values;
 }
 
-// Strangers write JSON: the metadata of a packet may be a text or a list.
+// The metadata of a packet is JSON that a stranger wrote, and may be a text or a list.
 function plainHeaderKeys(headers: unknown): string[] {
   return typeof headers === "object" && headers !== null && !Array.isArray(headers)
     ? Object.keys(headers)
     : [];
 }
 
-// Go writes `Traceparent`, and `get` of the NATS client looks for one spelling only.
+// Reads under all spellings, because Go writes `Traceparent` and `get` of the NATS client knows only exact case.
 function readNatsHeaders(headers: unknown, key: string): unknown {
   if (typeof headers !== "object" || headers === null || !("values" in headers)) return undefined;
   if (typeof headers.values !== "function") return undefined;

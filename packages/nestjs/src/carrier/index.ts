@@ -9,33 +9,36 @@ export { httpGetter, rpcGetter } from "./getters.js";
 export { type Packet, writePacket } from "./packet.js";
 export { property, type RpcMessage, toRpcMessage } from "./rpc-message.js";
 
+// Uses the propagator that is registered with the API, looked up at each call.
 const globalInstrumenter = new Instrumenter<unknown>(MESSAGE_SETTINGS);
 
 /**
- * Gives a copy of a packet with the trace context in its metadata, by the global propagator; where there is
- * nothing to send, the packet itself. TCP and Redis send the metadata of packets, since 12.0.4.
+ * Injects the trace context into the metadata of a packet, with the global propagator, and returns a copy; where
+ * there is nothing to inject, the packet itself. TCP and Redis send the metadata of packets since Nest 12.0.4.
  *
- * @param from - the context to send; default the active one
+ * @param from - the context to inject; default the active one
  */
 export function injectPacket<P extends Packet>(packet: P, from: Context = context.active()): P {
   return writePacket(packet, globalInstrumenter.inject(from));
 }
 
 /**
- * Gives the context that came with a message, by the global propagator: the sender's span and baggage in `base`,
- * whose own span and baggage are gone also where no sender is found.
+ * Extracts the sender's context from a message, with the global propagator. Returns `base` with the sender's span
+ * context and baggage; the span and baggage that `base` had are taken out, also where no sender is found. Never
+ * throws: a fault is reported, and counts as no sender.
  *
- * @param rpc - what Nest gives a handler as the context of its message, `KafkaContext` for one; for gRPC the
- *   metadata or the call
- * @param base - what else to keep; default the active context
+ * @param rpc - the context that Nest gives a message handler, for example a `KafkaContext`; for gRPC the metadata
+ *   or the call
+ * @param base - the context to extract into; default the active one
  */
 export function extractRpcContext(rpc: unknown, base: Context = context.active()): Context {
-  // A span for this very message may be in it, ours for one; asked for is the sender's.
+  // In a handler the active span is the one for this very message, and would be found instead of the sender.
   const spanless = withoutSpan(base);
   try {
     const message = toRpcMessage(rpc);
-    if (message !== undefined)
+    if (message !== undefined) {
       return globalInstrumenter.extract(message, rpcGetter, rpc, spanless).parent;
+    }
   } catch (error) {
     globalInstrumenter.reporter.fault("extract", error);
   }

@@ -1,19 +1,20 @@
 import type { Injection } from "@traceferry/core";
 
-/** What a client of Nest sends, as it hands it to its transport. */
+/** A message as Nest's clients hand it to their transport. */
 export interface Packet {
   readonly pattern: unknown;
   readonly data: unknown;
+  /** The carrier of the trace context. TCP and Redis send it since Nest 12.0.4. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * Gives a copy of the packet with one value for each field of ours in its metadata, and none of an earlier
- * trace, in any letter case.
+ * Returns a copy of the packet whose metadata has the injected fields, and no field of an earlier trace in any
+ * letter case. The packet itself stays as it is, and is returned where there is nothing to inject.
  */
 export function writePacket<P extends Packet>(packet: P, injection: Injection | undefined): P {
   if (injection === undefined) return packet;
-  // Entries, because somebody's metadata may have a key `__proto__`.
+  // By entries, so that a key `__proto__` stays an ordinary one.
   const kept = Object.entries(packet.metadata ?? {}).filter(
     ([name]) => !injection.stale.includes(name.toLowerCase()),
   );

@@ -1,18 +1,18 @@
 import { property } from "../carrier/index.js";
 
-/** As much as matters here of the HTTP/2 stream under a call. */
+/** As much as we use of the HTTP/2 stream under a gRPC call. */
 export interface Http2Stream {
   once(event: "close", listener: () => void): unknown;
   readonly destroyed: boolean;
 }
 
-// Interceptors of the user's, one inside the other.
+// More interceptors than anybody nests; it only bounds the search.
 const MAX_DEPTH = 50;
 
 /**
- * Finds the stream under a call. Nothing else knows which status was sent: Nest's hooks get none, its
- * interceptors do not see what guards throw and what filters make of it, and a call whose client went away
- * reaches no hook. Its fields are private to grpc-js, so that one day it may not be found.
+ * Finds the HTTP/2 stream under a gRPC call. Only the stream knows which status was sent: Nest's hooks get none,
+ * its interceptors do not see errors of guards nor results of exception filters, and a cancelled call reaches no
+ * hook. The way to it leads through private fields of grpc-js, so it may be undefined in some version.
  */
 export function findHttp2Stream(call: unknown): Http2Stream | undefined {
   let layer = property(call, "call");
@@ -31,7 +31,7 @@ function isHttp2Stream(value: unknown): value is Http2Stream {
   );
 }
 
-/** The status that was sent, by number; undefined when none was: the client went away. */
+/** Reads the status code that was sent; undefined where none was, because the client cancelled. */
 export function sentStatus(stream: Http2Stream): number | undefined {
   const sent =
     property(property(stream, "sentTrailers"), "grpc-status") ??

@@ -4,11 +4,12 @@ import { property } from "../carrier/index.js";
 import type { MessageScope } from "./message-scope.js";
 import type { RpcIncoming } from "./rpc.js";
 
+// The signatures of Nest's hooks. `done` runs the handler.
 type Done = () => unknown;
 type StartHook = (transport: unknown, rpc: unknown, done: Done) => unknown;
 type EndHook = (transport: unknown, argument: unknown) => void;
 
-/** A server of Nest, since 11.1.5: it has one slot for each hook, so that whoever comes must call the last. */
+// A server of Nest since 11.1.5. It has one slot for each hook, so each new hook has to call the previous one.
 interface ServerWithHooks extends RpcServer {
   setOnProcessingStartHook(hook: StartHook): void;
   setOnProcessingEndHook(hook: EndHook): void;
@@ -16,7 +17,7 @@ interface ServerWithHooks extends RpcServer {
   readonly onProcessingEndHook?: EndHook;
 }
 
-/** Puts us into the processing hooks of Nest's servers. */
+/** Installs our processing hooks, which start and end the spans of messages, in Nest's servers. */
 export class ProcessingHooks {
   readonly #rpc: RpcIncoming;
   readonly #startHooks = new WeakMap<object, StartHook>();
@@ -27,21 +28,23 @@ export class ProcessingHooks {
     this.#rpc = rpc;
   }
 
-  /** May be called again and again: where somebody has replaced us we are called around them. */
+  /**
+   * Installs the hooks in a server, around those that it has. May be called again: hooks that are still in place
+   * stay, and where somebody has replaced ours, new ones go around theirs.
+   */
   install(server: unknown): void {
     if (!hasProcessingHooks(server)) return;
-    if (
-      server.onProcessingStartHook !== this.#startHooks.get(server) ||
-      !this.#startHooks.has(server)
-    ) {
-      const start = this.#createStartHook(server, server.onProcessingStartHook ?? callDone);
-      server.setOnProcessingStartHook(start);
-      this.#startHooks.set(server, start);
+    const onProcessingStartHook = server.onProcessingStartHook ?? callDone;
+    if (onProcessingStartHook !== this.#startHooks.get(server)) {
+      const startHook = this.#createStartHook(server, onProcessingStartHook);
+      server.setOnProcessingStartHook(startHook);
+      this.#startHooks.set(server, startHook);
     }
-    if (server.onProcessingEndHook !== this.#endHooks.get(server) || !this.#endHooks.has(server)) {
-      const end = this.#createEndHook(server, server.onProcessingEndHook);
-      server.setOnProcessingEndHook(end);
-      this.#endHooks.set(server, end);
+    const { onProcessingEndHook } = server;
+    if (onProcessingEndHook === undefined || onProcessingEndHook !== this.#endHooks.get(server)) {
+      const endHook = this.#createEndHook(server, onProcessingEndHook);
+      server.setOnProcessingEndHook(endHook);
+      this.#endHooks.set(server, endHook);
     }
   }
 
@@ -52,7 +55,7 @@ export class ProcessingHooks {
         handlerResult = this.#handle(server, rpc, done);
         return handlerResult;
       });
-      // The type says void, yet kafkajs awaits what comes back: a hook that drops it would commit too early.
+      // Hooks are typed to return nothing, but kafkajs awaits the result: without it offsets are committed too early.
       return result ?? handlerResult;
     };
   }
@@ -62,7 +65,7 @@ export class ProcessingHooks {
     if (started === undefined) return done();
     const { scope } = started;
     scope.retain();
-    // Since 12.0.4 the end hook runs once for each message; before, some get none and some get several.
+    // Since Nest 12.0.4 the end hook runs once for each message. Before, it may run never or several times.
     if ("runWithProcessingHooks" in server) {
       const argument = endHookArgument(rpc);
       if (argument !== undefined) this.#scopes.set(argument, scope);
@@ -81,8 +84,8 @@ export class ProcessingHooks {
     };
   }
 
-  // By the hook's argument: the active context is that of whoever completed the handler's stream, who may
-  // belong to another message.
+  // Found by the hook's argument, because the active context is that of whoever completed the handler's stream,
+  // which may be another message's.
   #release(argument: unknown): void {
     if (typeof argument !== "object" || argument === null) return;
     const scope = this.#scopes.get(argument);
@@ -91,7 +94,8 @@ export class ProcessingHooks {
   }
 }
 
-/** What the end hook will be given: the context, but for gRPC the request, where there is one and no stream. */
+// Returns the argument that Nest will call the end hook with: for gRPC the request, unless it is a stream, else the
+// RPC context.
 function endHookArgument(rpc: unknown): object | undefined {
   const request = property(rpc, "operationId") === undefined ? undefined : property(rpc, "request");
   const argument = request ?? rpc;
@@ -100,7 +104,7 @@ function endHookArgument(rpc: unknown): object | undefined {
 
 const callDone: StartHook = (_transport, _rpc, done) => done();
 
-// Strategies of the user's need not extend Nest's server.
+// A custom transport strategy need not extend Nest's server.
 function hasProcessingHooks(server: unknown): server is ServerWithHooks {
   return (
     typeof property(server, "setOnProcessingStartHook") === "function" &&

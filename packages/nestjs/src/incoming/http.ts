@@ -23,10 +23,11 @@ import {
 } from "../options.js";
 import { findMessageScope, MessageScope } from "./message-scope.js";
 
-/** A request as Node has it, its response, and the object on which the framework notes the route. */
+/** A request and its response. */
 export interface HttpExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The request object of Express or Fastify, which knows the route once that is matched. */
   readonly frameworkRequest: unknown;
 }
 
@@ -41,7 +42,7 @@ export class HttpIncoming {
     this.#instrumenter = new Instrumenter(CALL_SETTINGS, options);
   }
 
-  /** Runs what comes after a hook of the HTTP adapter. */
+  /** Starts the span of a request, and calls `next` in its context. For hooks of the HTTP adapter. */
   run(exchange: HttpExchange, next: () => void): void {
     const active = context.active();
     const requestContext = this.start(exchange, active);
@@ -49,13 +50,16 @@ export class HttpIncoming {
     else context.with(requestContext, next);
   }
 
-  /** Gives the context for a request; the active one where somebody takes care of it already. */
+  /**
+   * Starts the span of a request and returns the context to handle it in; the active one where tracing is
+   * suppressed, or the request has a span already. Never throws: a fault is reported.
+   */
   start(exchange: HttpExchange, active: Context): Context {
     try {
       if (isTracingSuppressed(active)) return active;
       const scope = findMessageScope(active, exchange.request);
       if (scope === undefined) return this.#startRequest(exchange, active);
-      // A later hook may know more: of fastify's, middleware gets Node's request, without the route.
+      // A later hook may know the route: Fastify hands its middleware Node's request, which does not.
       scope.frameworkRequest = exchange.frameworkRequest;
       return active;
     } catch (error) {
@@ -69,7 +73,7 @@ export class HttpIncoming {
     const instrumented = findInstrumentedRequest(active);
     if (instrumented !== undefined) {
       const scope = this.#createScopeWithoutSpan(exchange, instrumented.span);
-      // Before their own listener, which ends the span: it names the span after this route.
+      // Prepended to the listener of instrumentation-http, which names the span after this route and ends it.
       response.prependOnceListener("close", () => {
         const route = routeOf(scope.frameworkRequest);
         if (route !== undefined) instrumented.route = route;
@@ -78,16 +82,17 @@ export class HttpIncoming {
     }
     const extraction = this.#instrumenter.extract(request.headers, httpGetter, request, active);
     const { spanInProgress, parent } = extraction;
-    if (spanInProgress !== undefined)
+    if (spanInProgress !== undefined) {
       return this.#createScopeWithoutSpan(exchange, spanInProgress).addTo(active);
-    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
+    }
+    // A response that is destroyed emits no more "close", which would end the span: the caller left while guards ran.
     if (response.destroyed || this.#isIgnored(request)) {
       return this.#createScopeWithoutSpan(exchange, trace.getSpan(parent)).addTo(parent);
     }
     return this.#startSpan(exchange, extraction);
   }
 
-  /** For a request that gets no span of ours. */
+  // For a request that gets no span of ours. `span` is the one whose trace id the response header tells.
   #createScopeWithoutSpan(
     { request, response, frameworkRequest }: HttpExchange,
     span: Span | undefined,
@@ -111,7 +116,7 @@ export class HttpIncoming {
       recordEnd: () => this.#recordEnd(exchange, activeSpan, scope),
     });
     scope.frameworkRequest = exchange.frameworkRequest;
-    // The one event that comes always: a caller who goes away causes no other.
+    // The one event that always comes: when the caller disconnects, no other does.
     scope.retain();
     response.once("close", () => scope.finish());
     this.#setResponseHeader(response, activeSpan.span);
@@ -127,7 +132,7 @@ export class HttpIncoming {
     const { headersSent, statusCode, writableFinished } = response;
     activeSpan.set(httpEndAttributes(route, headersSent ? statusCode : undefined));
     if (headersSent && statusCode >= 500) {
-      // The conventions want no description where the status code says it all.
+      // No description without an exception: the conventions want none where the status code says it.
       activeSpan.fail(scope.failed ? scope.error : "", String(statusCode));
     } else if (headersSent && !writableFinished && scope.failed) {
       activeSpan.fail(scope.error);
@@ -152,7 +157,7 @@ export class HttpIncoming {
     const path = requestPath(request);
     return ignore.some((rule) => {
       if (typeof rule === "string") return rule === path;
-      // `search`, because `test` remembers where a global expression was.
+      // `search`, because `test` starts where the last match of a global expression ended.
       if (rule instanceof RegExp) return path.search(rule) >= 0;
       try {
         return rule(request) === true;
@@ -164,7 +169,7 @@ export class HttpIncoming {
   }
 }
 
-/** The route as it was declared, prefix and version included: express notes the one, fastify the other. */
+// Returns the route as it was declared, with prefix and version. Express has it in `route`, Fastify in `routeOptions`.
 function routeOf(request: unknown): string | undefined {
   const route =
     property(property(request, "route"), "path") ??
@@ -172,15 +177,16 @@ function routeOf(request: unknown): string | undefined {
   return typeof route === "string" ? route : undefined;
 }
 
-// The key of instrumentation-http, of any version: keys are `Symbol.for(description)`.
+// Equals the key of instrumentation-http in any version, because keys are `Symbol.for(description)`.
 const RPC_METADATA = createContextKey("OpenTelemetry SDK Context Key RPC_METADATA");
 
+// The RPC metadata of instrumentation-http. It reads `route` when it ends the span.
 interface InstrumentedRequest {
   readonly span: Span;
   route?: string;
 }
 
-/** What instrumentation-http says of the request it has a span for; that span need not be recording. */
+// Finds the span of instrumentation-http for the request, also one that is not recording.
 function findInstrumentedRequest(active: Context): InstrumentedRequest | undefined {
   const found = active.getValue(RPC_METADATA);
   return isInstrumentedRequest(found) ? found : undefined;

@@ -16,9 +16,9 @@ import { findMessageScope, type MessageScope } from "./message-scope.js";
 import { RpcIncoming } from "./rpc.js";
 
 /**
- * Notes on a message's span what its handler throws. Where nobody made a span, because the module is not there,
- * it makes one, and the handler runs in its sender's trace; what runs before interceptors, guards for one,
- * does not then.
+ * Records on the span of a request or message the error that its handler throws. Where there is no span, because
+ * `TracingModule` is not imported, it starts one in the sender's trace and runs the handler in it; middleware and
+ * guards, which run before interceptors, are not in that span.
  */
 @Injectable()
 export class TracingInterceptor implements NestInterceptor {
@@ -35,6 +35,7 @@ export class TracingInterceptor implements NestInterceptor {
     this.#rpc = rpc;
   }
 
+  /** Called by Nest, around each handler. */
   intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     switch (execution.getType()) {
       case "http":
@@ -51,7 +52,7 @@ export class TracingInterceptor implements NestInterceptor {
     const active = context.active();
     const scope = findMessageScope(active, exchange.request);
     if (scope !== undefined) return withErrorsRecorded(scope, next);
-    // Subscribed inside: Nest subscribes to the handler's stream long after `handle` was called.
+    // The handler runs at the subscription, which comes long after this call, so the context is set there.
     return new Observable((subscriber) => {
       const requestContext = this.#http.start(exchange, active);
       const scope = findMessageScope(requestContext, exchange.request);
@@ -78,7 +79,7 @@ export class TracingInterceptor implements NestInterceptor {
   }
 }
 
-/** Holds the span of a message until its handler's stream is done, and notes how that failed. */
+// Keeps the span open until the handler's stream is done, and records its error.
 function withErrorsRecorded(scope: MessageScope, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
     scope.retain();
@@ -95,7 +96,7 @@ function withErrorsRecorded(scope: MessageScope, next: CallHandler): Observable<
   });
 }
 
-// Fastify keeps Node's own objects under `raw`.
+// Fastify has Node's own objects under `raw`.
 function httpExchangeOf(execution: ExecutionContext): HttpExchange | undefined {
   const http = execution.switchToHttp();
   const frameworkRequest = http.getRequest<unknown>();
@@ -115,7 +116,7 @@ function isResponse(value: unknown): value is ServerResponse {
   return typeof property(value, "setHeader") === "function";
 }
 
-/** The call of gRPC, which lies where its kind of method puts it; else the context of the message. */
+// Returns the gRPC call, whose place among the arguments depends on the kind of method, or else the RPC context.
 function rpcContextOf(execution: ExecutionContext): unknown {
   const call = execution
     .getArgs()
@@ -123,6 +124,7 @@ function rpcContextOf(execution: ExecutionContext): unknown {
   return call ?? execution.switchToRpc().getContext();
 }
 
+// Agrees with the `identity` of `toRpcMessage`.
 function messageIdentityOf(rpc: unknown): object {
   const metadata = property(rpc, "metadata");
   if (typeof metadata === "object" && metadata !== null) return metadata;

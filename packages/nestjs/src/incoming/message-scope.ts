@@ -3,53 +3,55 @@ import type { ActiveSpan, Reporter } from "@traceferry/core";
 
 const MESSAGE_SCOPE = createContextKey("traceferry nestjs message scope");
 
-/** How the span of a message ends. */
+/** The span that ends with a message, and how its outcome is recorded. */
 export interface OnEnd {
   readonly activeSpan: ActiveSpan;
   readonly reporter: Reporter;
-  /** Notes on the span what is known in the end; it is ended then. */
+  /** Records the outcome on the span, which is ended right after. */
   recordEnd(scope: MessageScope, activeSpan: ActiveSpan): void;
 }
 
 /**
- * One message on its way through Nest. Hooks and interceptors of one process meet it in the context, so that
- * none of them begins a second span for it.
+ * The state of one message while Nest processes it. It lies in the context, where all hooks and interceptors find
+ * it, so that none of them starts a second span for the message. It ends the span once.
  */
 export class MessageScope {
-  /** The request, RPC context or metadata that this is about. */
+  /** The HTTP request, RPC context or gRPC metadata that identifies the message. */
   readonly message: object;
-  /** What the handler failed with, when `failed` is true. */
+  /** The first error that the handler failed with, where `failed` is true. */
   error: unknown;
+  /** Whether the handler failed. */
   failed = false;
-  /** On which object the framework notes the route of a request. */
+  /** The framework's request object, which knows the route; only for HTTP. */
   frameworkRequest: unknown;
   #onEnd: OnEnd | undefined;
   #retainCount = 0;
 
-  /** @param onEnd - none where the message is ignored, or has somebody else's span */
+  /** @param onEnd - left out where no span of ours ends: the message is ignored, or its span is somebody else's */
   constructor(message: object, onEnd?: OnEnd) {
     this.message = message;
     this.#onEnd = onEnd;
   }
 
-  /** Notes what the handler failed with. The first counts: later ones are what filters made of it. */
+  /** Records the error of the handler. Only the first counts: exception filters make later ones of it. */
   recordError(error: unknown): void {
     if (this.failed) return;
     this.failed = true;
     this.error = error;
   }
 
-  /** Keeps the span open until `release` was called as often. */
+  /** Keeps the span open until `release` has been called as often. */
   retain(): void {
     this.#retainCount++;
   }
 
+  /** Undoes one `retain`; the last one ends the span. */
   release(): void {
     this.#retainCount--;
     if (this.#retainCount === 0) this.finish();
   }
 
-  /** Ends the span, whoever still holds it. Never throws: it is called from events and from hooks. */
+  /** Ends the span, even if it is retained. Never throws, because events and hooks call it. */
   finish(): void {
     const onEnd = this.#onEnd;
     if (onEnd === undefined) return;
@@ -62,13 +64,13 @@ export class MessageScope {
     onEnd.activeSpan.end();
   }
 
-  /** The context in which others find this. */
+  /** Returns the context with this scope in it, for `findMessageScope`. */
   addTo(context: Context): Context {
     return context.setValue(MESSAGE_SCOPE, this);
   }
 }
 
-/** The scope of exactly this message, when somebody made one. */
+/** Finds the scope of exactly this message in a context; undefined where there is none, or another message's. */
 export function findMessageScope(context: Context, message: object): MessageScope | undefined {
   const found = context.getValue(MESSAGE_SCOPE);
   return found instanceof MessageScope && found.message === message ? found : undefined;

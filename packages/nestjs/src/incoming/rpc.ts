@@ -13,7 +13,7 @@ import { CALL_SETTINGS, MESSAGE_SETTINGS, type TracingModuleOptions } from "../o
 import { findHttp2Stream, type Http2Stream, sentStatus } from "./grpc-call.js";
 import { findMessageScope, MessageScope } from "./message-scope.js";
 
-/** A message for which a context is there, and what to note about it. */
+/** A message whose handler is to run in the context. */
 interface StartedMessage {
   readonly context: Context;
   readonly scope: MessageScope;
@@ -21,7 +21,7 @@ interface StartedMessage {
 
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
 export class RpcIncoming {
-  // Only spans of messages link their sender as well: a call is its sender's child and no more.
+  // Only spans of messages link their sender too. The span of a call is just the sender's child.
   readonly #messageInstrumenter: Instrumenter<unknown>;
   readonly #callInstrumenter: Instrumenter<unknown>;
 
@@ -32,10 +32,11 @@ export class RpcIncoming {
   }
 
   /**
-   * Begins the span of a message; undefined where somebody takes care of it already, or where there is
-   * nothing to read a sender from: a transport that is not known.
+   * Starts the span of a message. Returns undefined where tracing is suppressed, the message has a scope already,
+   * or its transport is not known. Never throws: a fault is reported.
    *
-   * @param rpc - what Nest gives hooks, or the call or context that it gives handlers
+   * @param rpc - the argument of Nest's processing hooks, or the gRPC call or RPC context of a handler
+   * @param server - the server that received the message, or `{}` where it is not known
    */
   start(rpc: unknown, server: RpcServer, active: Context): StartedMessage | undefined {
     try {
@@ -77,7 +78,7 @@ export class RpcIncoming {
     const { reporter } = instrumenter;
     const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(stream);
     const scope = new MessageScope(message.identity, { activeSpan, reporter, recordEnd });
-    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
+    // A stream that is destroyed emits no more "close": the caller left while guards ran.
     if (stream !== undefined && !stream.destroyed) {
       scope.retain();
       stream.once("close", () => scope.finish());
@@ -85,7 +86,10 @@ export class RpcIncoming {
     return { scope, context: scope.addTo(activeSpan.context) };
   }
 
-  /** Runs what a processing hook is to call. Its promise is passed on: Kafka commits when it settles. */
+  /**
+   * Runs the handler in the context of its message, and releases the scope when it is done. Returns its promise,
+   * because Kafka commits the offset when that settles.
+   */
   run(started: StartedMessage, done: () => unknown): unknown {
     const { scope } = started;
     let result: unknown;
@@ -107,7 +111,7 @@ export class RpcIncoming {
       },
       (error: unknown) => {
         scope.recordError(error);
-        // A hook of somebody else's may have failed in the handler's stead: then no end hook will come.
+        // Another hook may have failed before it called the handler: then no end hook will come.
         scope.finish();
         throw error;
       },
@@ -115,7 +119,7 @@ export class RpcIncoming {
   }
 }
 
-/** Whether the handler of a message gives no answer; that is what an event is in Nest. */
+// An event is a message whose handler gives no reply. The server knows the handlers, the message does not tell.
 function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
   const { getHandlerByPattern } = server;
   if (typeof getHandlerByPattern !== "function") return false;
@@ -123,13 +127,15 @@ function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
   return typeof handler === "function" && Reflect.get(handler, "isEventHandler") === true;
 }
 
-// Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
+// Without our interceptor only the `{ status, message }` is seen that Nest's exception filters make of an error.
 function recordMessageEnd({ failed, error }: MessageScope, activeSpan: ActiveSpan): void {
   if (!failed) return;
   const message = error instanceof Error ? undefined : property(error, "message");
   activeSpan.fail(typeof message === "string" ? message : error);
 }
 
+// Status codes of gRPC.
+const OK = 0;
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
@@ -144,12 +150,12 @@ function recordCallEnd(
   };
 }
 
-/** What Nest makes of an error, without what filters of the user's do. */
+// The status code that Nest sends for an error, where no exception filter of the user's changes it.
 function expectedStatus(scope: MessageScope): number {
-  if (!scope.failed) return 0;
+  if (!scope.failed) return OK;
   const { error } = scope;
   const getError = property(error, "getError");
-  // Only an RpcException may choose its status: the code of another error means something else, or another call's.
+  // Only an RpcException chooses the status. The code of another error may be that of a call the handler made.
   if (typeof getError !== "function") return UNKNOWN;
   const code = property(Reflect.apply(getError, error, []), "code");
   return typeof code === "number" ? code : UNKNOWN;
