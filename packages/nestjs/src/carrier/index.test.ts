@@ -15,14 +15,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { extractRpcContext } from "../index.js";
 
-// Many runs of a property, on machines that are busy with other things too.
-const TIME_LIMIT_MS = 60_000;
+// A property has many runs, and machines are busy with other things too.
+const SLOW_TEST = { timeout: 60_000 };
 
 const from = sender();
 const fields = Object.fromEntries(from.headers);
 const bytes = Object.fromEntries(from.headers.map(([key, value]) => [key, Buffer.from(value)]));
 
-/** As the client of NATS has them: exact letter case, several values. */
+/** Behaves as the headers of the NATS client: exact letter case, several values. */
 class NatsHeaders {
   readonly #entries: Map<string, string[]>;
   constructor(record: Record<string, unknown>) {
@@ -34,12 +34,12 @@ class NatsHeaders {
 }
 
 function metadata(): Metadata {
-  const made = new Metadata();
-  for (const [key, value] of from.headers) made.set(key, value);
-  return made;
+  const created = new Metadata();
+  for (const [key, value] of from.headers) created.set(key, value);
+  return created;
 }
 
-// Contexts as Nest's servers make them; what lies beside the headers does not matter here.
+// The contexts that Nest's servers make, with the headers in them.
 const contexts: [transport: string, context: unknown][] = [
   ["TCP", new TcpContext(args("socket", "orders", fields))],
   ["Redis", new RedisContext(args("orders", fields))],
@@ -56,20 +56,20 @@ function args(...values: unknown[]): any {
   return values;
 }
 
-test.each(contexts)("the sender is found in the context of %s", (_transport, rpc) => {
+test.each(contexts)("the sender is extracted from the context of %s", (_transport, rpc) => {
   using _spans = recordSpans({ propagator: w3cPropagator() });
 
-  const found = extractRpcContext(rpc);
+  const extracted = extractRpcContext(rpc);
 
-  expect(trace.getSpanContext(found)).toMatchObject({
+  expect(trace.getSpanContext(extracted)).toMatchObject({
     traceId: from.traceId,
     spanId: from.spanId,
     isRemote: true,
   });
-  expect(propagation.getBaggage(found)?.getEntry("tenant.id")?.value).toBe("acme");
+  expect(propagation.getBaggage(extracted)?.getEntry("tenant.id")?.value).toBe("acme");
 });
 
-test("letters of keys may be large, as Go's NATS client writes them", () => {
+test("keys may be in upper case, as Go's NATS client writes them", () => {
   using _spans = recordSpans({ propagator: w3cPropagator() });
   const headers = { Traceparent: from.traceparent };
   for (const rpc of [
@@ -88,7 +88,7 @@ test.each([
   ["NATS without headers", new NatsContext(args("orders", undefined))],
   ["MQTT 3.1.1", new MqttContext(args("orders", {}))],
   ["RabbitMQ without headers", new RmqContext(args({ properties: {} }, "channel", "orders"))],
-  ["one that throws", { getSubject: (): string => "x", getHeaders: boom }],
+  ["one that throws", { getSubject: (): string => "x", getHeaders: throwError }],
 ])("%s gives the base without what was active in it", (_what, rpc) => {
   using spans = recordSpans({ propagator: w3cPropagator() });
   const span = spans.tracer().startSpan("ambient");
@@ -97,41 +97,37 @@ test.each([
     propagation.createBaggage({ secret: { value: "yes" } }),
   );
 
-  const found = context.with(base, () => extractRpcContext(rpc));
+  const extracted = context.with(base, () => extractRpcContext(rpc));
   span.end();
 
-  expect(trace.getSpanContext(found)).toBeUndefined();
-  expect(propagation.getBaggage(found)).toBeUndefined();
+  expect(trace.getSpanContext(extracted)).toBeUndefined();
+  expect(propagation.getBaggage(extracted)).toBeUndefined();
 });
 
-function boom(): never {
+function throwError(): never {
   throw new Error("no headers here");
 }
 
-test(
-  "no metadata of a stranger makes extraction throw, or invents a sender",
-  () => {
-    using _spans = recordSpans({ propagator: w3cPropagator() });
-    const strange = fc.oneof(
-      fc.anything({ withNullPrototype: true, withMap: true, withTypedArray: true }),
-      fc.dictionary(
-        fc.constantFrom("traceparent", "TraceParent", "tracestate", "baggage", "__proto__"),
-        fc.anything(),
-      ),
-    );
-    fc.assert(
-      fc.property(strange, (headers) => {
-        for (const rpc of [
-          new TcpContext(args("socket", "orders", headers)),
-          new NatsContext(args("orders", headers)),
-          new MqttContext(args("orders", { properties: { userProperties: headers } })),
-          new RmqContext(args({ properties: { headers } }, "channel", "orders")),
-          new KafkaContext(args({ headers }, 0, "orders")),
-        ]) {
-          expect(trace.getSpanContext(extractRpcContext(rpc))).toBeUndefined();
-        }
-      }),
-    );
-  },
-  TIME_LIMIT_MS,
-);
+test("no metadata of a stranger makes extraction throw, or invents a sender", SLOW_TEST, () => {
+  using _spans = recordSpans({ propagator: w3cPropagator() });
+  const arbitraryHeaders = fc.oneof(
+    fc.anything({ withNullPrototype: true, withMap: true, withTypedArray: true }),
+    fc.dictionary(
+      fc.constantFrom("traceparent", "TraceParent", "tracestate", "baggage", "__proto__"),
+      fc.anything(),
+    ),
+  );
+  fc.assert(
+    fc.property(arbitraryHeaders, (headers) => {
+      for (const rpc of [
+        new TcpContext(args("socket", "orders", headers)),
+        new NatsContext(args("orders", headers)),
+        new MqttContext(args("orders", { properties: { userProperties: headers } })),
+        new RmqContext(args({ properties: { headers } }, "channel", "orders")),
+        new KafkaContext(args({ headers }, 0, "orders")),
+      ]) {
+        expect(trace.getSpanContext(extractRpcContext(rpc))).toBeUndefined();
+      }
+    }),
+  );
+});

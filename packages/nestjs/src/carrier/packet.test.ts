@@ -28,7 +28,7 @@ test("a packet's copy carries the active context, and nothing of an earlier one"
   span.end();
 });
 
-test("a context can be given", () => {
+test("the context to inject can be an argument", () => {
   using _spans = recordSpans({ propagator: w3cPropagator() });
   const from = sender();
   const carrier = Object.fromEntries(from.headers);
@@ -38,13 +38,13 @@ test("a context can be given", () => {
   expect(metadata).toEqual({ tenant: "acme", ...carrier });
 });
 
-test("where there is nothing to send the packet itself comes back", () => {
+test("the packet itself comes back where there is nothing to inject", () => {
   expect(injectPacket(packet)).toBe(packet);
   using _spans = recordSpans({ propagator: w3cPropagator() });
   expect(injectPacket(packet)).toBe(packet);
 });
 
-test("a key that is no ordinary one stays an ordinary one", () => {
+test("a key __proto__ stays an ordinary key", () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
   const span = spans.tracer().startSpan("checkout");
   const metadata: Record<string, string> = JSON.parse('{"__proto__":"x","constructor":"y"}');
