@@ -69,7 +69,7 @@ test.each(contexts)("the sender is extracted from the context of %s", (_transpor
   expect(propagation.getBaggage(extracted)?.getEntry("tenant.id")?.value).toBe("acme");
 });
 
-test("keys may be in upper case, as Go's NATS client writes them", () => {
+test("keys may be in any letter case: Go's NATS client writes Traceparent", () => {
   using _spans = recordSpans({ propagator: w3cPropagator() });
   const headers = { Traceparent: from.traceparent };
   for (const rpc of [
