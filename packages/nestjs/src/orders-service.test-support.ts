@@ -9,25 +9,25 @@ import { fromJSON } from "@grpc/proto-loader";
 import { type GrpcOptions, Transport } from "@nestjs/microservices";
 import type { Headers } from "@traceferry/testkit";
 
-const method = (streams: { requestStream?: boolean; responseStream?: boolean }) => ({
+const defineMethod = (streams: { requestStream?: boolean; responseStream?: boolean }) => ({
   requestType: "Text",
   responseType: "Text",
   comment: "",
   ...streams,
 });
 
-/** The service of all tests: messages of one text, each kind of method that differs for us. */
-const definition = fromJSON({
+/** The service of the tests: its messages hold one text, and its methods are of each kind that matters here. */
+const PACKAGE_DEFINITION = fromJSON({
   nested: {
     shop: {
       nested: {
         Text: { fields: { text: { type: "string", id: 1 } } },
         Orders: {
           methods: {
-            Place: method({}),
-            Watch: method({ responseStream: true }),
-            Collect: method({ requestStream: true }),
-            Tally: method({ requestStream: true }),
+            Place: defineMethod({}),
+            Watch: defineMethod({ responseStream: true }),
+            Collect: defineMethod({ requestStream: true }),
+            Tally: defineMethod({ requestStream: true }),
           },
         },
       },
@@ -35,36 +35,37 @@ const definition = fromJSON({
   },
 });
 
+/** The message of all methods. */
 export interface Text {
   readonly text: string;
 }
 
-interface Method {
+interface MethodDefinition {
   readonly path: string;
   requestSerialize(value: unknown): Buffer;
   responseDeserialize(bytes: Buffer): unknown;
 }
 
-function methodOf(name: string): Method {
-  const service = definition["shop.Orders"];
+function findMethod(name: string): MethodDefinition {
+  const service = PACKAGE_DEFINITION["shop.Orders"];
   const found: unknown = service === undefined ? undefined : Reflect.get(service, name);
-  if (isMethod(found)) return found;
+  if (isMethodDefinition(found)) return found;
   throw new Error(`no method ${name}`);
 }
 
-const isMethod = (value: unknown): value is Method =>
+const isMethodDefinition = (value: unknown): value is MethodDefinition =>
   typeof value === "object" && value !== null && "requestSerialize" in value;
 const isText = (value: unknown): value is Text =>
   typeof value === "object" && value !== null && "text" in value;
 
-/** A client of the shop, without any tracing. */
-export class ShopClient extends Client {
+/** A client of the service, without tracing. */
+export class OrdersClient extends Client {
   constructor(port: number) {
     super(`127.0.0.1:${port}`, credentials.createInsecure());
   }
 
-  place(text: string, metadata = new Metadata(), hangUp?: AbortSignal): Promise<string> {
-    const { path, requestSerialize, responseDeserialize } = methodOf("Place");
+  place(text: string, metadata = new Metadata(), signal?: AbortSignal): Promise<string> {
+    const { path, requestSerialize, responseDeserialize } = findMethod("Place");
     return new Promise((resolve, reject) => {
       const call = this.makeUnaryRequest(
         path,
@@ -72,15 +73,15 @@ export class ShopClient extends Client {
         responseDeserialize,
         { text },
         metadata,
-        (error, answer?: unknown) =>
-          error === null && isText(answer) ? resolve(answer.text) : reject(error),
+        (error, reply?: unknown) =>
+          error === null && isText(reply) ? resolve(reply.text) : reject(error),
       );
-      hangUp?.addEventListener("abort", () => call.cancel());
+      signal?.addEventListener("abort", () => call.cancel());
     });
   }
 
   async watch(text: string): Promise<number> {
-    const { path, requestSerialize, responseDeserialize } = methodOf("Watch");
+    const { path, requestSerialize, responseDeserialize } = findMethod("Watch");
     let messages = 0;
     const call = this.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
       text,
@@ -94,14 +95,14 @@ export class ShopClient extends Client {
     metadata: Metadata,
     name: "Collect" | "Tally" = "Collect",
   ): Promise<unknown> {
-    const { path, requestSerialize, responseDeserialize } = methodOf(name);
+    const { path, requestSerialize, responseDeserialize } = findMethod(name);
     return new Promise((resolve, reject) => {
       const call = this.makeClientStreamRequest(
         path,
         requestSerialize,
         responseDeserialize,
         metadata,
-        (error, answer?: unknown) => (error === null ? resolve(answer) : reject(error)),
+        (error, reply?: unknown) => (error === null ? resolve(reply) : reject(error)),
       );
       for (const text of texts) call.write({ text });
       call.end();
@@ -109,8 +110,8 @@ export class ShopClient extends Client {
   }
 }
 
-/** Options of a microservice that serves the shop on a port of its choice, which it tells. */
-export function shopOptions(interceptors: readonly ServerInterceptor[] = []): {
+/** Returns the options of a microservice that serves `shop.Orders` on any free port, and that port. */
+export function ordersServiceOptions(interceptors: readonly ServerInterceptor[] = []): {
   readonly options: GrpcOptions;
   readonly port: Promise<number>;
 } {
@@ -122,10 +123,10 @@ export function shopOptions(interceptors: readonly ServerInterceptor[] = []): {
     transport: Transport.GRPC,
     options: {
       package: "shop",
-      packageDefinition: definition,
+      packageDefinition: PACKAGE_DEFINITION,
       url: "127.0.0.1:0",
       channelOptions: { interceptors: [...interceptors] },
-      // Nest does not tell which port it got.
+      // Bound here, because Nest does not tell the port.
       onLoadPackageDefinition: (_package, server) =>
         server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound),
     },
@@ -133,8 +134,8 @@ export function shopOptions(interceptors: readonly ServerInterceptor[] = []): {
   return { options, port };
 }
 
-/** Metadata with these pairs, in their order. */
-export function metadataOf(headers: Headers): Metadata {
+/** Returns metadata with these pairs, in their order. */
+export function toMetadata(headers: Headers): Metadata {
   const metadata = new Metadata();
   for (const [key, value] of headers) metadata.add(key, value);
   return metadata;
