@@ -1,12 +1,12 @@
 import type { Context } from "@opentelemetry/api";
 import type { Instrumenter } from "@traceferry/core";
-import { type Packet, writePacket } from "./carrier/index.js";
+import { type Packet, writePacket } from "./carrier/packet.js";
 
 /**
- * Returns the packet to send for a client with options of its own: a copy with what the client's instrumenter
- * injects, or the packet itself where there is nothing to inject.
+ * Returns the packet to send: a copy with what the instrumenter injects, or the packet itself where there is nothing
+ * to inject.
  *
- * @param from - the context to inject, in which the client's span is
+ * @param from - the context to inject, with the client's span where there is one
  */
 export function outgoingPacket<P extends Packet>(
   packet: P,

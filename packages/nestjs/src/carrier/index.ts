@@ -1,32 +1,14 @@
 import { type Context, context } from "@opentelemetry/api";
-import { type Injection, Instrumenter, withoutSpan } from "@traceferry/core";
+import { Instrumenter, withoutSpan } from "@traceferry/core";
 import { MESSAGE_SETTINGS } from "../options.js";
+import { outgoingPacket } from "../outgoing.js";
 import { rpcGetter } from "./getters.js";
+import type { Packet } from "./packet.js";
 import { toRpcMessage } from "./rpc-message.js";
 
 export { httpGetter, rpcGetter } from "./getters.js";
+export type { Packet } from "./packet.js";
 export { property, type RpcMessage, toRpcMessage } from "./rpc-message.js";
-
-/** A message as Nest's clients hand it to their transport. */
-export interface Packet {
-  readonly pattern: unknown;
-  readonly data: unknown;
-  /** The carrier of the trace context. TCP and Redis send it since Nest 12.0.4. */
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
-/**
- * Returns a copy of the packet whose metadata has the injected fields, and no field of an earlier trace in any
- * letter case. The packet itself stays as it is, and is returned where there is nothing to inject.
- */
-export function writePacket<P extends Packet>(packet: P, injection: Injection | undefined): P {
-  if (injection === undefined) return packet;
-  // By entries, so that a key `__proto__` stays an ordinary one.
-  const kept = Object.entries(packet.metadata ?? {}).filter(
-    ([name]) => !injection.stale.includes(name.toLowerCase()),
-  );
-  return { ...packet, metadata: Object.fromEntries([...kept, ...injection.fields]) };
-}
 
 // Uses the propagator that is registered with the API, looked up at each call.
 const globalInstrumenter = new Instrumenter<unknown>(MESSAGE_SETTINGS);
@@ -38,7 +20,7 @@ const globalInstrumenter = new Instrumenter<unknown>(MESSAGE_SETTINGS);
  * @param from - the context to inject; default the active one
  */
 export function injectPacket<P extends Packet>(packet: P, from: Context = context.active()): P {
-  return writePacket(packet, globalInstrumenter.inject(from));
+  return outgoingPacket(packet, globalInstrumenter, from);
 }
 
 /**
