@@ -47,27 +47,27 @@ export interface Adapter {
   /** The adapter's default budget for traceparent, tracestate and baggage together. */
   readonly maxBytes: number;
   /** How many messages the leak case sends, at least. Default: 10,000. */
-  readonly messages?: number;
+  readonly leakMessages?: number;
   /**
    * Several headers of the user's under one name: the transport carries `"all"` of them, or holds `"one"` and the
    * case does not arise. Default: `"all"`.
    */
-  readonly ownRepeated?: "all" | "one";
+  readonly repeatedUserHeader?: "all" | "one";
   /**
    * What several traceparents on one message mean: `"restart"` the trace, the `"last"` counts, or the transport
    * holds `"one"` and the case does not arise. Default: `"restart"`.
    */
-  readonly repeated?: "restart" | "last" | "one";
+  readonly repeatedTraceparent?: "restart" | "last" | "one";
   /**
    * What becomes of an error of the handler at the end of `Harness.receive`: it rejects with the `"same"` object,
    * with one of the transport's own (`"wrapped"`), or not at all (`"swallowed"`). Default: `"same"`.
    */
-  readonly failure?: "same" | "wrapped" | "swallowed";
+  readonly handlerError?: "same" | "wrapped" | "swallowed";
   /**
    * Whether the bare transport can carry these headers at all, on a message that arrives and on one of the
    * caller's. Cases with other headers are left out. Default: it carries everything.
    */
-  readonly carries?: (headers: Headers) => boolean;
+  readonly canCarry?: (headers: Headers) => boolean;
   /** Called before each case: forget what was reported, so that a rate limit does not hide the next report. */
   readonly reset?: () => void;
   /** A fresh transport with the adapter on both of its ends. */
@@ -86,7 +86,7 @@ export interface Adapter {
 }
 
 /** One message as it left, as a peer without adapter sees it. */
-export interface Sent {
+export interface SentMessage {
   readonly headers: Headers;
   /** Everything that the message says but its headers, comparable by `deepEqual`. */
   readonly body: unknown;
@@ -107,13 +107,13 @@ export interface Harness extends AsyncDisposable {
    * Sends it through the adapter, gives what left. Settles after the adapter is done with the send (its span has
    * ended).
    */
-  send(message: unknown): Promise<Sent>;
+  send(message: unknown): Promise<SentMessage>;
   /** The same send through the bare client. */
-  sendBare(message: unknown): Promise<Sent>;
+  sendUninstrumented(message: unknown): Promise<SentMessage>;
   /**
    * How often the transport's own client was called to send so far, by either way. Bare sends call it at once.
    */
-  reached(): number;
+  transportSends(): number;
   /** Sends it through the adapter to where it cannot go: rejects as the bare client does. */
   sendFailing(message: unknown): Promise<void>;
 }

@@ -101,7 +101,7 @@ async function assertUnharmed(bench: Bench): Promise<void> {
   });
   assert.equal(ran, 2, `the handler that throws ran ${ran - 1} times for one message`);
 
-  const bare = await harness.sendBare(harness.message(own));
+  const bare = await harness.sendUninstrumented(harness.message(own));
   const sent = await harness.send(harness.message(own));
   assert.deepEqual(others(sent.headers), others(bare.headers), "the user's own headers changed");
   assert.deepEqual(sent.body, bare.body, "the user's body changed");

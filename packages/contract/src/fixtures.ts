@@ -15,7 +15,7 @@ import {
   type RecordOptions,
   recordSpans,
 } from "@traceferry/testkit/record";
-import type { Adapter, AdapterOptions, Harness, Sent } from "./adapter.js";
+import type { Adapter, AdapterOptions, Harness, SentMessage } from "./adapter.js";
 
 /** One promise of the contract, for any test runner: `test(case.title, case.run, case.timeout)`. */
 export interface ContractCase {
@@ -166,7 +166,7 @@ export function start(
 export async function sendFrom(
   { harness, spans }: Pick<Bench, "harness" | "spans">,
   message: unknown,
-): Promise<Sent & { readonly traceId: string; readonly spanId: string }> {
+): Promise<SentMessage & { readonly traceId: string; readonly spanId: string }> {
   const caller = start(spans);
   const sent = await context.with(caller.context, () => harness.send(message));
   caller.span.end();
@@ -270,13 +270,13 @@ export function size(headers: Headers): number {
 }
 
 /** Whether the transport can carry these headers at all. */
-export function carries(adapter: Adapter, headers: Headers): boolean {
-  return adapter.carries?.(headers) ?? true;
+export function canCarry(adapter: Adapter, headers: Headers): boolean {
+  return adapter.canCarry?.(headers) ?? true;
 }
 
 /** The user's own headers, which no adapter may touch; none where the transport has no place for them. */
 export function usersOwn(adapter: Adapter): Headers {
-  return carries(adapter, USERS_OWN) ? USERS_OWN : [];
+  return canCarry(adapter, USERS_OWN) ? USERS_OWN : [];
 }
 
 const USERS_OWN: Headers = [

@@ -19,7 +19,7 @@ describe("an honest adapter keeps every promise", () => {
 describe("a bad habit is caught", () => {
   const habits = { ...incomingHabits, ...handlerHabits, ...outgoingHabits };
   for (const [habit, { adapter, caughtBy, because }] of Object.entries(habits)) {
-    const promises = adapterContract(memoryAdapter(adapter, { messages: 1000 }));
+    const promises = adapterContract(memoryAdapter(adapter, { leakMessages: 1000 }));
     for (const title of caughtBy) {
       const promise = promises.find((one) => one.title === title);
       const broken = async () => {
@@ -33,7 +33,7 @@ describe("a bad habit is caught", () => {
 
 test("an adapter may declare that the last of several senders counts, and is held to it", async () => {
   const promises = (adapter?: typeof MemoryHarness) =>
-    adapterContract(memoryAdapter(adapter, { repeated: "last" })).filter(({ title }) =>
+    adapterContract(memoryAdapter(adapter, { repeatedTraceparent: "last" })).filter(({ title }) =>
       /two traceparents|several senders/.test(title),
     );
   const { adapter } = incomingHabits["takes the last of several senders"] ?? {};
@@ -47,7 +47,7 @@ test("an adapter may declare that the last of several senders counts, and is hel
 });
 
 describe("what stays in memory", () => {
-  const [lasting, ...others] = adapterContract(memoryAdapter(undefined, { messages: 50 })).sort(
+  const [lasting, ...others] = adapterContract(memoryAdapter(undefined, { leakMessages: 50 })).sort(
     (one, other) => other.timeout - one.timeout,
   );
 

@@ -27,7 +27,7 @@ export type {
   DeclaredSpan,
   Harness,
   Relation,
-  Sent,
+  SentMessage,
 } from "./adapter.js";
 export type { ContractCase } from "./fixtures.js";
 

@@ -19,7 +19,7 @@ const MORE_ROUNDS = 10;
 
 /** Item 8: nothing leaks. */
 export function lasting(adapter: Adapter): ContractCase[] {
-  const messages = adapter.messages ?? 10_000;
+  const messages = adapter.leakMessages ?? 10_000;
   return [
     scene(
       adapter,

@@ -5,8 +5,8 @@ import type { Adapter } from "./adapter.js";
 import {
   type Bench,
   type ContractCase,
+  canCarry,
   carried,
-  carries,
   entry,
   passOn,
   scene,
@@ -165,7 +165,7 @@ function hostile(adapter: Adapter): { readonly name: string; readonly headers: H
       ] satisfies Headers,
     },
   ];
-  return all.filter(({ headers }) => carries(adapter, headers));
+  return all.filter(({ headers }) => canCarry(adapter, headers));
 }
 
 async function unharmed(bench: Bench, headers: Headers): Promise<void> {

@@ -16,7 +16,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
-import type { Adapter, AdapterOptions, Harness, Relation, Sent } from "./adapter.js";
+import type { Adapter, AdapterOptions, Harness, Relation, SentMessage } from "./adapter.js";
 import { strictPropagator } from "./memory-propagator.test-support.js";
 
 /** Describes the memory transport to the contract, with an honest adapter or one with a habit. */
@@ -173,15 +173,15 @@ export class MemoryHarness implements Harness {
     return structuredClone(message);
   }
 
-  async sendBare(message: Message): Promise<Sent> {
+  async sendUninstrumented(message: Message): Promise<SentMessage> {
     return this.publish("orders", message);
   }
 
-  send(message: Message): Promise<Sent> {
+  send(message: Message): Promise<SentMessage> {
     return this.sendTo("orders", message);
   }
 
-  reached(): number {
+  transportSends(): number {
     return this.#published;
   }
 
@@ -189,7 +189,7 @@ export class MemoryHarness implements Harness {
     await this.sendTo("nowhere", message);
   }
 
-  protected async sendTo(topic: string, message: Message): Promise<Sent> {
+  protected async sendTo(topic: string, message: Message): Promise<SentMessage> {
     const caller = context.active();
     const span = this.startSpan("send", caller, [], {});
     try {
@@ -230,7 +230,7 @@ export class MemoryHarness implements Harness {
     return { ...message, headers: [...kept, ...fields] };
   }
 
-  protected publish(topic: string, message: Message): Sent {
+  protected publish(topic: string, message: Message): SentMessage {
     this.#published++;
     const log = this.#topics.get(topic);
     if (log === undefined) throw new RangeError(`no such topic: ${topic}`);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { context } from "@opentelemetry/api";
 import { type Headers, sender } from "@traceferry/testkit";
-import type { Adapter, Harness, Sent } from "./adapter.js";
+import type { Adapter, Harness, SentMessage } from "./adapter.js";
 import {
   type Bench,
   type ContractCase,
+  canCarry,
   carried,
-  carries,
   exit,
   exits,
   others,
@@ -29,7 +29,7 @@ export function leaving(adapter: Adapter): ContractCase[] {
     scene(adapter, "the user's own headers leave as they would without the adapter", (bench) =>
       ownKept(bench, usersOwn(adapter)),
     ),
-    ...(adapter.ownRepeated === "one"
+    ...(adapter.repeatedUserHeader === "one"
       ? []
       : [
           scene(adapter, "two headers of the user's under one name both leave", (bench) =>
@@ -55,7 +55,7 @@ function staleHeaders(adapter: Adapter): Headers {
   const shouted = sender().headers.map(([key, value]) => [key.toUpperCase(), value] as const);
   const titled: Headers = [["TraceParent", sender().traceparent]];
   const spelled: Headers = [...own, ...old, ...shouted, ...titled];
-  return carries(adapter, spelled) ? spelled : [...own, ...old];
+  return canCarry(adapter, spelled) ? spelled : [...own, ...old];
 }
 
 async function injected(bench: Bench): Promise<void> {
@@ -103,7 +103,7 @@ const REPEATED: Headers = [
 
 async function ownKept(bench: Bench, own: Headers): Promise<void> {
   const { harness } = bench;
-  const { headers: bare } = await harness.sendBare(harness.message(own));
+  const { headers: bare } = await harness.sendUninstrumented(harness.message(own));
 
   const { headers } = await sendFrom(bench, harness.message(own));
 
@@ -119,7 +119,7 @@ async function ownKept(bench: Bench, own: Headers): Promise<void> {
 async function bodyKept(bench: Bench): Promise<void> {
   const { harness, adapter } = bench;
   const message = () => harness.message(usersOwn(adapter));
-  const bare = await harness.sendBare(message());
+  const bare = await harness.sendUninstrumented(message());
 
   const sent = await sendFrom(bench, message());
 
@@ -129,7 +129,7 @@ async function bodyKept(bench: Bench): Promise<void> {
 
 // Who sends first is to be first: the order of a user's sends must not depend on the adapter.
 async function prompt({ harness }: Bench): Promise<void> {
-  const bare = await isCalledAtOnce(harness, () => harness.sendBare(harness.message([])));
+  const bare = await isCalledAtOnce(harness, () => harness.sendUninstrumented(harness.message([])));
 
   const traced = await isCalledAtOnce(harness, () => harness.send(harness.message([])));
 
@@ -137,12 +137,15 @@ async function prompt({ harness }: Bench): Promise<void> {
   assert.ok(traced, "the send was put off: the transport was not called when the call returned");
 }
 
-async function isCalledAtOnce(harness: Harness, send: () => Promise<Sent>): Promise<boolean> {
-  const before = harness.reached();
+async function isCalledAtOnce(
+  harness: Harness,
+  send: () => Promise<SentMessage>,
+): Promise<boolean> {
+  const before = harness.transportSends();
   const sending = send();
-  const atOnce = harness.reached() > before;
+  const atOnce = harness.transportSends() > before;
   await sending;
-  assert.equal(harness.reached() - before, 1, "calls of the transport for one send");
+  assert.equal(harness.transportSends() - before, 1, "calls of the transport for one send");
   return atOnce;
 }
 

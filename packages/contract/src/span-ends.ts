@@ -89,7 +89,7 @@ export async function assertFails(
   error: unknown,
   handler: () => unknown,
 ): Promise<void> {
-  const expected = adapter.failure ?? "same";
+  const expected = adapter.handlerError ?? "same";
   const outcome = await harness.receive(headers, handler).then(
     () => ({ failed: false, reason: undefined }),
     (reason: unknown) => ({ failed: true, reason }),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Headers, sender } from "@traceferry/testkit";
-import type { Adapter, Sent } from "./adapter.js";
+import type { Adapter, SentMessage } from "./adapter.js";
 import {
   type Bench,
   bareScene,
@@ -67,10 +67,10 @@ function forwarded({ adapter }: Unrecorded): Headers {
 async function both(
   { harness }: Unrecorded,
   headers: Headers,
-): Promise<{ readonly sent: Sent; readonly bare: Sent }> {
+): Promise<{ readonly sent: SentMessage; readonly bare: SentMessage }> {
   return {
     sent: await harness.send(harness.message(headers)),
-    bare: await harness.sendBare(harness.message(headers)),
+    bare: await harness.sendUninstrumented(harness.message(headers)),
   };
 }
 

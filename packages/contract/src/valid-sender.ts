@@ -5,8 +5,8 @@ import type { Adapter } from "./adapter.js";
 import {
   type Bench,
   type ContractCase,
+  canCarry,
   carried,
-  carries,
   entries,
   entry,
   look,
@@ -28,7 +28,7 @@ export function continuing(adapter: Adapter): ContractCase[] {
       continued,
       AMBIENT,
     ),
-    ...(carries(adapter, shouted(sender().headers))
+    ...(canCarry(adapter, shouted(sender().headers))
       ? [
           scene(
             adapter,
@@ -51,7 +51,7 @@ export function continuing(adapter: Adapter): ContractCase[] {
     ),
     ...brokenSenders
       .filter(
-        ({ headers, repeated }) => carries(adapter, headers) && !(repeated && resolves(adapter)),
+        ({ headers, repeated }) => canCarry(adapter, headers) && !(repeated && resolves(adapter)),
       )
       .map(({ name, headers }) =>
         scene(
@@ -61,7 +61,7 @@ export function continuing(adapter: Adapter): ContractCase[] {
           AMBIENT,
         ),
       ),
-    ...(adapter.repeated === "last"
+    ...(adapter.repeatedTraceparent === "last"
       ? [scene(adapter, "of several senders the last is continued", lastOfSeveral)]
       : []),
   ];
@@ -77,7 +77,7 @@ const absentSenders: readonly { readonly name: string; readonly headers: Headers
 ];
 
 function resolves(adapter: Adapter): boolean {
-  return (adapter.repeated ?? "restart") !== "restart";
+  return (adapter.repeatedTraceparent ?? "restart") !== "restart";
 }
 
 function shouted(headers: Headers): Headers {

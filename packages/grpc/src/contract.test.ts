@@ -13,7 +13,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
@@ -46,7 +46,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
   const traced = new OrdersClient(peer.port, withClientTracing(counting, options));
   const bare = new OrdersClient(peer.port, counting);
   let received = 0;
-  const toPeer = async (client: OrdersClient, message: unknown): Promise<Sent> => {
+  const toPeer = async (client: OrdersClient, message: unknown): Promise<SentMessage> => {
     const answer = await client.placed("one order", metadataFrom(message));
     return { headers: headersOf(answer), body: requestOf(answer) };
   };
@@ -68,8 +68,8 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     },
     snapshot: (message) => structuredClone(metadataFrom(message).toJSON()),
     send: (message) => toPeer(traced, message),
-    sendBare: (message) => toPeer(bare, message),
-    reached: () => calls,
+    sendUninstrumented: (message) => toPeer(bare, message),
+    transportSends: () => calls,
     async sendFailing(message) {
       await traced.called(NOWHERE, "one order", metadataFrom(message));
     },
@@ -133,7 +133,7 @@ function metadataFrom(message: unknown): Metadata {
 }
 
 // grpc-js refuses what is not printable ASCII and loses blanks at the ends; Node refuses headers above 64 KiB.
-function carries(headers: Headers): boolean {
+function canCarry(headers: Headers): boolean {
   const bytes = headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   return bytes < 60_000 && headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value));
 }
@@ -158,9 +158,9 @@ const grpc: Adapter = {
   },
   messaging: false,
   maxBytes: 4096,
-  messages: 2000,
-  failure: "wrapped",
-  carries,
+  leakMessages: 2000,
+  handlerError: "wrapped",
+  canCarry,
   open,
   async receivePatched(harness, headers, handler, patch) {
     const patched = patches.get(harness);

@@ -11,7 +11,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
@@ -52,7 +52,7 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
     return wire(packet);
   };
 
-  async function send(packet: Packet, transport: (packet: Packet) => Promise<Sent>) {
+  async function send(packet: Packet, transport: (packet: Packet) => Promise<SentMessage>) {
     const parent = context.active();
     const open = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
     return withSpan(open, () => {
@@ -79,8 +79,8 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
     },
     snapshot: (message) => structuredClone(message),
     send: (message) => send(packetFrom(message), transport),
-    sendBare: (message) => transport(packetFrom(message)),
-    reached: () => reached,
+    sendUninstrumented: (message) => transport(packetFrom(message)),
+    transportSends: () => reached,
     async sendFailing(message) {
       await send(packetFrom(message), () => Promise.reject(new Error("connection refused")));
     },
@@ -103,7 +103,7 @@ function packetFrom(message: unknown): Packet {
 }
 
 /** A packet as it lies in its JSON. */
-async function wire(packet: Packet): Promise<Sent> {
+async function wire(packet: Packet): Promise<SentMessage> {
   const { metadata, ...body }: Packet = JSON.parse(JSON.stringify(packet));
   return {
     headers: Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]),
@@ -240,10 +240,10 @@ const shared = {
   outgoing: { kind: "CLIENT", name: "orders", attributes: {} },
   messaging: false,
   maxBytes: 8192,
-  messages: 2000,
-  failure: "wrapped",
+  leakMessages: 2000,
+  handlerError: "wrapped",
   // The metadata of a packet are an object, which holds a key once.
-  ownRepeated: "one",
+  repeatedUserHeader: "one",
   async receivePatched(harness, headers, handler, patch) {
     const patched = patches.get(harness);
     if (patched === undefined) throw new TypeError("not a harness of ours");
@@ -270,7 +270,7 @@ const http: Adapter = {
     errorType: (error) => (error instanceof TypeError ? "502" : "500"),
   },
   // Node's parser ends at 16 KiB, and takes no control character.
-  carries: (headers) =>
+  canCarry: (headers) =>
     size(headers) < 14_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
   open: (options) => open(listenHttp, options),
@@ -288,7 +288,7 @@ const grpc: Adapter = {
     },
     errorType: (error) => (error instanceof TypeError ? "INTERNAL" : "UNKNOWN"),
   },
-  carries: (headers) =>
+  canCarry: (headers) =>
     size(headers) < 60_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
   open: (options) => open(listenGrpc, options),
