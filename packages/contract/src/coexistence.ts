@@ -3,23 +3,23 @@ import { context, defaultTextMapGetter, ROOT_CONTEXT, SpanKind, trace } from "@o
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
   carried,
+  contractCase,
   entries,
   exit,
-  look,
-  type Sight,
-  scene,
+  type Fixtures,
+  type ObservedContext,
+  observe,
 } from "./fixtures.js";
 
 const THEIR_SCOPE = "@opentelemetry/instrumentation-of-somebody-else";
 
 /** Item 10: somebody else made a span for this very message. */
-export function patched(adapter: Adapter): ContractCase[] {
+export function coexistence(adapter: Adapter): ContractCase[] {
   if (adapter.receivePatched === undefined) return [];
   return [
-    scene(
+    contractCase(
       adapter,
       "a message that somebody else's patching has a span for gets no second one",
       oneSpan,
@@ -27,10 +27,10 @@ export function patched(adapter: Adapter): ContractCase[] {
   ];
 }
 
-async function oneSpan(bench: Bench): Promise<void> {
-  const { adapter, harness, spans } = bench;
+async function oneSpan(fixtures: Fixtures): Promise<void> {
+  const { adapter, harness, spans } = fixtures;
   const from = sender();
-  const seen: Sight[] = [];
+  const seen: ObservedContext[] = [];
   const carrier: Record<string, string> = Object.fromEntries(from.headers);
   const remote = adapter.propagator().extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
   const theirs = spans
@@ -46,7 +46,7 @@ async function oneSpan(bench: Bench): Promise<void> {
     harness,
     from.headers,
     async () => {
-      seen.push(look());
+      seen.push(observe());
       left = (await harness.send(harness.message([]))).headers;
     },
     (next) => context.with(trace.setSpan(remote, theirs), next),
@@ -55,9 +55,13 @@ async function oneSpan(bench: Bench): Promise<void> {
 
   const { spanId } = theirs.spanContext();
   assert.equal(seen.length, 1, `the handler ran ${seen.length} times for one message`);
-  const made = entries(bench).map(({ scope, spanId: id }) => ({ scope, id }));
+  const made = entries(fixtures).map(({ scope, spanId: id }) => ({ scope, id }));
   assert.deepEqual(made, [{ scope: THEIR_SCOPE, id: spanId }], "spans for one message");
   assert.deepEqual(seen[0], { traceId: from.traceId, spanId, baggage: from.entries });
-  assert.equal(exit(bench).parentSpanId, spanId, "the tree is broken between their span and ours");
+  assert.equal(
+    exit(fixtures).parentSpanId,
+    spanId,
+    "the tree is broken between their span and ours",
+  );
   assert.equal(carried(left).traceId, from.traceId);
 }

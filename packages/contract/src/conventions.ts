@@ -3,32 +3,32 @@ import { sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
+  contractCase,
   entry,
   exit,
+  type Fixtures,
   receive,
-  scene,
   sendFrom,
 } from "./fixtures.js";
 
 /** Item 9: spans are named as the adapter declares. */
-export function naming(adapter: Adapter): ContractCase[] {
+export function conventions(adapter: Adapter): ContractCase[] {
   return [
-    scene(
+    contractCase(
       adapter,
       "the span around the handler is named as the conventions say",
-      async (bench: Bench) => {
-        await receive(bench.harness, sender().headers);
-        assertDeclared(entry(bench), adapter.incoming);
+      async (fixtures: Fixtures) => {
+        await receive(fixtures.harness, sender().headers);
+        assertDeclared(entry(fixtures), adapter.incoming);
       },
     ),
-    scene(
+    contractCase(
       adapter,
       "the span around a send is named as the conventions say",
-      async (bench: Bench) => {
-        await sendFrom(bench, bench.harness.message([]));
-        assertDeclared(exit(bench), adapter.outgoing);
+      async (fixtures: Fixtures) => {
+        await sendFrom(fixtures, fixtures.harness.message([]));
+        assertDeclared(exit(fixtures), adapter.outgoing);
       },
     ),
   ];

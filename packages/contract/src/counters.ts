@@ -1,41 +1,48 @@
 import assert from "node:assert/strict";
 import { brokenSenders, sender } from "@traceferry/testkit";
 import type { Adapter, Relation } from "./adapter.js";
-import { type Bench, type ContractCase, MINUTE, passOn, scene, sendFrom } from "./fixtures.js";
+import {
+  type ContractCase,
+  contractCase,
+  type Fixtures,
+  MINUTE,
+  passOn,
+  sendFrom,
+} from "./fixtures.js";
 import { Counts } from "./meters.js";
 
 /** The counters: what became of the sender of each message, and of the context of each. */
-export function counting(adapter: Adapter): ContractCase[] {
+export function counters(adapter: Adapter): ContractCase[] {
   return [
-    counted(adapter, "a sender that is continued is counted", async (bench, counts) => {
-      await passOn(bench, sender().headers);
-      assertCounted(counts, bench, "extractions", "continued");
-      assertCounted(counts, bench, "injections", "injected");
+    counted(adapter, "a sender that is continued is counted", async (fixtures, counts) => {
+      await passOn(fixtures, sender().headers);
+      assertCounted(counts, fixtures, "extractions", "continued");
+      assertCounted(counts, fixtures, "injections", "injected");
     }),
-    counted(adapter, "a missing sender is counted", async (bench, counts) => {
-      await passOn(bench, []);
-      assertCounted(counts, bench, "extractions", "missing");
+    counted(adapter, "a missing sender is counted", async (fixtures, counts) => {
+      await passOn(fixtures, []);
+      assertCounted(counts, fixtures, "extractions", "missing");
     }),
-    counted(adapter, "a broken sender is counted", async (bench, counts) => {
+    counted(adapter, "a broken sender is counted", async (fixtures, counts) => {
       const { headers } = zeroTraceId;
-      await passOn(bench, headers);
-      assertCounted(counts, bench, "extractions", "invalid");
+      await passOn(fixtures, headers);
+      assertCounted(counts, fixtures, "extractions", "invalid");
     }),
     counted(adapter, "a linked sender is counted", relatedAs("linked"), "link"),
     counted(adapter, "an ignored sender is counted", relatedAs("ignored"), "none"),
     counted(
       adapter,
       "a context that was cut to the budget is counted",
-      async (bench, counts) => {
-        await passOn(bench, sender().headers);
-        assertCounted(counts, bench, "injections", "trimmed");
+      async (fixtures, counts) => {
+        await passOn(fixtures, sender().headers);
+        assertCounted(counts, fixtures, "injections", "trimmed");
       },
       "child",
       1,
     ),
-    counted(adapter, "a send is counted once", async (bench, counts) => {
-      await sendFrom(bench, bench.harness.message([]));
-      assertCounted(counts, bench, "injections", "injected");
+    counted(adapter, "a send is counted once", async (fixtures, counts) => {
+      await sendFrom(fixtures, fixtures.harness.message([]));
+      assertCounted(counts, fixtures, "injections", "injected");
     }),
   ];
 }
@@ -43,16 +50,16 @@ export function counting(adapter: Adapter): ContractCase[] {
 const zeroTraceId = brokenSenders.find(({ name }) => name === "a zero trace id") ?? { headers: [] };
 
 function relatedAs(outcome: string) {
-  return async (bench: Bench, counts: Counts) => {
-    await passOn(bench, sender().headers);
-    assertCounted(counts, bench, "extractions", outcome);
+  return async (fixtures: Fixtures, counts: Counts) => {
+    await passOn(fixtures, sender().headers);
+    assertCounted(counts, fixtures, "extractions", outcome);
   };
 }
 
 function counted(
   adapter: Adapter,
   title: string,
-  body: (bench: Bench, counts: Counts) => Promise<void>,
+  body: (fixtures: Fixtures, counts: Counts) => Promise<void>,
   relation: Relation = "child",
   maxBytes?: number,
 ): ContractCase {
@@ -63,14 +70,17 @@ function counted(
       const counts = new Counts();
       const options = { relation, ...(maxBytes !== undefined && { maxBytes }) };
       const record = { meterProvider: counts };
-      return scene(adapter, title, (bench) => body(bench, counts), { options, record }).run();
+      return contractCase(adapter, title, (fixtures) => body(fixtures, counts), {
+        options,
+        record,
+      }).run();
     },
   };
 }
 
 function assertCounted(
   counts: Counts,
-  { adapter }: Bench,
+  { adapter }: Fixtures,
   what: "extractions" | "injections",
   outcome: string,
 ): void {

@@ -8,7 +8,14 @@ import {
 } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import type { Adapter, AdapterOptions } from "./adapter.js";
-import { type Bench, type ContractCase, carried, others, scene, usersOwn } from "./fixtures.js";
+import {
+  type ContractCase,
+  carried,
+  contractCase,
+  type Fixtures,
+  others,
+  usersOwn,
+} from "./fixtures.js";
 import { Counts } from "./meters.js";
 import { assertFails } from "./span-ends.js";
 
@@ -54,16 +61,16 @@ function fault(
     throw new Error(`${what}, on purpose`);
   };
   const options = { ...broken(boom), meterProvider: counts };
-  return scene(
+  return contractCase(
     adapter,
     `${what} costs no message, and is reported`,
-    async (bench) => {
-      await assertUnharmed(bench);
+    async (fixtures) => {
+      await assertUnharmed(fixtures);
       if (use === "required") assert.notEqual(thrown, 0, "the option was never used");
-      const told = bench.spans.warnings.filter((line) => line.includes(adapter.name));
+      const told = fixtures.spans.warnings.filter((line) => line.includes(adapter.name));
       assert.ok(
         thrown === 0 || told.length > 0,
-        `nothing was reported in the name of ${adapter.name}; warnings: ${bench.spans.warnings.join("\n") || "none"}`,
+        `nothing was reported in the name of ${adapter.name}; warnings: ${fixtures.spans.warnings.join("\n") || "none"}`,
       );
       const counted = counts.of("traceferry.faults", adapter.name);
       assert.ok(
@@ -80,13 +87,13 @@ function unmetered(adapter: Adapter): ContractCase {
   const getMeter = () => {
     throw new Error("a meter provider that throws, on purpose");
   };
-  return scene(adapter, "a meter provider that throws costs no message", assertUnharmed, {
+  return contractCase(adapter, "a meter provider that throws costs no message", assertUnharmed, {
     options: { meterProvider: { getMeter } },
   });
 }
 
-async function assertUnharmed(bench: Bench): Promise<void> {
-  const { harness, adapter } = bench;
+async function assertUnharmed(fixtures: Fixtures): Promise<void> {
+  const { harness, adapter } = fixtures;
   const own = usersOwn(adapter);
   let ran = 0;
   await harness.receive(sender().headers, () => {
@@ -95,7 +102,7 @@ async function assertUnharmed(bench: Bench): Promise<void> {
   assert.equal(ran, 1, `the handler ran ${ran} times for one message`);
 
   const refused = new RangeError("out of stock");
-  await assertFails(bench, harness, sender().headers, refused, () => {
+  await assertFails(fixtures, harness, sender().headers, refused, () => {
     ran++;
     throw refused;
   });

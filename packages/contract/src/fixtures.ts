@@ -26,7 +26,7 @@ export interface ContractCase {
 }
 
 /** What a case works on. */
-export interface Bench {
+export interface Fixtures {
   readonly adapter: Adapter;
   readonly harness: Harness;
   readonly spans: RecordedSpans;
@@ -51,10 +51,10 @@ export const MINUTE = 60_000;
 export const OWN_SCOPE = "the contract";
 
 /** A case with the API registered. Afterwards each span must have ended, and only once. */
-export function scene(
+export function contractCase(
   adapter: Adapter,
   title: string,
-  body: (bench: Bench) => Promise<void>,
+  body: (fixtures: Fixtures) => Promise<void>,
   setting: Setting = {},
 ): ContractCase {
   return {
@@ -75,10 +75,10 @@ export function scene(
 }
 
 /** A case with nothing registered on the API. */
-export function bareScene(
+export function unregisteredCase(
   adapter: Adapter,
   title: string,
-  body: (bench: Omit<Bench, "spans">) => Promise<void>,
+  body: (fixtures: Omit<Fixtures, "spans">) => Promise<void>,
 ): ContractCase {
   return {
     title,
@@ -109,14 +109,14 @@ function startAmbient(spans: RecordedSpans): { context: Context; span: Span } {
 }
 
 /** What code sees of the active context. */
-export interface Sight {
+export interface ObservedContext {
   readonly traceId?: string;
   readonly spanId?: string;
   readonly baggage: Readonly<Record<string, string>>;
 }
 
 /** Looks at the active context. */
-export function look(): Sight {
+export function observe(): ObservedContext {
   const active = trace.getSpanContext(context.active());
   const entries = propagation.getActiveBaggage()?.getAllEntries() ?? [];
   const baggage = Object.fromEntries(entries.map(([name, entry]) => [name, entry.value]));
@@ -130,11 +130,11 @@ export async function receive<Result = undefined>(
   harness: Harness,
   headers: Headers,
   also?: () => Promise<Result>,
-): Promise<{ readonly sight: Sight; readonly result: Result | undefined }> {
-  const seen: { sight: Sight; result: Result | undefined }[] = [];
+): Promise<{ readonly observed: ObservedContext; readonly result: Result | undefined }> {
+  const seen: { observed: ObservedContext; result: Result | undefined }[] = [];
   await harness.receive(headers, async () => {
-    const sight = look();
-    seen.push({ sight, result: await also?.() });
+    const observed = observe();
+    seen.push({ observed, result: await also?.() });
   });
   const [first, ...again] = seen;
   assert.ok(first !== undefined, "the handler did not finish before the delivery did");
@@ -144,13 +144,13 @@ export async function receive<Result = undefined>(
 
 /** Delivers one message whose handler sends one without headers of its own; gives what left. */
 export async function passOn(
-  { harness }: Pick<Bench, "harness">,
+  { harness }: Pick<Fixtures, "harness">,
   headers: Headers,
-): Promise<{ readonly sight: Sight; readonly sent: Headers }> {
-  const { sight, result } = await receive(harness, headers, () =>
+): Promise<{ readonly observed: ObservedContext; readonly sent: Headers }> {
+  const { observed, result } = await receive(harness, headers, () =>
     harness.send(harness.message([])),
   );
-  return { sight, sent: result?.headers ?? [] };
+  return { observed, sent: result?.headers ?? [] };
 }
 
 /** A case's own live span with its context; the case ends it. */
@@ -164,7 +164,7 @@ export function start(
 
 /** Sends a message from inside a live span of the case. */
 export async function sendFrom(
-  { harness, spans }: Pick<Bench, "harness" | "spans">,
+  { harness, spans }: Pick<Fixtures, "harness" | "spans">,
   message: unknown,
 ): Promise<SentMessage & { readonly traceId: string; readonly spanId: string }> {
   const caller = start(spans);
@@ -179,23 +179,23 @@ function ids(span: Span): { readonly traceId: string; readonly spanId: string } 
 }
 
 /** The adapter's spans around the handler. */
-export function entries({ adapter, spans }: Bench): readonly RecordedSpan[] {
+export function entries({ adapter, spans }: Fixtures): readonly RecordedSpan[] {
   return ofAdapter(spans).filter((span) => span.kind === adapter.incoming.kind);
 }
 
 /** The adapter's spans around a send. */
-export function exits({ adapter, spans }: Bench): readonly RecordedSpan[] {
+export function exits({ adapter, spans }: Fixtures): readonly RecordedSpan[] {
   return ofAdapter(spans).filter((span) => span.kind === adapter.outgoing.kind);
 }
 
 /** The one span around the handler. */
-export function entry(bench: Bench): RecordedSpan {
-  return one(entries(bench), bench.adapter.incoming.kind, bench.spans);
+export function entry(fixtures: Fixtures): RecordedSpan {
+  return one(entries(fixtures), fixtures.adapter.incoming.kind, fixtures.spans);
 }
 
 /** The one span around the send. */
-export function exit(bench: Bench): RecordedSpan {
-  return one(exits(bench), bench.adapter.outgoing.kind, bench.spans);
+export function exit(fixtures: Fixtures): RecordedSpan {
+  return one(exits(fixtures), fixtures.adapter.outgoing.kind, fixtures.spans);
 }
 
 function one(found: readonly RecordedSpan[], kind: string, spans: RecordedSpans): RecordedSpan {

@@ -5,39 +5,43 @@ import { context } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
+  contractCase,
   entries,
   entry,
-  look,
+  type Fixtures,
+  observe,
   receive,
-  scene,
   start,
 } from "./fixtures.js";
 
 /** Item 3: who sees which context. */
-export function seeing(adapter: Adapter): ContractCase[] {
+export function handlerContext(adapter: Adapter): ContractCase[] {
   return [
-    scene(adapter, "whatever the handler awaits, emits or schedules sees its context", scheduled),
-    scene(adapter, "twenty messages at once never see each other's context", interleaved),
-    scene(adapter, "the caller's context is the caller's again after a send", callers),
+    contractCase(
+      adapter,
+      "whatever the handler awaits, emits or schedules sees its context",
+      scheduled,
+    ),
+    contractCase(adapter, "twenty messages at once never see each other's context", interleaved),
+    contractCase(adapter, "the caller's context is the caller's again after a send", callers),
   ];
 }
 
-async function scheduled(bench: Bench): Promise<void> {
+async function scheduled(fixtures: Fixtures): Promise<void> {
   const from = sender();
 
-  const { result = [] } = await receive(bench.harness, from.headers, everyWay);
+  const { result = [] } = await receive(fixtures.harness, from.headers, everyWay);
 
-  const { traceId, spanId } = entry(bench);
-  for (const [way, sight] of result) {
-    assert.deepEqual(sight, { traceId, spanId, baggage: from.entries }, `seen by ${way}`);
+  const { traceId, spanId } = entry(fixtures);
+  for (const [way, observed] of result) {
+    assert.deepEqual(observed, { traceId, spanId, baggage: from.entries }, `seen by ${way}`);
   }
 }
 
-async function everyWay(): Promise<[way: string, sight: ReturnType<typeof look>][]> {
-  const seen: [string, ReturnType<typeof look>][] = [];
-  const note = (way: string) => seen.push([way, look()]);
+async function everyWay(): Promise<[way: string, observed: ReturnType<typeof observe>][]> {
+  const seen: [string, ReturnType<typeof observe>][] = [];
+  const note = (way: string) => seen.push([way, observe()]);
   await null;
   note("what is awaited");
   await timeout(0);
@@ -70,7 +74,7 @@ async function* ticks(): AsyncGenerator<number> {
   }
 }
 
-async function interleaved(bench: Bench): Promise<void> {
+async function interleaved(fixtures: Fixtures): Promise<void> {
   const senders = Array.from({ length: 20 }, (_, number) =>
     sender({ entries: { "cart.id": `c-${number}` } }),
   );
@@ -78,41 +82,45 @@ async function interleaved(bench: Bench): Promise<void> {
   const seen = await Promise.all(
     senders.map(async (from) => ({
       from,
-      ...(await receive(bench.harness, from.headers, several)),
+      ...(await receive(fixtures.harness, from.headers, several)),
     })),
   );
 
-  assert.equal(entries(bench).length, 20, "spans around twenty messages");
-  for (const { from, sight, result = [] } of seen) {
-    assert.equal(sight.traceId, from.traceId, "a handler ran in another message's trace");
-    const span = entries(bench).find(({ spanId }) => spanId === sight.spanId);
+  assert.equal(entries(fixtures).length, 20, "spans around twenty messages");
+  for (const { from, observed, result = [] } of seen) {
+    assert.equal(observed.traceId, from.traceId, "a handler ran in another message's trace");
+    const span = entries(fixtures).find(({ spanId }) => spanId === observed.spanId);
     assert.equal(span?.parentSpanId, from.spanId, "a handler ran in another message's span");
-    for (const later of [sight, ...result]) {
-      assert.deepEqual(later, { ...sight, baggage: from.entries }, "a handler's context changed");
+    for (const later of [observed, ...result]) {
+      assert.deepEqual(
+        later,
+        { ...observed, baggage: from.entries },
+        "a handler's context changed",
+      );
     }
   }
 }
 
-async function several(): Promise<ReturnType<typeof look>[]> {
-  const seen: ReturnType<typeof look>[] = [];
+async function several(): Promise<ReturnType<typeof observe>[]> {
+  const seen: ReturnType<typeof observe>[] = [];
   for (let turn = 0; turn < 5; turn++) {
     await immediate();
-    seen.push(look());
+    seen.push(observe());
   }
   return seen;
 }
 
-async function callers({ harness, spans }: Bench): Promise<void> {
+async function callers({ harness, spans }: Fixtures): Promise<void> {
   const caller = start(spans);
   await context.with(caller.context, async () => {
-    const before = look();
+    const before = observe();
     const sending = harness.send(harness.message([]));
-    assert.deepEqual(look(), before, "another context is active while the send is under way");
+    assert.deepEqual(observe(), before, "another context is active while the send is under way");
     await sending;
-    assert.deepEqual(look(), before, "another context is active after the send");
+    assert.deepEqual(observe(), before, "another context is active after the send");
     await harness.sendFailing(harness.message([])).catch(() => undefined);
-    assert.deepEqual(look(), before, "another context is active after a failed send");
+    assert.deepEqual(observe(), before, "another context is active after a failed send");
   });
   caller.span.end();
-  assert.equal(look().traceId, undefined, "a context stayed active");
+  assert.equal(observe().traceId, undefined, "a context stayed active");
 }

@@ -1,17 +1,17 @@
 import type { Adapter } from "./adapter.js";
-import { patched } from "./coexistence.js";
-import { naming } from "./conventions.js";
-import { counting } from "./counters.js";
+import { coexistence } from "./coexistence.js";
+import { conventions } from "./conventions.js";
+import { counters } from "./counters.js";
 import { faults } from "./faults.js";
 import type { ContractCase } from "./fixtures.js";
-import { seeing } from "./handler-context.js";
-import { lasting } from "./leaks.js";
+import { handlerContext } from "./handler-context.js";
+import { leaks } from "./leaks.js";
 import { limits } from "./limits.js";
-import { leaving } from "./outgoing-fields.js";
+import { outgoingFields } from "./outgoing-fields.js";
 import { relation } from "./relation.js";
-import { failing } from "./span-ends.js";
-import { quiet } from "./unregistered.js";
-import { continuing } from "./valid-sender.js";
+import { spanEnds } from "./span-ends.js";
+import { unregistered } from "./unregistered.js";
+import { validSender } from "./valid-sender.js";
 
 export {
   type BrokenSender,
@@ -41,17 +41,17 @@ export type { ContractCase } from "./fixtures.js";
  */
 export function adapterContract(adapter: Adapter): ContractCase[] {
   return [
-    ...continuing(adapter),
+    ...validSender(adapter),
     ...relation(adapter),
-    ...seeing(adapter),
-    ...leaving(adapter),
-    ...failing(adapter),
-    ...quiet(adapter),
+    ...handlerContext(adapter),
+    ...outgoingFields(adapter),
+    ...spanEnds(adapter),
+    ...unregistered(adapter),
     ...faults(adapter),
     ...limits(adapter),
-    ...counting(adapter),
-    ...lasting(adapter),
-    ...naming(adapter),
-    ...patched(adapter),
+    ...counters(adapter),
+    ...leaks(adapter),
+    ...conventions(adapter),
+    ...coexistence(adapter),
   ];
 }

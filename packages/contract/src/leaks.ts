@@ -4,7 +4,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 import { context, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
-import { type Bench, type ContractCase, MINUTE, scene } from "./fixtures.js";
+import { type ContractCase, contractCase, type Fixtures, MINUTE } from "./fixtures.js";
 import { collectedHeap, type Kept, WatchedObjects } from "./heap.js";
 
 const AT_ONCE = 50;
@@ -18,28 +18,28 @@ const ROUNDS = 5;
 const MORE_ROUNDS = 10;
 
 /** Item 8: nothing leaks. */
-export function lasting(adapter: Adapter): ContractCase[] {
+export function leaks(adapter: Adapter): ContractCase[] {
   const messages = adapter.leakMessages ?? 10_000;
   return [
-    scene(
+    contractCase(
       adapter,
       `${messages} messages leave no span, timer, listener or memory behind`,
-      (bench) => lasts(bench, Math.ceil(messages / ROUNDS)),
+      (fixtures) => lasts(fixtures, Math.ceil(messages / ROUNDS)),
       { timeout: 5 * MINUTE },
     ),
   ];
 }
 
-async function lasts(bench: Bench, messages: number): Promise<void> {
+async function lasts(fixtures: Fixtures, messages: number): Promise<void> {
   using timers = watchTimers();
   const watched = new WatchedObjects();
-  await pass(bench, messages, (kept) => watched.add(kept));
-  const before = await holdings(bench, timers.live);
+  await pass(fixtures, messages, (kept) => watched.add(kept));
+  const before = await holdings(fixtures, timers.live);
   const heaps = [before.heap];
   for (let round = 1; round < ROUNDS + MORE_ROUNDS; round++) {
     if (round >= ROUNDS && slope(heaps.slice(-ROUNDS)) < messages * BYTES_PER_MESSAGE) break;
-    await pass(bench, messages);
-    const { counts, heap } = await holdings(bench, timers.live);
+    await pass(fixtures, messages);
+    const { counts, heap } = await holdings(fixtures, timers.live);
     heaps.push(heap);
 
     for (const [what, count] of counts) {
@@ -69,7 +69,7 @@ function slope(heaps: readonly number[]): number {
 }
 
 async function pass(
-  { harness, spans }: Bench,
+  { harness, spans }: Fixtures,
   messages: number,
   watch?: (kept: Kept) => void,
 ): Promise<void> {
@@ -82,7 +82,7 @@ async function pass(
 
 // A message in and one out; every tenth handler fails.
 async function onePass(
-  harness: Bench["harness"],
+  harness: Fixtures["harness"],
   number: number,
   watch?: (kept: Kept) => void,
 ): Promise<void> {
@@ -118,7 +118,7 @@ interface Holdings {
   readonly heap: number;
 }
 
-async function holdings({ spans }: Bench, timers: ReadonlySet<number>): Promise<Holdings> {
+async function holdings({ spans }: Fixtures, timers: ReadonlySet<number>): Promise<Holdings> {
   spans.clear();
   await immediate();
   const counts = new Map([["timers", timers.size]]);

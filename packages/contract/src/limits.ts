@@ -3,13 +3,13 @@ import { context, propagation } from "@opentelemetry/api";
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
   canCarry,
   carried,
+  contractCase,
   entry,
+  type Fixtures,
   passOn,
-  scene,
   size,
   start,
 } from "./fixtures.js";
@@ -27,7 +27,9 @@ const TRACESTATE_BYTES = TRACESTATE.length + "tracestate".length;
 /** Sizes and strangers: the outgoing budget, and headers that mean harm. */
 export function limits(adapter: Adapter): ContractCase[] {
   const budget = (title: string, maxBytes: number, wanted: Wanted) =>
-    scene(adapter, title, (bench) => trimmed(bench, maxBytes, wanted), { options: { maxBytes } });
+    contractCase(adapter, title, (fixtures) => trimmed(fixtures, maxBytes, wanted), {
+      options: { maxBytes },
+    });
   return [
     budget("a tight budget drops baggage first", TRACEPARENT_BYTES + TRACESTATE_BYTES + SLACK, {
       tracestate: true,
@@ -36,21 +38,26 @@ export function limits(adapter: Adapter): ContractCase[] {
       tracestate: false,
     }),
     budget("no budget is so tight that traceparent is dropped", 1, { tracestate: false }),
-    scene(adapter, "by default what leaves is within the adapter's budget", withinDefault),
-    scene(adapter, "a budget without limit lets a large baggage leave whole", unlimited, {
+    contractCase(adapter, "by default what leaves is within the adapter's budget", withinDefault),
+    contractCase(adapter, "a budget without limit lets a large baggage leave whole", unlimited, {
       options: { maxBytes: Number.POSITIVE_INFINITY },
     }),
-    scene(adapter, "baggage can be kept in", (bench) => baggageLeaves(bench, undefined), {
-      options: { baggage: false },
-    }),
-    scene(
+    contractCase(
+      adapter,
+      "baggage can be kept in",
+      (fixtures) => baggageLeaves(fixtures, undefined),
+      {
+        options: { baggage: false },
+      },
+    ),
+    contractCase(
       adapter,
       "an allow-list names the baggage that may leave",
-      (bench) => baggageLeaves(bench, "tenant.id=acme"),
+      (fixtures) => baggageLeaves(fixtures, "tenant.id=acme"),
       { options: { baggage: ["tenant.id"] } },
     ),
     ...hostile(adapter).map(({ name, headers }) =>
-      scene(adapter, `${name} harms nobody`, (bench) => unharmed(bench, headers)),
+      contractCase(adapter, `${name} harms nobody`, (fixtures) => unharmed(fixtures, headers)),
     ),
   ];
 }
@@ -59,10 +66,10 @@ interface Wanted {
   readonly tracestate: boolean;
 }
 
-async function trimmed(bench: Bench, maxBytes: number, wanted: Wanted): Promise<void> {
+async function trimmed(fixtures: Fixtures, maxBytes: number, wanted: Wanted): Promise<void> {
   const from = sender({ tracestate: TRACESTATE, entries: ENTRIES });
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await passOn(fixtures, from.headers);
 
   const left = carried(sent);
   assert.equal(left.traceId, from.traceId);
@@ -73,14 +80,14 @@ async function trimmed(bench: Bench, maxBytes: number, wanted: Wanted): Promise<
   );
   assert.equal(left.baggage, undefined, `baggage left, the budget is ${maxBytes} bytes`);
   assert.deepEqual(
-    sight.baggage,
+    observed.baggage,
     from.entries,
     "the outgoing budget took baggage from the handler",
   );
 }
 
 async function sendWithBaggage(
-  { harness, spans }: Bench,
+  { harness, spans }: Fixtures,
   entries: Readonly<Record<string, string>>,
 ): Promise<Headers> {
   const caller = start(spans);
@@ -99,23 +106,23 @@ function manyEntries(count: number): Record<string, string> {
   );
 }
 
-async function withinDefault(bench: Bench): Promise<void> {
-  const headers = await sendWithBaggage(bench, manyEntries(200));
+async function withinDefault(fixtures: Fixtures): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, manyEntries(200));
 
   carried(headers);
-  const { maxBytes } = bench.adapter;
+  const { maxBytes } = fixtures.adapter;
   assert.ok(size(headers) <= maxBytes, `${size(headers)} bytes left, the budget is ${maxBytes}`);
 }
 
-async function unlimited(bench: Bench): Promise<void> {
-  const headers = await sendWithBaggage(bench, manyEntries(60));
+async function unlimited(fixtures: Fixtures): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, manyEntries(60));
 
   const members = carried(headers).baggage?.split(",") ?? [];
   assert.equal(members.length, 60, "baggage members that left");
 }
 
-async function baggageLeaves(bench: Bench, expected: string | undefined): Promise<void> {
-  const headers = await sendWithBaggage(bench, sender().entries);
+async function baggageLeaves(fixtures: Fixtures, expected: string | undefined): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, sender().entries);
 
   assert.equal(carried(headers).baggage, expected, "baggage that left");
 }
@@ -168,15 +175,15 @@ function hostile(adapter: Adapter): { readonly name: string; readonly headers: H
   return all.filter(({ headers }) => canCarry(adapter, headers));
 }
 
-async function unharmed(bench: Bench, headers: Headers): Promise<void> {
-  const { adapter } = bench;
+async function unharmed(fixtures: Fixtures, headers: Headers): Promise<void> {
+  const { adapter } = fixtures;
   const [[, traceparent = ""] = []] = headers.filter(([key]) => key === "traceparent");
 
-  const { sent } = await passOn(bench, headers);
+  const { sent } = await passOn(fixtures, headers);
 
   assert.equal(
     traceparent.slice(3, 35),
-    entry(bench).traceId,
+    entry(fixtures).traceId,
     "a sound traceparent was not continued",
   );
   carried(sent);

@@ -3,48 +3,56 @@ import { context } from "@opentelemetry/api";
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter, Harness, SentMessage } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
   canCarry,
   carried,
+  contractCase,
   exit,
   exits,
+  type Fixtures,
   others,
   passOn,
-  scene,
   sendFrom,
   start,
   usersOwn,
 } from "./fixtures.js";
 
 /** Item 4: what goes out, and what stays as it was. */
-export function leaving(adapter: Adapter): ContractCase[] {
+export function outgoingFields(adapter: Adapter): ContractCase[] {
   const stale = staleHeaders(adapter);
   return [
-    scene(adapter, "what leaves names the span around the send", injected),
-    scene(adapter, "a send outside of any trace starts one", outside),
-    scene(adapter, "fields of an earlier trace are gone from what leaves", (bench) =>
-      replaced(bench, stale),
+    contractCase(adapter, "what leaves names the span around the send", injected),
+    contractCase(adapter, "a send outside of any trace starts one", outside),
+    contractCase(adapter, "fields of an earlier trace are gone from what leaves", (fixtures) =>
+      replaced(fixtures, stale),
     ),
-    scene(adapter, "the user's own headers leave as they would without the adapter", (bench) =>
-      ownKept(bench, usersOwn(adapter)),
+    contractCase(
+      adapter,
+      "the user's own headers leave as they would without the adapter",
+      (fixtures) => ownKept(fixtures, usersOwn(adapter)),
     ),
     ...(adapter.repeatedUserHeader === "one"
       ? []
       : [
-          scene(adapter, "two headers of the user's under one name both leave", (bench) =>
-            ownKept(bench, REPEATED),
+          contractCase(adapter, "two headers of the user's under one name both leave", (fixtures) =>
+            ownKept(fixtures, REPEATED),
           ),
         ]),
-    scene(adapter, "the user's body leaves as it would without the adapter", bodyKept),
-    scene(adapter, "a send calls the transport once, and before it returns", prompt),
-    scene(adapter, "the caller's message is not changed", (bench) =>
-      unchanged(bench, stale, false),
+    contractCase(adapter, "the user's body leaves as it would without the adapter", bodyKept),
+    contractCase(adapter, "a send calls the transport once, and before it returns", prompt),
+    contractCase(adapter, "the caller's message is not changed", (fixtures) =>
+      unchanged(fixtures, stale, false),
     ),
-    scene(adapter, "a frozen message can be sent", (bench) => unchanged(bench, stale, true)),
-    scene(adapter, "a message sent twice gets a context each time", twice),
-    scene(adapter, "a message sent from two traces at once gets a context each", concurrently),
-    scene(adapter, "what the handler sends continues the sender's trace", onwards),
+    contractCase(adapter, "a frozen message can be sent", (fixtures) =>
+      unchanged(fixtures, stale, true),
+    ),
+    contractCase(adapter, "a message sent twice gets a context each time", twice),
+    contractCase(
+      adapter,
+      "a message sent from two traces at once gets a context each",
+      concurrently,
+    ),
+    contractCase(adapter, "what the handler sends continues the sender's trace", onwards),
   ];
 }
 
@@ -58,12 +66,12 @@ function staleHeaders(adapter: Adapter): Headers {
   return canCarry(adapter, spelled) ? spelled : [...own, ...old];
 }
 
-async function injected(bench: Bench): Promise<void> {
-  const { harness } = bench;
+async function injected(fixtures: Fixtures): Promise<void> {
+  const { harness } = fixtures;
 
-  const { headers, traceId, spanId } = await sendFrom(bench, harness.message([]));
+  const { headers, traceId, spanId } = await sendFrom(fixtures, harness.message([]));
 
-  const span = exit(bench);
+  const span = exit(fixtures);
   assert.deepEqual(carried(headers), {
     traceId,
     spanId: span.spanId,
@@ -78,16 +86,16 @@ async function injected(bench: Bench): Promise<void> {
   assert.equal(span.parentSpanId, spanId, "the span around the send is no child of the caller");
 }
 
-async function outside(bench: Bench): Promise<void> {
-  const { headers } = await bench.harness.send(bench.harness.message([]));
+async function outside(fixtures: Fixtures): Promise<void> {
+  const { headers } = await fixtures.harness.send(fixtures.harness.message([]));
 
-  const span = exit(bench);
+  const span = exit(fixtures);
   assert.equal(span.parentSpanId, undefined);
   assert.equal(carried(headers).spanId, span.spanId);
 }
 
-async function replaced(bench: Bench, stale: Headers): Promise<void> {
-  const { headers, traceId } = await sendFrom(bench, bench.harness.message(stale));
+async function replaced(fixtures: Fixtures, stale: Headers): Promise<void> {
+  const { headers, traceId } = await sendFrom(fixtures, fixtures.harness.message(stale));
 
   const left = carried(headers);
   assert.equal(left.traceId, traceId, "the traceparent of an earlier trace left");
@@ -101,11 +109,11 @@ const REPEATED: Headers = [
   ["x-item", "cake"],
 ];
 
-async function ownKept(bench: Bench, own: Headers): Promise<void> {
-  const { harness } = bench;
+async function ownKept(fixtures: Fixtures, own: Headers): Promise<void> {
+  const { harness } = fixtures;
   const { headers: bare } = await harness.sendUninstrumented(harness.message(own));
 
-  const { headers } = await sendFrom(bench, harness.message(own));
+  const { headers } = await sendFrom(fixtures, harness.message(own));
 
   for (const [key, value] of own) {
     assert.ok(
@@ -116,19 +124,19 @@ async function ownKept(bench: Bench, own: Headers): Promise<void> {
   assert.deepEqual(others(headers), others(bare));
 }
 
-async function bodyKept(bench: Bench): Promise<void> {
-  const { harness, adapter } = bench;
+async function bodyKept(fixtures: Fixtures): Promise<void> {
+  const { harness, adapter } = fixtures;
   const message = () => harness.message(usersOwn(adapter));
   const bare = await harness.sendUninstrumented(message());
 
-  const sent = await sendFrom(bench, message());
+  const sent = await sendFrom(fixtures, message());
 
   assert.ok(bare.body !== undefined, "the harness shows no body");
   assert.deepEqual(sent.body, bare.body, "the body that left");
 }
 
 // Who sends first is to be first: the order of a user's sends must not depend on the adapter.
-async function prompt({ harness }: Bench): Promise<void> {
+async function prompt({ harness }: Fixtures): Promise<void> {
   const bare = await isCalledAtOnce(harness, () => harness.sendUninstrumented(harness.message([])));
 
   const traced = await isCalledAtOnce(harness, () => harness.send(harness.message([])));
@@ -149,47 +157,47 @@ async function isCalledAtOnce(
   return atOnce;
 }
 
-async function unchanged(bench: Bench, stale: Headers, frozen: boolean): Promise<void> {
-  const { harness } = bench;
+async function unchanged(fixtures: Fixtures, stale: Headers, frozen: boolean): Promise<void> {
+  const { harness } = fixtures;
   const message = harness.message(stale, frozen);
   const before = harness.snapshot(message);
 
-  const { headers } = await sendFrom(bench, message);
+  const { headers } = await sendFrom(fixtures, message);
 
   assert.deepEqual(harness.snapshot(message), before, "the caller's message was changed");
-  assert.equal(carried(headers).spanId, exit(bench).spanId);
+  assert.equal(carried(headers).spanId, exit(fixtures).spanId);
 }
 
-async function twice(bench: Bench): Promise<void> {
-  const message = bench.harness.message(usersOwn(bench.adapter));
-  const caller = start(bench.spans);
-  const send = () => context.with(caller.context, () => bench.harness.send(message));
+async function twice(fixtures: Fixtures): Promise<void> {
+  const message = fixtures.harness.message(usersOwn(fixtures.adapter));
+  const caller = start(fixtures.spans);
+  const send = () => context.with(caller.context, () => fixtures.harness.send(message));
 
   const first = carried((await send()).headers);
   const second = carried((await send()).headers);
   caller.span.end();
 
-  const spanIds = exits(bench).map((span) => span.spanId);
+  const spanIds = exits(fixtures).map((span) => span.spanId);
   assert.deepEqual([first.spanId, second.spanId], spanIds, "one span and one context per send");
   assert.equal(second.traceId, caller.span.spanContext().traceId);
 }
 
-async function concurrently(bench: Bench): Promise<void> {
-  const message = bench.harness.message(usersOwn(bench.adapter));
+async function concurrently(fixtures: Fixtures): Promise<void> {
+  const message = fixtures.harness.message(usersOwn(fixtures.adapter));
 
-  const sent = await Promise.all([sendFrom(bench, message), sendFrom(bench, message)]);
+  const sent = await Promise.all([sendFrom(fixtures, message), sendFrom(fixtures, message)]);
 
   const left = sent.map(({ headers }) => carried(headers).traceId).sort();
   assert.deepEqual(left, sent.map(({ traceId }) => traceId).sort(), "one context per send");
 }
 
-async function onwards(bench: Bench): Promise<void> {
+async function onwards(fixtures: Fixtures): Promise<void> {
   const from = sender();
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await passOn(fixtures, from.headers);
 
-  const span = exit(bench);
+  const span = exit(fixtures);
   assert.equal(span.traceId, from.traceId, "the trace breaks between two hops");
-  assert.equal(span.parentSpanId, sight.spanId, "the send is no child of the handler's span");
+  assert.equal(span.parentSpanId, observed.spanId, "the send is no child of the handler's span");
   assert.equal(carried(sent).spanId, span.spanId);
 }

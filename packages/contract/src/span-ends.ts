@@ -3,17 +3,17 @@ import { sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan, Harness } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
   carried,
+  contractCase,
   entry,
   exit,
-  scene,
+  type Fixtures,
   sendFrom,
 } from "./fixtures.js";
 
 /** Item 5, as far as every transport has it: what the user's code or the transport throws. */
-export function failing(adapter: Adapter): ContractCase[] {
+export function spanEnds(adapter: Adapter): ContractCase[] {
   const outOfStock = new RangeError("out of stock");
   return [
     failure(adapter, "a handler that throws", outOfStock, () => {
@@ -30,19 +30,19 @@ export function failing(adapter: Adapter): ContractCase[] {
     failure(adapter, "a handler that rejects with nothing", undefined, () =>
       Promise.reject(undefined),
     ),
-    scene(adapter, "error.type tells errors of the handler apart", toldApart),
-    scene(
+    contractCase(adapter, "error.type tells errors of the handler apart", toldApart),
+    contractCase(
       adapter,
       "a send that fails ends its span as an error and fails as it always did",
       sendFails,
     ),
-    scene(adapter, "a handler that returns leaves the status unset", async (bench) => {
-      await bench.harness.receive(sender().headers, () => undefined);
-      assert.deepEqual(entry(bench).status, { code: "UNSET" });
+    contractCase(adapter, "a handler that returns leaves the status unset", async (fixtures) => {
+      await fixtures.harness.receive(sender().headers, () => undefined);
+      assert.deepEqual(entry(fixtures).status, { code: "UNSET" });
     }),
-    scene(adapter, "a send that succeeds leaves the status unset", async (bench) => {
-      await sendFrom(bench, bench.harness.message([]));
-      assert.deepEqual(exit(bench).status, { code: "UNSET" });
+    contractCase(adapter, "a send that succeeds leaves the status unset", async (fixtures) => {
+      await sendFrom(fixtures, fixtures.harness.message([]));
+      assert.deepEqual(exit(fixtures).status, { code: "UNSET" });
     }),
   ];
 }
@@ -53,37 +53,37 @@ function failure(
   error: unknown,
   handler: () => unknown,
 ): ContractCase {
-  return scene(
+  return contractCase(
     adapter,
     `${who} ends its span once, as an error, and the transport hears of it`,
-    (bench) => failed(bench, error, handler),
+    (fixtures) => failed(fixtures, error, handler),
   );
 }
 
-async function failed(bench: Bench, error: unknown, handler: () => unknown): Promise<void> {
+async function failed(fixtures: Fixtures, error: unknown, handler: () => unknown): Promise<void> {
   const from = sender();
 
-  await assertFails(bench, bench.harness, from.headers, error, handler);
+  await assertFails(fixtures, fixtures.harness, from.headers, error, handler);
 
-  const span = entry(bench);
+  const span = entry(fixtures);
   assert.equal(span.traceId, from.traceId);
   assert.equal(span.status.code, "ERROR", "the status of a failed handler's span");
-  assertErrorType(span, bench.adapter.incoming, error);
+  assertErrorType(span, fixtures.adapter.incoming, error);
 }
 
-async function toldApart(bench: Bench): Promise<void> {
+async function toldApart(fixtures: Fixtures): Promise<void> {
   for (const error of [new TypeError("no such item"), new RangeError("out of stock")]) {
-    bench.spans.clear();
+    fixtures.spans.clear();
 
-    await assertFails(bench, bench.harness, [], error, () => Promise.reject(error));
+    await assertFails(fixtures, fixtures.harness, [], error, () => Promise.reject(error));
 
-    assertErrorType(entry(bench), bench.adapter.incoming, error);
+    assertErrorType(entry(fixtures), fixtures.adapter.incoming, error);
   }
 }
 
 /** The delivery fails as the adapter's description says. Used where the tracing is broken, too. */
 export async function assertFails(
-  { adapter }: Pick<Bench, "adapter">,
+  { adapter }: Pick<Fixtures, "adapter">,
   harness: Harness,
   headers: ReturnType<typeof sender>["headers"],
   error: unknown,
@@ -100,20 +100,24 @@ export async function assertFails(
   }
 }
 
-async function sendFails(bench: Bench): Promise<void> {
-  const { harness } = bench;
+async function sendFails(fixtures: Fixtures): Promise<void> {
+  const { harness } = fixtures;
 
   const error = await harness.sendFailing(harness.message([])).then(
     () => assert.fail("the send did not fail"),
     (reason: unknown) => reason,
   );
 
-  const span = exit(bench);
+  const span = exit(fixtures);
   assert.equal(span.status.code, "ERROR", "the status of a failed send's span");
-  assertErrorType(span, bench.adapter.outgoing, error);
-  bench.spans.clear();
-  const { headers } = await sendFrom(bench, harness.message([]));
-  assert.equal(carried(headers).spanId, exit(bench).spanId, "a send after a failed one is broken");
+  assertErrorType(span, fixtures.adapter.outgoing, error);
+  fixtures.spans.clear();
+  const { headers } = await sendFrom(fixtures, harness.message([]));
+  assert.equal(
+    carried(headers).spanId,
+    exit(fixtures).spanId,
+    "a send after a failed one is broken",
+  );
 }
 
 function assertErrorType(span: RecordedSpan, declared: DeclaredSpan<string>, error: unknown): void {

@@ -2,70 +2,72 @@ import assert from "node:assert/strict";
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter, SentMessage } from "./adapter.js";
 import {
-  type Bench,
-  bareScene,
   type ContractCase,
   carried,
+  contractCase,
+  type Fixtures,
   others,
   receive,
-  scene,
+  unregisteredCase,
   usersOwn,
 } from "./fixtures.js";
 
 const PROPAGATION_ONLY = { record: { provider: false } };
 
 /** Item 6: nothing registered, and propagation only. */
-export function quiet(adapter: Adapter): ContractCase[] {
+export function unregistered(adapter: Adapter): ContractCase[] {
   return [
-    bareScene(
+    unregisteredCase(
       adapter,
       "with nothing registered a message leaves as it does without the adapter",
       sameBytes,
     ),
-    bareScene(
+    unregisteredCase(
       adapter,
       "with nothing registered the handler runs, and what it sends is bare too",
       insideBare,
     ),
-    scene(
+    contractCase(
       adapter,
       "without a tracer provider a message leaves as it does without the adapter",
       sameBytes,
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
       "without a tracer provider a message without a sender is followed by none",
-      async (bench) => {
-        const { result } = await receive(bench.harness, [], () => both(bench, forwarded(bench)));
+      async (fixtures) => {
+        const { result } = await receive(fixtures.harness, [], () =>
+          both(fixtures, forwarded(fixtures)),
+        );
         assert.deepEqual(result?.sent, result?.bare);
       },
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
       "without a tracer provider the sender is relayed as it came",
-      (bench) => relayed(bench),
+      (fixtures) => relayed(fixtures),
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
       "without a tracer provider an unsampled sender is relayed as it came",
-      (bench) => relayed(bench, "00"),
+      (fixtures) => relayed(fixtures, "00"),
       PROPAGATION_ONLY,
     ),
   ];
 }
 
-type Unrecorded = Omit<Bench, "spans">;
+type UnregisteredFixtures = Omit<Fixtures, "spans">;
 
 // The caller forwards what somebody else sent: with nothing to inject it must pass untouched.
-function forwarded({ adapter }: Unrecorded): Headers {
+function forwarded({ adapter }: UnregisteredFixtures): Headers {
   return [...usersOwn(adapter), ...sender().headers];
 }
 
 async function both(
-  { harness }: Unrecorded,
+  { harness }: UnregisteredFixtures,
   headers: Headers,
 ): Promise<{ readonly sent: SentMessage; readonly bare: SentMessage }> {
   return {
@@ -74,26 +76,26 @@ async function both(
   };
 }
 
-async function sameBytes(bench: Unrecorded): Promise<void> {
-  for (const headers of [[], usersOwn(bench.adapter), forwarded(bench)]) {
-    const { sent, bare } = await both(bench, headers);
+async function sameBytes(fixtures: UnregisteredFixtures): Promise<void> {
+  for (const headers of [[], usersOwn(fixtures.adapter), forwarded(fixtures)]) {
+    const { sent, bare } = await both(fixtures, headers);
     assert.deepEqual(sent, bare);
   }
 }
 
-async function insideBare(bench: Unrecorded): Promise<void> {
+async function insideBare(fixtures: UnregisteredFixtures): Promise<void> {
   for (const headers of [[], sender().headers]) {
-    const own = usersOwn(bench.adapter);
-    const { result } = await receive(bench.harness, headers, () => both(bench, own));
+    const own = usersOwn(fixtures.adapter);
+    const { result } = await receive(fixtures.harness, headers, () => both(fixtures, own));
     assert.deepEqual(result?.sent, result?.bare);
   }
 }
 
-async function relayed(bench: Bench, flags = "01"): Promise<void> {
+async function relayed(fixtures: Fixtures, flags = "01"): Promise<void> {
   const from = sender({ flags });
 
-  const { result } = await receive(bench.harness, from.headers, () =>
-    both(bench, forwarded(bench)),
+  const { result } = await receive(fixtures.harness, from.headers, () =>
+    both(fixtures, forwarded(fixtures)),
   );
 
   const { traceId, spanId, tracestate, baggage } = from;

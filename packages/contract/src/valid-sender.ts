@@ -3,26 +3,26 @@ import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { brokenSenders, type Headers, type Sender, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
   canCarry,
   carried,
+  contractCase,
   entries,
   entry,
-  look,
+  type Fixtures,
   OWN_SCOPE,
+  observe,
   passOn,
   receive,
-  scene,
 } from "./fixtures.js";
 
 const AMBIENT = { ambient: true };
 
 /** Items 1 and 2: who is continued, and who is not. */
-export function continuing(adapter: Adapter): ContractCase[] {
+export function validSender(adapter: Adapter): ContractCase[] {
   return [
-    scene(adapter, "a valid sender is continued", continued),
-    scene(
+    contractCase(adapter, "a valid sender is continued", continued),
+    contractCase(
       adapter,
       "a valid sender is continued, whatever else is active in the process",
       continued,
@@ -30,22 +30,30 @@ export function continuing(adapter: Adapter): ContractCase[] {
     ),
     ...(canCarry(adapter, shouted(sender().headers))
       ? [
-          scene(
+          contractCase(
             adapter,
             "a sender whose field names are in another case is continued",
             continuedShouted,
           ),
         ]
       : []),
-    scene(adapter, "a sender behind twenty other headers is continued", continuedBehind),
-    scene(adapter, "the sender's tracestate and baggage reach the handler and the next hop", kept),
-    scene(adapter, "an unsampled sender is obeyed here and at the next hop", unsampled),
-    scene(adapter, "the sender's flags reach the next hop as the propagator keeps them", flags),
+    contractCase(adapter, "a sender behind twenty other headers is continued", continuedBehind),
+    contractCase(
+      adapter,
+      "the sender's tracestate and baggage reach the handler and the next hop",
+      kept,
+    ),
+    contractCase(adapter, "an unsampled sender is obeyed here and at the next hop", unsampled),
+    contractCase(
+      adapter,
+      "the sender's flags reach the next hop as the propagator keeps them",
+      flags,
+    ),
     ...absentSenders.map(({ name, headers }) =>
-      scene(
+      contractCase(
         adapter,
         `${name} starts a new trace`,
-        (bench) => restarted(bench, headers, "missing"),
+        (fixtures) => restarted(fixtures, headers, "missing"),
         AMBIENT,
       ),
     ),
@@ -54,15 +62,15 @@ export function continuing(adapter: Adapter): ContractCase[] {
         ({ headers, repeated }) => canCarry(adapter, headers) && !(repeated && resolves(adapter)),
       )
       .map(({ name, headers }) =>
-        scene(
+        contractCase(
           adapter,
           `a sender with ${name} starts a new trace`,
-          (bench) => restarted(bench, headers, "invalid"),
+          (fixtures) => restarted(fixtures, headers, "invalid"),
           AMBIENT,
         ),
       ),
     ...(adapter.repeatedTraceparent === "last"
-      ? [scene(adapter, "of several senders the last is continued", lastOfSeveral)]
+      ? [contractCase(adapter, "of several senders the last is continued", lastOfSeveral)]
       : []),
   ];
 }
@@ -84,26 +92,26 @@ function shouted(headers: Headers): Headers {
   return headers.map(([key, value]) => [key.toUpperCase(), value]);
 }
 
-function continued(bench: Bench): Promise<void> {
+function continued(fixtures: Fixtures): Promise<void> {
   const from = sender();
-  return continues(bench, from, from.headers);
+  return continues(fixtures, from, from.headers);
 }
 
-function continuedShouted(bench: Bench): Promise<void> {
+function continuedShouted(fixtures: Fixtures): Promise<void> {
   const from = sender();
-  return continues(bench, from, shouted(from.headers));
+  return continues(fixtures, from, shouted(from.headers));
 }
 
-function continuedBehind(bench: Bench): Promise<void> {
+function continuedBehind(fixtures: Fixtures): Promise<void> {
   const from = sender();
   const before = Array.from({ length: 20 }, (_, number) => [`x-${number}`, "y"] as const);
-  return continues(bench, from, [...before, ...from.headers]);
+  return continues(fixtures, from, [...before, ...from.headers]);
 }
 
-async function continues(bench: Bench, from: Sender, headers: Headers): Promise<void> {
-  const { sight } = await receive(bench.harness, headers);
+async function continues(fixtures: Fixtures, from: Sender, headers: Headers): Promise<void> {
+  const { observed } = await receive(fixtures.harness, headers);
 
-  const span = entry(bench);
+  const span = entry(fixtures);
   assert.equal(span.traceId, from.traceId, "the trace was not continued");
   assert.equal(span.parentSpanId, from.spanId, "the parent is not the sender's span");
   assert.equal(span.parentIsRemote, true, "the parent is not marked as remote");
@@ -112,47 +120,47 @@ async function continues(bench: Bench, from: Sender, headers: Headers): Promise<
     undefined,
     "a continued sender needs no note",
   );
-  assert.deepEqual(sight, { traceId: span.traceId, spanId: span.spanId, baggage: from.entries });
+  assert.deepEqual(observed, { traceId: span.traceId, spanId: span.spanId, baggage: from.entries });
   const linked = span.links.filter(({ spanId }) => spanId === from.spanId).length;
-  if (bench.adapter.messaging) assert.equal(linked, 1, "links to the sender");
+  if (fixtures.adapter.messaging) assert.equal(linked, 1, "links to the sender");
   else assert.deepEqual(span.links, [], "a child outside of messaging links nobody");
 }
 
-async function kept(bench: Bench): Promise<void> {
+async function kept(fixtures: Fixtures): Promise<void> {
   const from = sender();
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await passOn(fixtures, from.headers);
 
-  assert.equal(entry(bench).traceState, from.tracestate, "tracestate of the span");
-  assert.deepEqual(sight.baggage, from.entries, "baggage that the handler sees");
+  assert.equal(entry(fixtures).traceState, from.tracestate, "tracestate of the span");
+  assert.deepEqual(observed.baggage, from.entries, "baggage that the handler sees");
   const left = carried(sent);
   assert.equal(left.traceId, from.traceId, "the next hop is in another trace");
   assert.equal(left.tracestate, from.tracestate, "tracestate that left");
   assert.equal(left.baggage, from.baggage, "baggage that left");
 }
 
-async function unsampled(bench: Bench): Promise<void> {
+async function unsampled(fixtures: Fixtures): Promise<void> {
   const from = sender({ flags: "00" });
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await passOn(fixtures, from.headers);
 
-  assert.deepEqual(bench.spans.ended, [], "spans of an unsampled trace were recorded");
-  assert.equal(sight.traceId, from.traceId, "trace that the handler sees");
+  assert.deepEqual(fixtures.spans.ended, [], "spans of an unsampled trace were recorded");
+  assert.equal(observed.traceId, from.traceId, "trace that the handler sees");
   const left = carried(sent);
   assert.equal(left.traceId, from.traceId, "the next hop is in another trace");
   assert.equal(left.flags, "00", "the next hop was told to sample");
 }
 
-async function flags(bench: Bench): Promise<void> {
+async function flags(fixtures: Fixtures): Promise<void> {
   const from = sender({ flags: "03" });
 
-  const { sent } = await passOn(bench, from.headers);
+  const { sent } = await passOn(fixtures, from.headers);
 
-  assert.equal(carried(sent).flags, relayedFlags(bench, from.headers), "flags that left");
+  assert.equal(carried(sent).flags, relayedFlags(fixtures, from.headers), "flags that left");
 }
 
 // What the propagator gives when the context is carried from extract to inject as it should be.
-function relayedFlags({ adapter, spans }: Bench, headers: Headers): string {
+function relayedFlags({ adapter, spans }: Fixtures, headers: Headers): string {
   const propagator = adapter.propagator();
   const carrier: Record<string, string> = Object.fromEntries(headers);
   const extracted = propagator.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
@@ -167,12 +175,12 @@ function relayedFlags({ adapter, spans }: Bench, headers: Headers): string {
   return carried(Object.entries(out)).flags;
 }
 
-async function restarted(bench: Bench, headers: Headers, extraction: string): Promise<void> {
-  const ambient = look();
+async function restarted(fixtures: Fixtures, headers: Headers, extraction: string): Promise<void> {
+  const ambient = observe();
 
-  const { sight, sent } = await passOn(bench, headers);
+  const { observed, sent } = await passOn(fixtures, headers);
 
-  const span = entry(bench);
+  const span = entry(fixtures);
   assert.equal(span.parentSpanId, undefined, "the span has a parent, it should be a root");
   assert.notEqual(span.traceId, ambient.traceId, "the trace of what was active was continued");
   assert.equal(span.traceState, undefined, "the tracestate of no trace was kept");
@@ -181,21 +189,21 @@ async function restarted(bench: Bench, headers: Headers, extraction: string): Pr
     const reason = span.attributes["traceferry.extraction.reason"];
     assert.match(String(reason), /^[a-z][a-z_]*$/, "the reason is no word of low cardinality");
   }
-  assert.equal(sight.spanId, span.spanId, "the handler does not run in the span around it");
-  assert.ok(!("ambient" in sight.baggage), "the handler sees baggage that came with no message");
+  assert.equal(observed.spanId, span.spanId, "the handler does not run in the span around it");
+  assert.ok(!("ambient" in observed.baggage), "the handler sees baggage that came with no message");
   const left = carried(sent);
   assert.equal(left.traceId, span.traceId, "the next hop is in another trace");
   assert.equal(left.tracestate, undefined, "the tracestate of no trace was sent on");
 }
 
-async function lastOfSeveral(bench: Bench): Promise<void> {
+async function lastOfSeveral(fixtures: Fixtures): Promise<void> {
   const first = sender();
   const last = sender();
   const headers: Headers = [["traceparent", first.traceparent], ...last.headers];
 
-  await receive(bench.harness, headers);
+  await receive(fixtures.harness, headers);
 
-  const [span] = entries(bench);
+  const [span] = entries(fixtures);
   assert.equal(span?.traceId, last.traceId, "the last traceparent was not continued");
   assert.equal(span?.parentSpanId, last.spanId);
 }
