@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { adapterContract } from "./index.js";
 import { type MemoryHarness, memoryAdapter } from "./memory-adapter.test-support.js";
-import { forget, handlerHabits } from "./memory-handler.test-support.js";
-import { incomingHabits } from "./memory-incoming.test-support.js";
-import { outgoingHabits } from "./memory-outgoing.test-support.js";
+import { forget, handlerMutants } from "./memory-handler.test-support.js";
+import { incomingMutants } from "./memory-incoming.test-support.js";
+import { outgoingMutants } from "./memory-outgoing.test-support.js";
 
-// What some habits leave behind.
+// What some mutants leave behind.
 afterEach(() => {
   forget();
   process.removeAllListeners("SIGUSR2");
@@ -16,9 +16,9 @@ describe("an honest adapter keeps every promise", () => {
   for (const { title, run, timeout } of adapterContract(memoryAdapter())) test(title, run, timeout);
 });
 
-describe("a bad habit is caught", () => {
-  const habits = { ...incomingHabits, ...handlerHabits, ...outgoingHabits };
-  for (const [habit, { adapter, caughtBy, because }] of Object.entries(habits)) {
+describe("a mutant is caught", () => {
+  const mutants = { ...incomingMutants, ...handlerMutants, ...outgoingMutants };
+  for (const [mutant, { adapter, caughtBy, because }] of Object.entries(mutants)) {
     const promises = adapterContract(memoryAdapter(adapter, { leakMessages: 1000 }));
     for (const title of caughtBy) {
       const promise = promises.find((one) => one.title === title);
@@ -26,7 +26,7 @@ describe("a bad habit is caught", () => {
         expect(promise, "no such case").toBeDefined();
         await expect(promise?.run()).rejects.toThrow(because);
       };
-      test(`an adapter that ${habit} breaks: ${title}`, broken, promise?.timeout);
+      test(`an adapter that ${mutant} breaks: ${title}`, broken, promise?.timeout);
     }
   }
 });
@@ -36,7 +36,7 @@ test("an adapter may declare that the last of several senders counts, and is hel
     adapterContract(memoryAdapter(adapter, { repeatedTraceparent: "last" })).filter(({ title }) =>
       /two traceparents|several senders/.test(title),
     );
-  const { adapter } = incomingHabits["takes the last of several senders"] ?? {};
+  const { adapter } = incomingMutants["takes the last of several senders"] ?? {};
 
   const [promise, ...others] = promises(adapter);
 

@@ -19,7 +19,7 @@ import type { Headers } from "@traceferry/testkit";
 import type { Adapter, AdapterOptions, Harness, Relation, SentMessage } from "./adapter.js";
 import { strictPropagator } from "./memory-propagator.test-support.js";
 
-/** Describes the memory transport to the contract, with an honest adapter or one with a habit. */
+/** Describes the memory transport to the contract, with an honest adapter or one with a mutant. */
 export function memoryAdapter(
   Kind: typeof MemoryHarness = MemoryHarness,
   changes: Partial<Adapter> = {},

@@ -13,7 +13,7 @@ import {
   CONTINUED,
   FAILED_SEND,
   failing,
-  type Habit,
+  type Mutant,
   LEAK,
   reported,
 } from "./memory-mutant.test-support.js";
@@ -32,7 +32,7 @@ const TOLD_APART = "error.type tells errors of the handler apart";
 const latest = { own: ROOT_CONTEXT };
 
 /** Around the handler. */
-export const handlerHabits: Readonly<Record<string, Habit>> = {
+export const handlerMutants: Readonly<Record<string, Mutant>> = {
   "calls the handler outside of its context": {
     adapter: class extends MemoryHarness {
       override run(_: Context, span: Span | undefined, handler: () => unknown) {
@@ -293,7 +293,7 @@ export const handlerHabits: Readonly<Record<string, Habit>> = {
 // What is kept for good.
 const kept = new Set<unknown>();
 
-/** Forgets what the habits keep. */
+/** Forgets what the mutants keep. */
 export function forget(): void {
   kept.clear();
 }
@@ -301,7 +301,7 @@ export function forget(): void {
 function settling(
   settle: (error: unknown, again: () => unknown) => unknown,
   caughtBy: readonly string[],
-): Habit {
+): Mutant {
   const adapter = class extends MemoryHarness {
     override async run(own: Context, span: Span | undefined, handler: () => unknown) {
       try {

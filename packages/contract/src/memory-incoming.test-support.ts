@@ -14,7 +14,7 @@ import type { Relation } from "./adapter.js";
 import { MemoryHarness, type Operation } from "./memory-adapter.test-support.js";
 import {
   CONTINUED,
-  type Habit,
+  type Mutant,
   KEPT,
   LINK,
   NO_SENDER,
@@ -25,7 +25,7 @@ import {
 const INVENTED = "b7ad6b7169203331";
 
 /** On the way in. */
-export const incomingHabits: Readonly<Record<string, Habit>> = {
+export const incomingMutants: Readonly<Record<string, Mutant>> = {
   "reads no more than eight headers": {
     adapter: class extends MemoryHarness {
       override extract(headers: Headers) {
@@ -242,7 +242,7 @@ export const incomingHabits: Readonly<Record<string, Habit>> = {
 function changingSender(
   change: (sender: SpanContext) => SpanContext,
   caughtBy: readonly string[],
-): Habit {
+): Mutant {
   const adapter = class extends MemoryHarness {
     override extract(headers: Headers) {
       const extracted = super.extract(headers);
@@ -259,7 +259,7 @@ interface Related {
   readonly attributes: Attributes;
 }
 
-function relating(change: (related: Related) => Related, caughtBy: readonly string[]): Habit {
+function relating(change: (related: Related) => Related, caughtBy: readonly string[]): Mutant {
   const adapter = class extends MemoryHarness {
     override relate(headers: Headers, extracted: Context) {
       return change(super.relate(headers, extracted));
@@ -268,7 +268,7 @@ function relating(change: (related: Related) => Related, caughtBy: readonly stri
   return { adapter, caughtBy };
 }
 
-function answering(answer: (asked: Relation) => Relation, caughtBy: readonly string[]): Habit {
+function answering(answer: (asked: Relation) => Relation, caughtBy: readonly string[]): Mutant {
   const adapter = class extends MemoryHarness {
     override relation() {
       return answer(super.relation());

@@ -1,14 +1,14 @@
 import type { MemoryHarness } from "./memory-adapter.test-support.js";
 
 /** One way to be wrong: a step of the honest adapter done badly, and the titles of the cases that must notice. */
-export interface Habit {
+export interface Mutant {
   readonly adapter: typeof MemoryHarness;
   readonly caughtBy: readonly string[];
   /** What they complain of, where a case has several complaints. */
   readonly because?: RegExp;
 }
 
-// Titles that several habits are caught by.
+// Titles that several mutants are caught by.
 export const CONTINUED = "a valid sender is continued";
 export const KEPT = "the sender's tracestate and baggage reach the handler and the next hop";
 export const NO_SENDER = "a message without a sender starts a new trace";

@@ -10,13 +10,13 @@ import {
 } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
 import { MemoryHarness, type Message, type Operation } from "./memory-adapter.test-support.js";
-import { FAILED_SEND, type Habit, reported } from "./memory-mutant.test-support.js";
+import { FAILED_SEND, type Mutant, reported } from "./memory-mutant.test-support.js";
 
 const PROMPT = "a send calls the transport once, and before it returns";
 const RAW = createContextKey("@traceferry/testkit headers as they came");
 
 /** On the way out. */
-export const outgoingHabits: Readonly<Record<string, Habit>> = {
+export const outgoingMutants: Readonly<Record<string, Mutant>> = {
   "injects the caller's span": {
     adapter: class extends MemoryHarness {
       override inject() {
@@ -278,7 +278,7 @@ export const outgoingHabits: Readonly<Record<string, Habit>> = {
   },
 };
 
-function keeping(keep: (header: readonly [string, string]) => boolean): Habit {
+function keeping(keep: (header: readonly [string, string]) => boolean): Mutant {
   const adapter = class extends MemoryHarness {
     override write(message: Message, fields: Map<string, string>) {
       const written = super.write(message, fields);
@@ -288,7 +288,7 @@ function keeping(keep: (header: readonly [string, string]) => boolean): Habit {
   return { adapter, caughtBy: ["fields of an earlier trace are gone from what leaves"] };
 }
 
-function relayingRaw(name: string, caughtBy: readonly string[]): Habit {
+function relayingRaw(name: string, caughtBy: readonly string[]): Mutant {
   const adapter = class extends MemoryHarness {
     override extract(headers: Headers) {
       const raw = headers.find(([key]) => key === name)?.[1];
