@@ -2,35 +2,20 @@ import assert from "node:assert/strict";
 import { sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan } from "./adapter.js";
-import {
-  type ContractCase,
-  contractCase,
-  entry,
-  exit,
-  type Fixtures,
-  receive,
-  sendFrom,
-} from "./fixtures.js";
+import { type ContractCase, contractCase, incomingSpan, outgoingSpan } from "./fixtures.js";
+import { receive, sendInSpan } from "./messages.js";
 
-/** Item 9: spans are named as the adapter declares. */
+/** Item 9: spans have the kind, the name and the attributes that the adapter declares. */
 export function conventions(adapter: Adapter): ContractCase[] {
   return [
-    contractCase(
-      adapter,
-      "the span around the handler is named as the conventions say",
-      async (fixtures: Fixtures) => {
-        await receive(fixtures.harness, sender().headers);
-        assertDeclared(entry(fixtures), adapter.incoming);
-      },
-    ),
-    contractCase(
-      adapter,
-      "the span around a send is named as the conventions say",
-      async (fixtures: Fixtures) => {
-        await sendFrom(fixtures, fixtures.harness.message([]));
-        assertDeclared(exit(fixtures), adapter.outgoing);
-      },
-    ),
+    contractCase(adapter, "the incoming span is named as the conventions say", async (fixtures) => {
+      await receive(fixtures.harness, sender().headers);
+      assertDeclared(incomingSpan(fixtures), adapter.incoming);
+    }),
+    contractCase(adapter, "the outgoing span is named as the conventions say", async (fixtures) => {
+      await sendInSpan(fixtures, fixtures.harness.message([]));
+      assertDeclared(outgoingSpan(fixtures), adapter.outgoing);
+    }),
   ];
 }
 

@@ -34,14 +34,14 @@ describe("a mutant is caught", () => {
 test("an adapter may declare that the last of several senders counts, and is held to it", async () => {
   const promises = (adapter?: typeof MemoryHarness) =>
     adapterContract(memoryAdapter(adapter, { repeatedTraceparent: "last" })).filter(({ title }) =>
-      /two traceparents|several senders/.test(title),
+      /two traceparents|several traceparents/.test(title),
     );
   const { adapter } = incomingMutants["takes the last of several senders"] ?? {};
 
   const [promise, ...others] = promises(adapter);
 
   expect(others).toEqual([]);
-  expect(promise?.title).toBe("of several senders the last is continued");
+  expect(promise?.title).toBe("the last of several traceparents is continued");
   await promise?.run();
   await expect(promises()[0]?.run()).rejects.toThrow("the last traceparent was not continued");
 });

@@ -13,33 +13,16 @@ import { spanEnds } from "./span-ends.js";
 import { unregistered } from "./unregistered.js";
 import { validSender } from "./valid-sender.js";
 
-export {
-  type BrokenSender,
-  brokenSenders,
-  type Headers,
-  type Sender,
-  type SenderOptions,
-  sender,
-} from "@traceferry/testkit";
-export type {
-  Adapter,
-  AdapterOptions,
-  DeclaredSpan,
-  Harness,
-  Relation,
-  SentMessage,
-} from "./adapter.js";
-export type { ContractCase } from "./fixtures.js";
-
 /**
- * What every adapter promises, as cases for any test runner. Each registers on the OpenTelemetry API what it
- * needs and takes it away again, so they must run one after the other.
+ * Makes the cases that every adapter must pass, for any test runner. Each registers on the OpenTelemetry API what it
+ * needs and unregisters it again, so they must run one after the other.
  *
  *     for (const { title, run, timeout } of adapterContract(kafka)) test(title, run, timeout);
  *
- * The process must run with `--expose-gc`: what stays in memory is measured.
+ * The process must run with `--expose-gc`, because memory is measured.
  */
 export function adapterContract(adapter: Adapter): ContractCase[] {
+  // index.test.ts proves that each case can fail: for every promise there is a mutant that breaks it.
   return [
     ...validSender(adapter),
     ...relation(adapter),
@@ -55,3 +38,15 @@ export function adapterContract(adapter: Adapter): ContractCase[] {
     ...coexistence(adapter),
   ];
 }
+
+// For authors of adapters: what `adapterContract` takes, and what it gives.
+
+export type {
+  Adapter,
+  AdapterOptions,
+  DeclaredSpan,
+  Harness,
+  Relation,
+  SentMessage,
+} from "./adapter.js";
+export type { ContractCase } from "./fixtures.js";

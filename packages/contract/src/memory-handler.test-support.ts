@@ -13,21 +13,21 @@ import {
   CONTINUED,
   FAILED_SEND,
   failing,
-  type Mutant,
   LEAK,
+  type Mutant,
   reported,
 } from "./memory-mutant.test-support.js";
 
 const COUNTED = [
-  "a sender that is continued is counted",
+  "a continued sender is counted",
   "a missing sender is counted",
-  "a broken sender is counted",
+  "an invalid sender is counted",
   "a linked sender is counted",
   "an ignored sender is counted",
-  "a context that was cut to the budget is counted",
+  "a context that was trimmed to the budget is counted",
 ];
 
-const TOLD_APART = "error.type tells errors of the handler apart";
+const TOLD_APART = "error.type distinguishes the handler's errors";
 
 const latest = { own: ROOT_CONTEXT };
 
@@ -41,8 +41,8 @@ export const handlerMutants: Readonly<Record<string, Mutant>> = {
     },
     caughtBy: [
       CONTINUED,
-      "whatever the handler awaits, emits or schedules sees its context",
-      "what the handler sends continues the sender's trace",
+      "everything that the handler awaits, emits or schedules sees its context",
+      "a message that the handler sends continues the sender's trace",
     ],
   },
   "shares one context among messages": {
@@ -53,7 +53,7 @@ export const handlerMutants: Readonly<Record<string, Mutant>> = {
         return super.run(latest.own, span, handler);
       }
     },
-    caughtBy: ["twenty messages at once never see each other's context"],
+    caughtBy: ["twenty concurrent messages never see each other's context"],
   },
   "never ends on throw": {
     adapter: class extends MemoryHarness {
@@ -122,8 +122,8 @@ export const handlerMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "a handler that returns leaves the status unset",
-      "a send that succeeds leaves the status unset",
+      "a handler that returns leaves the span status unset",
+      "a send that succeeds leaves the span status unset",
     ],
   },
   "lets its own errors through": {
@@ -179,7 +179,7 @@ export const handlerMutants: Readonly<Record<string, Mutant>> = {
         super.end(span);
       }
     },
-    caughtBy: ["a meter provider that throws costs no message"],
+    caughtBy: ["a meter provider that throws harms no message"],
   },
   "counts every message twice": {
     adapter: class extends MemoryHarness {

@@ -14,9 +14,9 @@ import type { Relation } from "./adapter.js";
 import { MemoryHarness, type Operation } from "./memory-adapter.test-support.js";
 import {
   CONTINUED,
-  type Mutant,
   KEPT,
   LINK,
+  type Mutant,
   NO_SENDER,
   NONE,
   restarts,
@@ -57,13 +57,13 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
   ),
   "invents a parent": changingSender(
     (sender) => ({ ...sender, spanId: INVENTED }),
-    [CONTINUED, "without a tracer provider the sender is relayed as it came"],
+    [CONTINUED, "without a tracer provider the sender's context is relayed unchanged"],
   ),
   "samples everything": changingSender(
     (sender) => ({ ...sender, traceFlags: 1 }),
     [
-      "an unsampled sender is obeyed here and at the next hop",
-      "without a tracer provider an unsampled sender is relayed as it came",
+      "an unsampled sender is not recorded here and stays unsampled at the next hop",
+      "without a tracer provider an unsampled sender's context is relayed unchanged",
     ],
   ),
   "forgets tracestate": changingSender(
@@ -99,7 +99,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
       restarts("words"),
       LINK,
       NONE,
-      'relation "link" says "missing" where there is no sender',
+      'relation "link" records a missing sender as "missing"',
     ],
   ),
   "reads lower-case names only": {
@@ -108,7 +108,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return key;
       }
     },
-    caughtBy: ["a sender whose field names are in another case is continued"],
+    caughtBy: ["a sender with upper-case header names is continued"],
   },
   "guesses at field names": {
     adapter: class extends MemoryHarness {
@@ -116,7 +116,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return super.fold(key).replace("trace-parent", "traceparent");
       }
     },
-    caughtBy: ["a message with a field that only looks like a traceparent starts a new trace"],
+    caughtBy: ["a message with a header named trace-parent starts a new trace"],
   },
   "reads leniently": {
     adapter: class extends MemoryHarness {
@@ -158,8 +158,8 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "a tracestate of a hundred members harms nobody",
-      "a tracestate with a line break harms nobody",
+      "a tracestate of a hundred members does no harm",
+      "a tracestate with a line break does no harm",
     ],
   },
   "trusts percent-encoding": {
@@ -169,7 +169,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return super.extract(headers);
       }
     },
-    caughtBy: ["a baggage that is no baggage harms nobody"],
+    caughtBy: ["a malformed baggage does no harm"],
   },
   "collects baggage in a plain object": {
     adapter: class extends MemoryHarness {
@@ -183,7 +183,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return super.extract(headers);
       }
     },
-    caughtBy: ["a baggage that names __proto__ harms nobody"],
+    caughtBy: ["a baggage that names __proto__ does no harm"],
   },
   "trips over a header named __proto__": {
     adapter: class extends MemoryHarness {
@@ -192,7 +192,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return super.fold(key);
       }
     },
-    caughtBy: ["a header named __proto__ harms nobody"],
+    caughtBy: ["a header named __proto__ does no harm"],
   },
   "continues whatever the relation": answering(() => "child", [LINK, NONE]),
   "links where it should forget": answering((asked) => (asked === "none" ? "link" : asked), [NONE]),
@@ -203,7 +203,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return typeof this.options.relation === "function" ? "child" : super.relation();
       }
     },
-    caughtBy: ['a relation function that says "link" does the same'],
+    caughtBy: ['a relation function that returns "link" starts a new trace that links the sender'],
   },
   "takes all baggage into a new trace": {
     adapter: class extends MemoryHarness {
@@ -211,7 +211,11 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return trace.deleteSpan(extracted);
       }
     },
-    caughtBy: [LINK, NONE, "an allow-list takes its baggage across a new trace, and no other"],
+    caughtBy: [
+      LINK,
+      NONE,
+      "an allow-list takes its baggage entries into a new trace, and no others",
+    ],
   },
   "takes no baggage into a new trace": {
     adapter: class extends MemoryHarness {
@@ -219,7 +223,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return ROOT_CONTEXT;
       }
     },
-    caughtBy: ["an allow-list takes its baggage across a new trace, and no other"],
+    caughtBy: ["an allow-list takes its baggage entries into a new trace, and no others"],
   },
   "makes a span beside somebody else's": {
     adapter: class extends MemoryHarness {
@@ -227,7 +231,7 @@ export const incomingMutants: Readonly<Record<string, Mutant>> = {
         return false;
       }
     },
-    caughtBy: ["a message that somebody else's patching has a span for gets no second one"],
+    caughtBy: ["a message that another instrumentation has a span for gets no second one"],
   },
   "takes any live span for one of this message": {
     adapter: class extends MemoryHarness {

@@ -24,7 +24,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "what leaves names the span around the send",
+      "the traceparent that is sent names the outgoing span",
       "a send outside of any trace starts one",
     ],
   },
@@ -35,8 +35,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "what leaves names the span around the send",
-      "what the handler sends continues the sender's trace",
+      "the traceparent that is sent names the outgoing span",
+      "a message that the handler sends continues the sender's trace",
     ],
   },
   "stays in the span's context after a send": {
@@ -46,7 +46,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         return super.inject(own);
       }
     },
-    caughtBy: ["the caller's context is the caller's again after a send"],
+    caughtBy: ["the caller's context is active again after a send"],
   },
   "injects into the caller's headers": {
     adapter: class extends MemoryHarness {
@@ -67,8 +67,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "a message sent twice gets a context each time",
-      "a message sent from two traces at once gets a context each",
+      "a message sent twice gets a new context each time",
+      "a message sent concurrently from two traces gets the context of each",
     ],
   },
   "keeps a stale tracestate": keeping(([key]) => key === "tracestate"),
@@ -86,7 +86,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         return { ...message, headers: [...message.headers, ...fields] };
       }
     },
-    caughtBy: ["what leaves names the span around the send"],
+    caughtBy: ["the traceparent that is sent names the outgoing span"],
   },
   "drops the user's headers": {
     adapter: class extends MemoryHarness {
@@ -94,7 +94,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         return super.write({ ...message, headers: [] }, fields);
       }
     },
-    caughtBy: ["the user's own headers leave as they would without the adapter"],
+    caughtBy: ["the user's headers are sent as they are without the adapter"],
   },
   "drops one of two headers of one name": {
     adapter: class extends MemoryHarness {
@@ -105,7 +105,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         return super.write({ ...message, headers }, fields);
       }
     },
-    caughtBy: ["two headers of the user's under one name both leave"],
+    caughtBy: ["two user headers of one name are both sent"],
   },
   "changes the body": {
     adapter: class extends MemoryHarness {
@@ -114,8 +114,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "the user's body leaves as it would without the adapter",
-      "with nothing registered a message leaves as it does without the adapter",
+      "the user's body is sent as it is without the adapter",
+      "with nothing registered a message is sent as it is without the adapter",
       reported("a propagator that throws on inject"),
     ],
   },
@@ -155,8 +155,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "with nothing registered a message leaves as it does without the adapter",
-      "without a tracer provider a message leaves as it does without the adapter",
+      "with nothing registered a message is sent as it is without the adapter",
+      "without a tracer provider a message is sent as it is without the adapter",
     ],
   },
   "always writes something": {
@@ -169,10 +169,10 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "with nothing registered a message leaves as it does without the adapter",
-      "with nothing registered the handler runs, and what it sends is bare too",
-      "without a tracer provider a message leaves as it does without the adapter",
-      "without a tracer provider a message without a sender is followed by none",
+      "with nothing registered a message is sent as it is without the adapter",
+      "with nothing registered the handler runs, and its messages are sent unchanged",
+      "without a tracer provider a message is sent as it is without the adapter",
+      "with neither a tracer provider nor a sender the handler's messages are sent unchanged",
     ],
   },
   "never ends the span of a failed send": {
@@ -200,7 +200,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       "a tight budget drops baggage first",
       "a tighter budget drops tracestate next",
       "no budget is so tight that traceparent is dropped",
-      "by default what leaves is within the adapter's budget",
+      "by default the fields that are sent are within the adapter's budget",
     ],
   },
   "has a budget that nobody can lift": {
@@ -209,7 +209,7 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         super.trim(fields, Math.min(maxBytes, 4096));
       }
     },
-    caughtBy: ["a budget without limit lets a large baggage leave whole"],
+    caughtBy: ["a budget without limit lets a large baggage be sent whole"],
   },
   "drops tracestate before baggage": {
     adapter: class extends MemoryHarness {
@@ -238,19 +238,22 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
         return fields;
       }
     },
-    caughtBy: ["baggage can be kept in", "an allow-list names the baggage that may leave"],
+    caughtBy: [
+      "with baggage turned off none is sent",
+      "an allow-list names the baggage that may be sent",
+    ],
   },
   "relays baggage as it came": relayingRaw("baggage", [
-    "a megabyte of baggage harms nobody",
-    "a baggage of many thousand members harms nobody",
-    "a baggage of 6 kB harms nobody",
-    "a baggage with a line break harms nobody",
-    "a baggage with other control characters harms nobody",
-    "a baggage beyond ASCII harms nobody",
+    "a megabyte of baggage does no harm",
+    "a baggage of many thousand members does no harm",
+    "a baggage of 6 kB does no harm",
+    "a baggage with a line break does no harm",
+    "a baggage with other control characters does no harm",
+    "a baggage beyond ASCII does no harm",
   ]),
   "relays tracestate as it came": relayingRaw("tracestate", [
-    "a tracestate of a hundred members harms nobody",
-    "a tracestate with a line break harms nobody",
+    "a tracestate of a hundred members does no harm",
+    "a tracestate with a line break does no harm",
   ]),
   "names spans by itself": {
     adapter: class extends MemoryHarness {
@@ -260,8 +263,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "the span around the handler is named as the conventions say",
-      "the span around a send is named as the conventions say",
+      "the incoming span is named as the conventions say",
+      "the outgoing span is named as the conventions say",
     ],
   },
   "calls every operation a publish": {
@@ -272,8 +275,8 @@ export const outgoingMutants: Readonly<Record<string, Mutant>> = {
       }
     },
     caughtBy: [
-      "the span around the handler is named as the conventions say",
-      "the span around a send is named as the conventions say",
+      "the incoming span is named as the conventions say",
+      "the outgoing span is named as the conventions say",
     ],
   },
 };
@@ -285,7 +288,7 @@ function keeping(keep: (header: readonly [string, string]) => boolean): Mutant {
       return { ...written, headers: [...message.headers.filter(keep), ...written.headers] };
     }
   };
-  return { adapter, caughtBy: ["fields of an earlier trace are gone from what leaves"] };
+  return { adapter, caughtBy: ["fields of an earlier trace are replaced"] };
 }
 
 function relayingRaw(name: string, caughtBy: readonly string[]): Mutant {

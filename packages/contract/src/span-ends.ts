@@ -1,91 +1,97 @@
 import assert from "node:assert/strict";
-import { sender } from "@traceferry/testkit";
+import { type Headers, sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan, Harness } from "./adapter.js";
 import {
   type ContractCase,
-  carried,
   contractCase,
-  entry,
-  exit,
   type Fixtures,
-  sendFrom,
+  incomingSpan,
+  outgoingSpan,
 } from "./fixtures.js";
+import { propagatedContext } from "./headers.js";
+import { sendInSpan } from "./messages.js";
 
-/** Item 5, as far as every transport has it: what the user's code or the transport throws. */
+/** Item 5, as far as every transport has it: each span ends once, with the status of its handler or send. */
 export function spanEnds(adapter: Adapter): ContractCase[] {
   const outOfStock = new RangeError("out of stock");
   return [
-    failure(adapter, "a handler that throws", outOfStock, () => {
+    failingHandler(adapter, "throws", outOfStock, () => {
       throw outOfStock;
     }),
-    failure(adapter, "a handler that rejects", outOfStock, () => Promise.reject(outOfStock)),
-    failure(adapter, "a handler that rejects late", outOfStock, async () => {
+    failingHandler(adapter, "rejects", outOfStock, () => Promise.reject(outOfStock)),
+    failingHandler(adapter, "rejects late", outOfStock, async () => {
       await new Promise(setImmediate);
       throw outOfStock;
     }),
-    failure(adapter, "a handler that throws a string", "out of stock", () => {
+    failingHandler(adapter, "throws a string", "out of stock", () => {
       throw "out of stock";
     }),
-    failure(adapter, "a handler that rejects with nothing", undefined, () =>
-      Promise.reject(undefined),
-    ),
-    contractCase(adapter, "error.type tells errors of the handler apart", toldApart),
+    failingHandler(adapter, "rejects with nothing", undefined, () => Promise.reject(undefined)),
+    contractCase(adapter, "error.type distinguishes the handler's errors", assertErrorTypes),
     contractCase(
       adapter,
-      "a send that fails ends its span as an error and fails as it always did",
-      sendFails,
+      "a send that fails ends its span with status ERROR, and rejects",
+      assertSendFails,
     ),
-    contractCase(adapter, "a handler that returns leaves the status unset", async (fixtures) => {
-      await fixtures.harness.receive(sender().headers, () => undefined);
-      assert.deepEqual(entry(fixtures).status, { code: "UNSET" });
-    }),
-    contractCase(adapter, "a send that succeeds leaves the status unset", async (fixtures) => {
-      await sendFrom(fixtures, fixtures.harness.message([]));
-      assert.deepEqual(exit(fixtures).status, { code: "UNSET" });
+    contractCase(
+      adapter,
+      "a handler that returns leaves the span status unset",
+      async (fixtures) => {
+        await fixtures.harness.receive(sender().headers, () => undefined);
+        assert.deepEqual(incomingSpan(fixtures).status, { code: "UNSET" });
+      },
+    ),
+    contractCase(adapter, "a send that succeeds leaves the span status unset", async (fixtures) => {
+      await sendInSpan(fixtures, fixtures.harness.message([]));
+      assert.deepEqual(outgoingSpan(fixtures).status, { code: "UNSET" });
     }),
   ];
 }
 
-function failure(
+function failingHandler(
   adapter: Adapter,
-  who: string,
+  how: string,
   error: unknown,
   handler: () => unknown,
 ): ContractCase {
   return contractCase(
     adapter,
-    `${who} ends its span once, as an error, and the transport hears of it`,
-    (fixtures) => failed(fixtures, error, handler),
+    `a handler that ${how} ends its span once, with status ERROR, and the transport gets the error`,
+    (fixtures) => assertSpanFails(fixtures, error, handler),
   );
 }
 
-async function failed(fixtures: Fixtures, error: unknown, handler: () => unknown): Promise<void> {
+async function assertSpanFails(
+  fixtures: Fixtures,
+  error: unknown,
+  handler: () => unknown,
+): Promise<void> {
   const from = sender();
 
-  await assertFails(fixtures, fixtures.harness, from.headers, error, handler);
+  await assertDeliveryFails(fixtures, fixtures.harness, from.headers, error, handler);
 
-  const span = entry(fixtures);
+  const span = incomingSpan(fixtures);
   assert.equal(span.traceId, from.traceId);
   assert.equal(span.status.code, "ERROR", "the status of a failed handler's span");
   assertErrorType(span, fixtures.adapter.incoming, error);
 }
 
-async function toldApart(fixtures: Fixtures): Promise<void> {
+async function assertErrorTypes(fixtures: Fixtures): Promise<void> {
   for (const error of [new TypeError("no such item"), new RangeError("out of stock")]) {
     fixtures.spans.clear();
 
-    await assertFails(fixtures, fixtures.harness, [], error, () => Promise.reject(error));
+    await assertDeliveryFails(fixtures, fixtures.harness, [], error, () => Promise.reject(error));
 
-    assertErrorType(entry(fixtures), fixtures.adapter.incoming, error);
+    assertErrorType(incomingSpan(fixtures), fixtures.adapter.incoming, error);
   }
 }
 
-/** The delivery fails as the adapter's description says. Used where the tracing is broken, too. */
-export async function assertFails(
+/** Delivers a message whose handler fails: the delivery must fail as `Adapter.handlerError` declares. */
+export async function assertDeliveryFails(
   { adapter }: Pick<Fixtures, "adapter">,
   harness: Harness,
-  headers: ReturnType<typeof sender>["headers"],
+  headers: Headers,
   error: unknown,
   handler: () => unknown,
 ): Promise<void> {
@@ -100,7 +106,7 @@ export async function assertFails(
   }
 }
 
-async function sendFails(fixtures: Fixtures): Promise<void> {
+async function assertSendFails(fixtures: Fixtures): Promise<void> {
   const { harness } = fixtures;
 
   const error = await harness.sendFailing(harness.message([])).then(
@@ -108,14 +114,14 @@ async function sendFails(fixtures: Fixtures): Promise<void> {
     (reason: unknown) => reason,
   );
 
-  const span = exit(fixtures);
+  const span = outgoingSpan(fixtures);
   assert.equal(span.status.code, "ERROR", "the status of a failed send's span");
   assertErrorType(span, fixtures.adapter.outgoing, error);
   fixtures.spans.clear();
-  const { headers } = await sendFrom(fixtures, harness.message([]));
+  const { headers } = await sendInSpan(fixtures, harness.message([]));
   assert.equal(
-    carried(headers).spanId,
-    exit(fixtures).spanId,
+    propagatedContext(headers).spanId,
+    outgoingSpan(fixtures).spanId,
     "a send after a failed one is broken",
   );
 }
