@@ -18,7 +18,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { traceKafka } from "@traceferry/kafka";
@@ -243,7 +243,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
     return leave(message);
   };
 
-  async function send(message: Message, transport: (message: Message) => Promise<Sent>) {
+  async function send(message: Message, transport: (message: Message) => Promise<SentMessage>) {
     const parent = context.active();
     const open = boundary.startSpan({ name: "send", kind: SpanKind.PRODUCER, parent });
     return withSpan(open, () => {
@@ -285,8 +285,8 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
     },
     snapshot: (message) => structuredClone(message),
     send: (message) => send(asMessage(message), transport),
-    sendBare: (message) => transport(asMessage(message)),
-    reached: () => reached,
+    sendUninstrumented: (message) => transport(asMessage(message)),
+    transportSends: () => reached,
     async sendFailing(message) {
       await send(asMessage(message), () => Promise.reject(new Error("no broker")));
     },
@@ -295,7 +295,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
   return harness;
 }
 
-async function leave({ headers = {}, value: body }: Message): Promise<Sent> {
+async function leave({ headers = {}, value: body }: Message): Promise<SentMessage> {
   const pairs = Object.entries(headers).flatMap(([key, value]) =>
     [value].flat().map((one) => [key, String(one)] as const),
   );
@@ -336,12 +336,12 @@ const nest: Adapter = {
   outgoing: { kind: "PRODUCER", name: "send", attributes: {} },
   messaging: true,
   maxBytes: 8192,
-  messages: 1000,
-  repeated: "last",
+  leakMessages: 1000,
+  repeatedTraceparent: "last",
   // Nest's filters make an answer of an error, for events too.
-  failure: "wrapped",
+  handlerError: "wrapped",
   // What a broker takes by default is a little more than a megabyte.
-  carries: (headers) =>
+  canCarry: (headers) =>
     headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0) < 1_000_000,
   open: (options) => open(options),
   receivePatched: async (_, headers, handler, patch) => {

@@ -1,5 +1,10 @@
 import { bullmqTelemetry } from "@traceferry/bullmq";
-import { type Adapter, type AdapterOptions, type Harness, type Sent } from "@traceferry/contract";
+import {
+  type Adapter,
+  type AdapterOptions,
+  type Harness,
+  type SentMessage,
+} from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
 import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
@@ -142,7 +147,7 @@ function orderJob(message: unknown): OrderJob {
 async function open(options: AdapterOptions = {}): Promise<Harness> {
   const shop = new Shop(bullmqTelemetry(options));
   await shop.worker.waitUntilReady();
-  const send = async (queue: Queue, message: unknown): Promise<Sent> => {
+  const send = async (queue: Queue, message: unknown): Promise<SentMessage> => {
     const { data, opts } = orderJob(message);
     const { id } = await queue.add("place", data, opts);
     const { tm = "{}" } = await storedOptions(queue, id);
@@ -158,8 +163,8 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     message: (headers, frozen) => new OrderJob(headers, frozen),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(shop.outbox, message),
-    sendBare: (message) => send(shop.bare, message),
-    reached: () => shop.outbox.added + shop.bare.added,
+    sendUninstrumented: (message) => send(shop.bare, message),
+    transportSends: () => shop.outbox.added + shop.bare.added,
     async sendFailing(message) {
       const { data, opts } = orderJob(message);
       await shop.outbox.add("place", data, { ...opts, jobId: "0" });
@@ -198,10 +203,10 @@ export const bullmq: Adapter = {
   },
   messaging: true,
   maxBytes: 8192,
-  messages: 2000,
+  leakMessages: 2000,
   // A worker swallows what a processor throws: the error stays with the job.
-  failure: "swallowed",
+  handlerError: "swallowed",
   // Data are JSON, which holds a key once.
-  ownRepeated: "one",
+  repeatedUserHeader: "one",
   open,
 };

@@ -1,5 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type Adapter, type AdapterOptions, type Harness, type Sent } from "@traceferry/contract";
+import {
+  type Adapter,
+  type AdapterOptions,
+  type Harness,
+  type SentMessage,
+} from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import { traceKafka } from "@traceferry/kafka";
 import { type Headers } from "@traceferry/testkit";
@@ -82,7 +87,7 @@ class Outbox {
   };
 
   /** Gives a message once: what stays in memory is to be the adapter's. */
-  async take(offset: string): Promise<Sent> {
+  async take(offset: string): Promise<SentMessage> {
     const { headers = {}, value: body } =
       this.#there.get(offset) ??
       (await new Promise<KafkaMessage>((resolve) => this.#awaited.set(offset, resolve)));
@@ -136,7 +141,7 @@ async function open(
       await handlers.get(String(message.key))?.();
     },
   });
-  const send = async (by: Pick<Producer, "send">, message: unknown): Promise<Sent> => {
+  const send = async (by: Pick<Producer, "send">, message: unknown): Promise<SentMessage> => {
     const [metadata] = await by.send({ topic: OUTBOX, messages: [asMessage(message)] });
     return outbox.take(`${metadata?.baseOffset}`);
   };
@@ -164,8 +169,8 @@ async function open(
       frozen ? deepFreeze(messageWith(headers)) : messageWith(headers),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(traced.producer(), message),
-    sendBare: (message) => send(shared.producer(), message),
-    reached: () => shared.sends,
+    sendUninstrumented: (message) => send(shared.producer(), message),
+    transportSends: () => shared.sends,
     async sendFailing(message) {
       await traced.producer().send({ topic: NOWHERE, messages: [asMessage(message)] });
     },
@@ -218,10 +223,10 @@ export const kafkajs: Adapter = {
   outgoing: { kind: "PRODUCER", ...span("send", OUTBOX) },
   messaging: true,
   maxBytes: 8192,
-  messages: 1000,
-  repeated: "last",
+  leakMessages: 1000,
+  repeatedTraceparent: "last",
   // What a broker takes by default is a little more: max.message.bytes.
-  carries: (headers) => headers.flat().join("").length < 1_000_000,
+  canCarry: (headers) => headers.flat().join("").length < 1_000_000,
   open: (options) => open(options),
   receivePatched: async (_, headers, handler, patch) => {
     await using harness = await open({}, patch);

@@ -13,7 +13,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
@@ -47,7 +47,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
   const traced = new OrdersClient(echo.port, withClientTracing(counting, options));
   const untraced = new OrdersClient(echo.port, counting);
   let received = 0;
-  const sendBy = async (client: OrdersClient, message: unknown): Promise<Sent> => {
+  const sendBy = async (client: OrdersClient, message: unknown): Promise<SentMessage> => {
     const answer = await client.placeAsync("one order", metadataFrom(message));
     return { headers: headersIn(answer), body: requestIn(answer) };
   };
@@ -69,8 +69,8 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     },
     snapshot: (message) => structuredClone(metadataFrom(message).toJSON()),
     send: (message) => sendBy(traced, message),
-    sendBare: (message) => sendBy(untraced, message),
-    reached: () => started,
+    sendUninstrumented: (message) => sendBy(untraced, message),
+    transportSends: () => started,
     async sendFailing(message) {
       await traced.callAsync(NOWHERE, "one order", metadataFrom(message));
     },
@@ -137,7 +137,7 @@ function metadataFrom(message: unknown): Metadata {
 
 // grpc-js refuses values that are not printable ASCII and drops spaces at their ends; Node refuses headers above
 // 64 KiB.
-function carries(headers: Headers): boolean {
+function canCarry(headers: Headers): boolean {
   const bytes = headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   return bytes < 60_000 && headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value));
 }
@@ -162,9 +162,9 @@ const grpc: Adapter = {
   },
   messaging: false,
   maxBytes: 4096,
-  messages: 2000,
-  failure: "wrapped",
-  carries,
+  leakMessages: 2000,
+  handlerError: "wrapped",
+  canCarry,
   open,
   async receivePatched(harness, headers, handler, patch) {
     const patching = patchings.get(harness);

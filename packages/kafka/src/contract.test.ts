@@ -3,7 +3,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
@@ -44,7 +44,7 @@ const kafkajs: Adapter = {
   },
   messaging: true,
   maxBytes: 8192,
-  repeated: "last",
+  repeatedTraceparent: "last",
   open: (options) => openHarness(options),
   receivePatched: async (_, headers, handler, patch) => {
     const harness = await openHarness({}, patch);
@@ -63,7 +63,7 @@ async function openHarness(
   const untracedProducer = untraced.producer();
   const handlers = new Map<number, () => unknown>();
 
-  async function send(by: typeof producer, message: unknown): Promise<Sent> {
+  async function send(by: typeof producer, message: unknown): Promise<SentMessage> {
     if (!isMessage(message)) throw new TypeError("not a message of this harness");
     const [metadata] = await by.send({ topic: TOPIC, messages: [message] });
     return takeSent(broker, Number(metadata?.baseOffset));
@@ -95,8 +95,8 @@ async function openHarness(
     message: (headers, frozen) => (frozen ? deepFreeze(messageOf(headers)) : messageOf(headers)),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(producer, message),
-    sendBare: (message) => send(untracedProducer, message),
-    reached: () => untraced.sends,
+    sendUninstrumented: (message) => send(untracedProducer, message),
+    transportSends: () => untraced.sends,
     async sendFailing(message) {
       if (isMessage(message)) await producer.send({ topic: "nowhere", messages: [message] });
     },
@@ -120,7 +120,7 @@ function isMessage(value: unknown): value is Message {
 }
 
 /** Takes a record off the broker, so that whatever stays in memory is the adapter's. */
-function takeSent(broker: FakeBroker, offset: number): Sent {
+function takeSent(broker: FakeBroker, offset: number): SentMessage {
   const log = broker.partition(TOPIC, 0);
   const { key, value, headers = [] } = log[offset] ?? {};
   Reflect.deleteProperty(log, offset);

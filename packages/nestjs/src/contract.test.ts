@@ -11,7 +11,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
@@ -58,7 +58,7 @@ async function openHarness(listen: Listen, options: AdapterOptions = {}): Promis
     return asSent(packet);
   };
 
-  async function send(packet: Packet, transport: (packet: Packet) => Promise<Sent>) {
+  async function send(packet: Packet, transport: (packet: Packet) => Promise<SentMessage>) {
     const parent = context.active();
     const activeSpan = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
     return withSpan(activeSpan, () =>
@@ -84,8 +84,8 @@ async function openHarness(listen: Listen, options: AdapterOptions = {}): Promis
     },
     snapshot: (message) => structuredClone(message),
     send: (message) => send(packetFrom(message), transport),
-    sendBare: (message) => transport(packetFrom(message)),
-    reached: () => reached,
+    sendUninstrumented: (message) => transport(packetFrom(message)),
+    transportSends: () => reached,
     async sendFailing(message) {
       await send(packetFrom(message), () => Promise.reject(new Error("connection refused")));
     },
@@ -108,7 +108,7 @@ function packetFrom(message: unknown): Packet {
 }
 
 /** Returns the headers and body of the JSON that TCP sends for a packet. */
-async function asSent(packet: Packet): Promise<Sent> {
+async function asSent(packet: Packet): Promise<SentMessage> {
   const { metadata, ...body }: Packet = JSON.parse(JSON.stringify(packet));
   return {
     headers: Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]),
@@ -119,7 +119,7 @@ async function asSent(packet: Packet): Promise<Sent> {
 /** Runs a handler and converts its TypeErrors to errors with a status that Nest does not choose by itself. */
 async function runHandler(
   handler: (() => unknown) | undefined,
-  failure: (error: TypeError) => Error,
+  handlerError: (error: TypeError) => Error,
 ): Promise<void> {
   try {
     await handler?.();
@@ -248,10 +248,10 @@ const shared = {
   outgoing: { kind: "CLIENT", name: "orders", attributes: {} },
   messaging: false,
   maxBytes: 8192,
-  messages: 2000,
-  failure: "wrapped",
+  leakMessages: 2000,
+  handlerError: "wrapped",
   // The metadata of a packet is an object, which holds a key once.
-  ownRepeated: "one",
+  repeatedUserHeader: "one",
   async receivePatched(harness, headers, handler, patch) {
     const patched = patches.get(harness);
     if (patched === undefined) throw new TypeError("not a harness of ours");
@@ -278,7 +278,7 @@ const http: Adapter = {
     errorType: (error) => (error instanceof TypeError ? "502" : "500"),
   },
   // Node's HTTP parser takes at most 16 KiB, and no control character.
-  carries: (headers) =>
+  canCarry: (headers) =>
     size(headers) < 14_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
   open: (options) => openHarness(listenHttp, options),
@@ -296,7 +296,7 @@ const grpc: Adapter = {
     },
     errorType: (error) => (error instanceof TypeError ? "INTERNAL" : "UNKNOWN"),
   },
-  carries: (headers) =>
+  canCarry: (headers) =>
     size(headers) < 60_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
   open: (options) => openHarness(listenGrpc, options),
