@@ -124,7 +124,7 @@ async function runHandler(
   try {
     await handler?.();
   } catch (error) {
-    throw error instanceof TypeError ? failure(error) : error;
+    throw error instanceof TypeError ? handlerError(error) : error;
   }
 }
 
