@@ -6,7 +6,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { extract, withoutSpan } from "./extract.js";
+import { extract } from "./extract.js";
 import {
   type Headers,
   hygienic,
@@ -15,7 +15,6 @@ import {
   TRACE_ID,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { suppressTracing } from "./suppress.js";
 import { w3cPropagator } from "./w3c/propagator.js";
 
 const from = (headers: Headers, propagator: TextMapPropagator = w3cPropagator()) =>
@@ -153,24 +152,4 @@ test("with no propagator at all a sender is missing, not invalid, and the reason
     reason: "no_propagator",
   });
   expect(from({}, propagation)).not.toHaveProperty("reason");
-});
-
-describe("a context without its span", () => {
-  const baggage = propagation.createBaggage({ a: { value: "1" } });
-
-  test("has no baggage either, and keeps all else", () => {
-    const key = Symbol("mine");
-    const active = propagation.setBaggage(
-      trace.setSpanContext(suppressTracing(ROOT_CONTEXT), REMOTE).setValue(key, 1),
-      baggage,
-    );
-    const base = withoutSpan(active);
-    expect(trace.getSpan(base)).toBeUndefined();
-    expect(propagation.getBaggage(base)).toBeUndefined();
-    expect(base.getValue(key)).toBe(1);
-  });
-
-  test("is the same object when it has neither", () => {
-    expect(withoutSpan(ROOT_CONTEXT)).toBe(ROOT_CONTEXT);
-  });
 });

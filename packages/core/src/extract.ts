@@ -1,7 +1,6 @@
 import {
   type Context,
   INVALID_TRACEID,
-  propagation,
   type SpanContext,
   type TextMapPropagator,
   trace,
@@ -55,14 +54,6 @@ export function extract<Carrier>(
   if (reason === undefined) return { context, remoteParent: undefined, found: "missing" };
   const found = reason === "no_propagator" ? "missing" : "invalid";
   return { context, remoteParent: undefined, found, reason };
-}
-
-/** The context without its span and its baggage: what a message that just arrived starts from. */
-export function withoutSpan(context: Context): Context {
-  const spanless = trace.getSpan(context) === undefined ? context : trace.deleteSpan(context);
-  return propagation.getBaggage(spanless) === undefined
-    ? spanless
-    : propagation.deleteBaggage(spanless);
 }
 
 // Only asked when there is no sender, so it may look twice.

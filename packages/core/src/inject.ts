@@ -5,7 +5,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { sanitizeValue } from "./carrier.js";
-import { filterBaggage } from "./filter-baggage.js";
+import { filterBaggage } from "./context.js";
 import { characterSet, isMadeOf } from "./w3c/scan.js";
 
 /** The fields to put into one outgoing message. */

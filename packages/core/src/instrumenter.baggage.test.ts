@@ -2,8 +2,7 @@ import { baggageEntryMetadataFromString, propagation, ROOT_CONTEXT } from "@open
 import { describe, expect, test } from "vitest";
 import { entriesOf, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
 import { ALL, boundaryWith, receive, sent } from "./instrumenter.test-support.js";
-import type { TracingOptions } from "./options.js";
-import type { Relation } from "./relation.js";
+import type { Relation, TracingOptions } from "./options.js";
 
 describe("baggage comes in", () => {
   const acme: [string, string] = ["tenant.id", "acme"];

@@ -8,6 +8,7 @@ import {
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import { SanitizingGetter } from "./carrier.js";
+import { suppressTracing } from "./context.js";
 import {
   hygienic,
   REMOTE,
@@ -18,7 +19,6 @@ import {
 import { ALL, boom, boundaryWith, receive, sent, strict } from "./instrumenter.test-support.js";
 import type { TracingOptions } from "./options.js";
 import { withSpan } from "./span.js";
-import { suppressTracing } from "./suppress.js";
 
 describe("a fault costs no message:", () => {
   const foreign = (parts: Partial<TextMapPropagator>): TextMapPropagator => ({

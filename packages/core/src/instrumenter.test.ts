@@ -1,11 +1,4 @@
-import {
-  type Context,
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  trace,
-} from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import {
   collectWarnings,
@@ -17,7 +10,6 @@ import {
   SETTINGS,
   SPAN_ID,
   stockPropagator,
-  TRACE_ID,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
 import { ALL, ambient, boom, boundaryWith, receive, sent } from "./instrumenter.test-support.js";
@@ -193,85 +185,6 @@ describe("the relation", () => {
       expect(fields?.traceparent).toMatch(/^00-(?!0af765)[0-9a-f]{32}-[0-9a-f]{16}-01$/);
     }
     expect(spans.ended.map((span) => span.links.length)).toEqual([1, 0]);
-  });
-});
-
-describe("a span of somebody else", () => {
-  const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic);
-
-  test.each([SpanKind.SERVER, SpanKind.CONSUMER])(
-    "that was made for this very message is found, with kind %s: run where it is active",
-    (kind) => {
-      using spans = recordSpans();
-      const { active, span } = ambient(kind, fromSender());
-      const { arrival, extractions } = receive(ALL, {}, active);
-      expect(arrival.spanInProgress).toBe(span);
-      expect(arrival).toMatchObject({ links: [], attributes: undefined });
-      expect(arrival.parent).toBe(active);
-      expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
-      expect(spans.open).toEqual(["ambient"]);
-    },
-  );
-
-  test("for this very message continues it, whatever the relation says", () => {
-    using _spans = recordSpans();
-    const { active } = ambient(SpanKind.SERVER, fromSender());
-    const { extractions } = receive(ALL, { relation: "link" }, active);
-    expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
-  });
-
-  test.each<[string, () => Context]>([
-    ["of another kind", () => ambient(SpanKind.INTERNAL, fromSender()).active],
-    ["of an outgoing kind", () => ambient(SpanKind.PRODUCER, fromSender()).active],
-    ["with no parent", () => ambient(SpanKind.SERVER).active],
-    [
-      "with another parent in the same trace",
-      () =>
-        ambient(
-          SpanKind.SERVER,
-          trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, spanId: "00f067aa0ba902b7" }),
-        ).active,
-    ],
-    [
-      "with that parent id in another trace",
-      () =>
-        ambient(
-          SpanKind.SERVER,
-          trace.setSpanContext(ROOT_CONTEXT, {
-            ...REMOTE,
-            traceId: TRACE_ID.replace("0af", "1af"),
-          }),
-        ).active,
-    ],
-    [
-      "that is not recorded",
-      () =>
-        ambient(SpanKind.SERVER, trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, traceFlags: 0 }))
-          .active,
-    ],
-    [
-      "that has ended",
-      () => {
-        const { active, span } = ambient(SpanKind.SERVER, fromSender());
-        span.end();
-        return active;
-      },
-    ],
-    ["that is the sender's own context", fromSender],
-  ])("%s is not mistaken for one", (_, active) => {
-    using _spans = recordSpans();
-    const { arrival } = receive(ALL, {}, active());
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(SPAN_ID);
-    expect(entriesOf(arrival.parent).map(([name]) => name)).not.toContain("ambient");
-  });
-
-  test("that throws is not one, costs the sender nothing, and is a fault", () => {
-    const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
-    const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(arrival.remoteParent).toMatchObject(REMOTE);
-    expect(faults).toEqual([{ boundary: "test", place: "active span" }]);
   });
 });
 

@@ -6,22 +6,26 @@ import {
   propagation,
   type Span,
   type SpanContext,
+  SpanKind,
   type TextMapPropagator,
   type Tracer,
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
+import { filterBaggage, isTracingSuppressed, withoutSpan } from "./context.js";
 import { type ExtractionOutcome, PropagationCounters } from "./counters.js";
-import { isSpanForMessage } from "./existing.js";
-import { type Extraction, extract, withoutSpan } from "./extract.js";
-import { filterBaggage } from "./filter-baggage.js";
+import { type Extraction, extract } from "./extract.js";
 import { type Injection, inject } from "./inject.js";
-import { checkOptions, type TracingOptions } from "./options.js";
-import { isRelation, type Relation, type RelationOption } from "./relation.js";
+import {
+  checkOptions,
+  isRelation,
+  type Relation,
+  type RelationOption,
+  type TracingOptions,
+} from "./options.js";
 import { Reporter } from "./report.js";
 import { ActiveSpan, type SpanPlan } from "./span.js";
-import { isTracingSuppressed } from "./suppress.js";
 
 /** What an adapter says of itself, once. */
 export interface InstrumenterSettings {
@@ -230,4 +234,19 @@ export class Instrumenter<Message = unknown> {
     }
     return this.#tracer;
   };
+}
+
+/**
+ * Whether it is a live entry span whose parent is the sender: somebody else made it for this message.
+ *
+ * @throws what somebody else's span throws.
+ */
+export function isSpanForMessage(span: Span, sender: SpanContext): boolean {
+  if (!span.isRecording()) return false;
+  // The SDK's own fields, of both lines; the API has no way to ask for a kind or a parent.
+  const kind: unknown = Reflect.get(span, "kind");
+  if (kind !== SpanKind.SERVER && kind !== SpanKind.CONSUMER) return false;
+  if (span.spanContext().traceId !== sender.traceId) return false;
+  const parent: unknown = Reflect.get(span, "parentSpanContext");
+  return Reflect.get(Object(parent), "spanId") === sender.spanId;
 }

@@ -1,6 +1,14 @@
+import { inspect } from "node:util";
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
-import { isRelation, type RelationOption } from "./relation.js";
-import { wrongOption } from "./wrong-option.js";
+
+/**
+ * What an incoming message is to its sender: `"child"` continues the sender's trace, `"link"` begins a new
+ * trace that links back to it, `"none"` begins a new trace and keeps nothing.
+ */
+export type Relation = "child" | "link" | "none";
+
+/** A relation, or a function of the incoming message that decides it. A function that throws means `"link"`. */
+export type RelationOption<Message> = Relation | ((message: Message) => Relation);
 
 /** What every adapter takes. All of it may be left out. */
 export interface TracingOptions<Message = unknown> {
@@ -30,6 +38,8 @@ export interface TracingOptions<Message = unknown> {
   readonly maxBytes?: number;
 }
 
+const RELATIONS: ReadonlySet<unknown> = new Set(["child", "link", "none"]);
+
 /** Checks the options every adapter takes. @throws TypeError that names the option and its value. */
 export function checkOptions(options: TracingOptions<never>): void {
   if (typeof options !== "object" || options === null) {
@@ -56,6 +66,10 @@ export function checkOptions(options: TracingOptions<never>): void {
   }
 }
 
+export function isRelation(value: unknown): value is Relation {
+  return RELATIONS.has(value);
+}
+
 function isPropagator(value: Partial<TextMapPropagator> | null): boolean {
   return (
     typeof value?.inject === "function" &&
@@ -66,4 +80,11 @@ function isPropagator(value: Partial<TextMapPropagator> | null): boolean {
 
 function isNames(value: unknown): boolean {
   return Array.isArray(value) && value.every((name) => typeof name === "string");
+}
+
+/** The error for a wrong option, thrown at set-up: it names the option, what it may be, and what it was. */
+export function wrongOption(name: string, expected: string, actual: unknown): TypeError {
+  return new TypeError(
+    `option "${name}" must be ${expected}, but is ${inspect(actual, { depth: 1, maxStringLength: 80 })}`,
+  );
 }

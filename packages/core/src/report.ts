@@ -1,6 +1,6 @@
+import { isNativeError } from "node:util/types";
 import { diag } from "@opentelemetry/api";
 import { PropagationCounters } from "./counters.js";
-import { isError } from "./error.js";
 
 // Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
 const QUIET_MS = 60_000;
@@ -66,3 +66,8 @@ function describe(problem: unknown): string {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
 const LINE_BREAKING = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+
+/** Whether it is an Error, also one of another realm: a test runner's sandbox has its own class. */
+export function isError(value: unknown): value is Error {
+  return isNativeError(value) || value instanceof Error;
+}

@@ -12,8 +12,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import { isError } from "./error.js";
-import type { Reporter } from "./report.js";
+import { isError, type Reporter } from "./report.js";
 import { watchResult } from "./result/index.js";
 
 /** A span that is to begin. */

@@ -9,6 +9,7 @@ import {
 import { suppressTracing as stockSuppressTracing } from "@opentelemetry/core";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import { describe, expect, test } from "vitest";
+import { suppressTracing } from "../context.js";
 import {
   injected,
   plain,
@@ -17,7 +18,6 @@ import {
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
-import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();

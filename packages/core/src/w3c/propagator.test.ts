@@ -8,6 +8,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { suppressTracing } from "../context.js";
 import {
   collectWarnings,
   injected,
@@ -19,7 +20,6 @@ import {
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
-import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();

@@ -8,9 +8,9 @@ import {
   type TextMapSetter,
   trace,
 } from "@opentelemetry/api";
+import { isTracingSuppressed } from "../context.js";
+import { wrongOption } from "../options.js";
 import { Reporter } from "../report.js";
-import { isTracingSuppressed } from "../suppress.js";
-import { wrongOption } from "../wrong-option.js";
 import { parseBaggage, serializeBaggage } from "./baggage.js";
 import { isRepeated, textOf } from "./text.js";
 import { formatTraceparent, parseTraceparent, RANDOM } from "./traceparent.js";

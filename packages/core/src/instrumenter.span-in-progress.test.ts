@@ -1,0 +1,117 @@
+import { type Context, ROOT_CONTEXT, type Span, SpanKind, trace } from "@opentelemetry/api";
+import { describe, expect, test } from "vitest";
+import {
+  entriesOf,
+  hygienic,
+  REMOTE,
+  recordSpans,
+  SPAN_ID,
+  stockPropagator,
+  TRACE_ID,
+} from "./fixtures.test-support.js";
+import { isSpanForMessage } from "./instrumenter.js";
+import { ALL, ambient, boom, receive } from "./instrumenter.test-support.js";
+
+describe("a span of somebody else", () => {
+  const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic);
+
+  test.each([SpanKind.SERVER, SpanKind.CONSUMER])(
+    "that was made for this very message is found, with kind %s: run where it is active",
+    (kind) => {
+      using spans = recordSpans();
+      const { active, span } = ambient(kind, fromSender());
+      const { arrival, extractions } = receive(ALL, {}, active);
+      expect(arrival.spanInProgress).toBe(span);
+      expect(arrival).toMatchObject({ links: [], attributes: undefined });
+      expect(arrival.parent).toBe(active);
+      expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
+      expect(spans.open).toEqual(["ambient"]);
+    },
+  );
+
+  test("for this very message continues it, whatever the relation says", () => {
+    using _spans = recordSpans();
+    const { active } = ambient(SpanKind.SERVER, fromSender());
+    const { extractions } = receive(ALL, { relation: "link" }, active);
+    expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
+  });
+
+  test.each<[string, () => Context]>([
+    ["of another kind", () => ambient(SpanKind.INTERNAL, fromSender()).active],
+    ["of an outgoing kind", () => ambient(SpanKind.PRODUCER, fromSender()).active],
+    ["with no parent", () => ambient(SpanKind.SERVER).active],
+    [
+      "with another parent in the same trace",
+      () =>
+        ambient(
+          SpanKind.SERVER,
+          trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, spanId: "00f067aa0ba902b7" }),
+        ).active,
+    ],
+    [
+      "with that parent id in another trace",
+      () =>
+        ambient(
+          SpanKind.SERVER,
+          trace.setSpanContext(ROOT_CONTEXT, {
+            ...REMOTE,
+            traceId: TRACE_ID.replace("0af", "1af"),
+          }),
+        ).active,
+    ],
+    [
+      "that is not recorded",
+      () =>
+        ambient(SpanKind.SERVER, trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, traceFlags: 0 }))
+          .active,
+    ],
+    [
+      "that has ended",
+      () => {
+        const { active, span } = ambient(SpanKind.SERVER, fromSender());
+        span.end();
+        return active;
+      },
+    ],
+    ["that is the sender's own context", fromSender],
+  ])("%s is not mistaken for one", (_, active) => {
+    using _spans = recordSpans();
+    const { arrival } = receive(ALL, {}, active());
+    expect(arrival.spanInProgress).toBeUndefined();
+    expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(SPAN_ID);
+    expect(entriesOf(arrival.parent).map(([name]) => name)).not.toContain("ambient");
+  });
+
+  test("that throws is not one, costs the sender nothing, and is a fault", () => {
+    const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
+    const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
+    expect(arrival.spanInProgress).toBeUndefined();
+    expect(arrival.remoteParent).toMatchObject(REMOTE);
+    expect(faults).toEqual([{ boundary: "test", place: "active span" }]);
+  });
+});
+
+/** A live span of another library: it has what the API asks for, and whatever else its author liked. */
+function foreign(more: object): Span {
+  return Object.assign(trace.wrapSpanContext(REMOTE), { isRecording: () => true }, more);
+}
+
+test.each<[string, object]>([
+  ["a server's", { kind: SpanKind.SERVER }],
+  ["a consumer's", { kind: SpanKind.CONSUMER }],
+])("a live span of another library, %s, was made for the message of its parent", (_, kind) => {
+  expect(isSpanForMessage(foreign({ ...kind, parentSpanContext: { ...REMOTE } }), REMOTE)).toBe(
+    true,
+  );
+});
+
+test.each<[string, object]>([
+  ["knows no kind", { parentSpanContext: REMOTE }],
+  ["has a kind of its own", { kind: "server", parentSpanContext: REMOTE }],
+  ["knows no parent", { kind: SpanKind.SERVER }],
+  ["has nothing for a parent", { kind: SpanKind.SERVER, parentSpanContext: null }],
+  ["has a text for a parent", { kind: SpanKind.SERVER, parentSpanContext: REMOTE.spanId }],
+  ["has a parent without an id", { kind: SpanKind.SERVER, parentSpanContext: {} }],
+])("a live span of another library that %s was made for no message, and is no fault", (_, more) => {
+  expect(isSpanForMessage(foreign(more), REMOTE)).toBe(false);
+});
