@@ -1,7 +1,12 @@
 import type { TextMapGetter } from "@opentelemetry/api";
-import { encodeOutside } from "./w3c/percent.js";
-import { characterSet, isMadeOf, trimBlanks } from "./w3c/scan.js";
-import { isRepeated, textOf } from "./w3c/text.js";
+import {
+  characterSet,
+  encodeOutside,
+  isMadeOf,
+  isRepeated,
+  textOf,
+  trimBlanks,
+} from "./w3c/index.js";
 
 /** How an adapter reads its transport's headers. What comes back is a stranger's: any type, any size. */
 export interface CarrierReader<Carrier> {

@@ -15,7 +15,7 @@ import {
   TRACE_ID,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { w3cPropagator } from "./w3c/propagator.js";
+import { w3cPropagator } from "./w3c/index.js";
 
 const from = (headers: Headers, propagator: TextMapPropagator = w3cPropagator()) =>
   extract(propagator, headers, hygienic, ROOT_CONTEXT);

@@ -6,8 +6,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
-import { isRepeated, textOf } from "./w3c/text.js";
-import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
+import { isRepeated, parseTraceparent, type TraceparentFault, textOf } from "./w3c/index.js";
 
 /** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
 type ExtractionReason =

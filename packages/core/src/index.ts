@@ -1,7 +1,7 @@
 // For users.
 
 export type { Relation, RelationOption, TracingOptions } from "./options.js";
-export { type W3CPropagatorOptions, w3cPropagator } from "./w3c/propagator.js";
+export { type W3CPropagatorOptions, w3cPropagator } from "./w3c/index.js";
 
 // For adapters.
 

@@ -20,7 +20,7 @@ import {
 } from "./fixtures.test-support.js";
 import { inject } from "./inject.js";
 import { Instrumenter } from "./instrumenter.js";
-import { w3cPropagator } from "./w3c/propagator.js";
+import { w3cPropagator } from "./w3c/index.js";
 import { anyHeaders } from "./w3c/values.test-support.js";
 
 const strict = w3cPropagator();

@@ -6,7 +6,7 @@ import {
 } from "@opentelemetry/api";
 import { sanitizeValue } from "./carrier.js";
 import { filterBaggage } from "./context.js";
-import { characterSet, isMadeOf } from "./w3c/scan.js";
+import { characterSet, isMadeOf } from "./w3c/index.js";
 
 /** The fields to put into one outgoing message. */
 export interface Injection {

@@ -15,7 +15,7 @@ import {
 } from "./fixtures.test-support.js";
 import { Instrumenter } from "./instrumenter.js";
 import type { TracingOptions } from "./options.js";
-import { w3cPropagator } from "./w3c/propagator.js";
+import { w3cPropagator } from "./w3c/index.js";
 
 export const ALL = {
   traceparent: TRACEPARENT,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { traceHandler, traceSender } from "./example-adapter.test-support.js";
 import { recordSpans, TRACE_ID, TRACEPARENT } from "./fixtures.test-support.js";
-import { w3cPropagator } from "./w3c/propagator.js";
+import { w3cPropagator } from "./w3c/index.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 
