@@ -10,5 +10,5 @@ export { isTracingSuppressed, suppressTracing, withoutSpan } from "./context.js"
 export type { Injection } from "./inject.js";
 export { type ExtractionResult, Instrumenter, type InstrumenterSettings } from "./instrumenter.js";
 export { wrongOption } from "./options.js";
-export { Reporter } from "./report.js";
-export { ActiveSpan, errorType, type SpanPlan, withSpan } from "./span.js";
+export type { Reporter } from "./report.js";
+export { type ActiveSpan, errorType, type SpanPlan, withSpan } from "./span.js";
