@@ -19,7 +19,7 @@ describe("counted at a boundary is", () => {
       { outcome: "invalid", reason: "repeated" },
     ],
     ["an injection", (c) => c.injection("trimmed"), "injections", { outcome: "trimmed" }],
-    ["a fault", (c) => c.fault("inject"), "faults", { place: "inject" }],
+    ["a fault", (c) => c.fault("inject"), "faults", { operation: "inject" }],
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
     count(new PropagationCounters("kafka", provider));

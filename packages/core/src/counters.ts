@@ -27,7 +27,7 @@ const FAULTS: MetricOptions = {
 
 /**
  * What is counted at one boundary: `traceferry.extractions{boundary, outcome, reason}`,
- * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, place}`. Costs nearly nothing
+ * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, operation}`. Costs nearly nothing
  * without a meter provider, and never throws.
  */
 export class PropagationCounters {
@@ -53,8 +53,8 @@ export class PropagationCounters {
     this.#injections.add(this.#attributesOf(outcome, undefined));
   }
 
-  fault(place: string): void {
-    this.#faults.add({ boundary: this.#boundary, place });
+  fault(operation: string): void {
+    this.#faults.add({ boundary: this.#boundary, operation });
   }
 
   #attributesOf(outcome: string, reason: string | undefined): Attributes {

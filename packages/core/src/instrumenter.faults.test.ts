@@ -46,7 +46,7 @@ describe("a fault costs no message:", () => {
       "traceferry.extraction.reason": "failed",
     });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
-    expect(faults).toEqual([{ boundary: "test", place: "extract" }]);
+    expect(faults).toEqual([{ boundary: "test", operation: "extract" }]);
   });
 
   test("a propagator that gives no context", () => {
@@ -72,7 +72,7 @@ describe("a fault costs no message:", () => {
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
     });
-    expect(counted.of("faults")).toEqual([{ boundary: "test", place: "extract" }]);
+    expect(counted.of("faults")).toEqual([{ boundary: "test", operation: "extract" }]);
   });
 
   test.each<[string, TracingOptions]>([
@@ -86,7 +86,7 @@ describe("a fault costs no message:", () => {
     expect({ fields, injections, faults }).toEqual({
       fields: undefined,
       injections: [{ boundary: "test", outcome: "empty" }],
-      faults: [{ boundary: "test", place: "inject" }],
+      faults: [{ boundary: "test", operation: "inject" }],
     });
   });
 

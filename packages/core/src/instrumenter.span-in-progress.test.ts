@@ -87,7 +87,7 @@ describe("a span of somebody else", () => {
     const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
     expect(arrival.spanInProgress).toBeUndefined();
     expect(arrival.remoteParent).toMatchObject(REMOTE);
-    expect(faults).toEqual([{ boundary: "test", place: "active span" }]);
+    expect(faults).toEqual([{ boundary: "test", operation: "active span" }]);
   });
 });
 

@@ -164,7 +164,7 @@ describe("the relation", () => {
     release();
     expect(extractions).toEqual([{ boundary: "test", outcome: "linked", reason: "untrusted" }]);
     expect(arrival.links).toHaveLength(1);
-    expect(faults).toEqual([{ boundary: "test", place: "relation" }]);
+    expect(faults).toEqual([{ boundary: "test", operation: "relation" }]);
     expect(warnings).toEqual([expect.stringContaining("traceferry test: relation: ")]);
   });
 

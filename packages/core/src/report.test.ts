@@ -38,7 +38,7 @@ describe("a fault", () => {
     ]);
   });
 
-  test("at another place is said beside it", () => {
+  test("in another operation is warned of beside it", () => {
     const reporter = new Reporter("kafka");
     reporter.fault("extract", "broken");
     reporter.fault("inject", "broken");
@@ -52,7 +52,9 @@ describe("a fault", () => {
     const provider = new CountingMeterProvider();
     const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) reporter.fault("extract", "broken");
-    expect(provider.of("faults")).toEqual(Array(3).fill({ boundary: "kafka", place: "extract" }));
+    expect(provider.of("faults")).toEqual(
+      Array(3).fill({ boundary: "kafka", operation: "extract" }),
+    );
   });
 
   test.each<[string, unknown, string]>([
@@ -71,13 +73,13 @@ describe("a fault", () => {
     expect(warnings).toEqual([`traceferry kafka: extract: ${said}`]);
   });
 
-  test("at ever new places takes no more memory than a hundred", () => {
+  test("in ever new operations takes no more memory than a hundred", () => {
     const reporter = new Reporter("kafka");
-    for (let i = 0; i < 100; i++) reporter.fault(`place ${i}`, "broken");
-    reporter.fault("place 0", "broken");
+    for (let i = 0; i < 100; i++) reporter.fault(`operation ${i}`, "broken");
+    reporter.fault("operation 0", "broken");
     expect(warnings).toHaveLength(100);
-    reporter.fault("place 100", "broken");
-    reporter.fault("place 0", "broken");
+    reporter.fault("operation 100", "broken");
+    reporter.fault("operation 0", "broken");
     expect(warnings).toHaveLength(102);
   });
 
@@ -105,7 +107,7 @@ describe("what the user should know", () => {
     expect(provider.counted).toEqual([]);
   });
 
-  test("is said beside a fault at the same place, before it or after", () => {
+  test("is said beside a fault in the same operation, before it or after", () => {
     const reporter = new Reporter("kafka");
     reporter.fault("inject", "broken");
     reporter.once("inject", "no propagator");
@@ -119,11 +121,11 @@ describe("what the user should know", () => {
     ]);
   });
 
-  test("at ever new places is said a hundred times at most", () => {
+  test("in ever new operations is said a hundred times at most", () => {
     const reporter = new Reporter("kafka");
-    for (let i = 0; i < 102; i++) reporter.once(`place ${i}`, "wrong set-up");
+    for (let i = 0; i < 102; i++) reporter.once(`operation ${i}`, "wrong set-up");
     expect(warnings).toHaveLength(100);
-    expect(warnings.at(-1)).toBe("traceferry kafka: place 99: wrong set-up");
+    expect(warnings.at(-1)).toBe("traceferry kafka: operation 99: wrong set-up");
   });
 
   test("is said by each adapter for itself", () => {

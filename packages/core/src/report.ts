@@ -5,7 +5,7 @@ import { PropagationCounters } from "./counters.js";
 // Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
 const QUIET_MS = 60_000;
 // Places are few; this only bounds what a caller with made-up names could grow.
-const MAX_PLACES = 100;
+const MAX_OPERATIONS = 100;
 
 /**
  * Tells `diag` and the counter `traceferry.faults` that something of ours, or something of the user's that
@@ -24,30 +24,30 @@ export class Reporter {
   }
 
   /**
-   * Counts the fault, and says it at most once a minute for each place.
+   * Counts the fault, and says it at most once a minute for each operation.
    *
-   * @param place - what was being done, for example `"inject"`: few different ones.
+   * @param operation - what was being done, for example `"inject"`: few different ones.
    */
-  fault(place: string, problem: unknown): void {
-    this.#counters.fault(place);
+  fault(operation: string, problem: unknown): void {
+    this.#counters.fault(operation);
     const now = performance.now();
-    const last = this.#lastSaid.get(place) ?? Number.NEGATIVE_INFINITY;
+    const last = this.#lastSaid.get(operation) ?? Number.NEGATIVE_INFINITY;
     if (now - last < QUIET_MS) return;
-    if (this.#lastSaid.size >= MAX_PLACES) this.#lastSaid.clear();
-    this.#lastSaid.set(place, now);
-    this.#say(place, problem);
+    if (this.#lastSaid.size >= MAX_OPERATIONS) this.#lastSaid.clear();
+    this.#lastSaid.set(operation, now);
+    this.#say(operation, problem);
   }
 
   /** Says once in the life of this adapter what the user should know: a set-up that cannot work, for example. */
-  once(place: string, message: string): void {
-    if (this.#saidOnce.has(place) || this.#saidOnce.size >= MAX_PLACES) return;
-    this.#saidOnce.add(place);
-    this.#say(place, message);
+  once(operation: string, message: string): void {
+    if (this.#saidOnce.has(operation) || this.#saidOnce.size >= MAX_OPERATIONS) return;
+    this.#saidOnce.add(operation);
+    this.#say(operation, message);
   }
 
-  #say(place: string, problem: unknown): void {
+  #say(operation: string, problem: unknown): void {
     try {
-      diag.warn(`traceferry ${this.#boundary}: ${place}: ${describe(problem)}`);
+      diag.warn(`traceferry ${this.#boundary}: ${operation}: ${describe(problem)}`);
     } catch {
       // A logger that throws is told nothing more.
     }

@@ -53,7 +53,7 @@ describe("a broken tracer costs nothing but its span:", () => {
       () => tracerOf(() => throwing),
       ["end span", "record failure", "set attributes"],
     ],
-  ])("%s", async (_, tracer, places) => {
+  ])("%s", async (_, tracer, operations) => {
     using spans = recordSpans();
     for (const parent of [PARENT, ROOT_CONTEXT]) {
       const one = open({ parent }, tracer);
@@ -62,7 +62,9 @@ describe("a broken tracer costs nothing but its span:", () => {
       expect(() => withSpan(open({ parent }, tracer), toThrow)).toThrow(boom);
       expect(await withSpan(open({ parent }, tracer), async () => 42)).toBe(42);
     }
-    const told = places.map((place) => `traceferry test: ${place}: RangeError: on purpose`);
+    const told = operations.map(
+      (operation) => `traceferry test: ${operation}: RangeError: on purpose`,
+    );
     expect([...new Set(spans.warnings)].sort()).toEqual(told);
   });
 

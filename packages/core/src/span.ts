@@ -98,11 +98,11 @@ export class ActiveSpan {
     this.#guard("end span", () => this.span.end());
   }
 
-  #guard(place: string, act: () => void): void {
+  #guard(operation: string, act: () => void): void {
     try {
       act();
     } catch (error) {
-      this.#reporter.fault(place, error);
+      this.#reporter.fault(operation, error);
     }
   }
 }
