@@ -2,9 +2,9 @@ import type { TextMapGetter } from "@opentelemetry/api";
 import {
   characterSet,
   encodeOutside,
+  headerText,
   isMadeOf,
   isRepeated,
-  textOf,
   trimBlanks,
 } from "./w3c/index.js";
 
@@ -40,15 +40,19 @@ export class SanitizingGetter<Carrier> implements TextMapGetter<Carrier> {
   get(carrier: Carrier, key: string): string | undefined {
     const name = key.toLowerCase();
     const value = this.#reader.read(carrier, name);
-    if (name === "traceparent") return isRepeated(value) ? undefined : printable(textOf(value));
-    const text = textOf(value);
+    if (name === "traceparent")
+      return isRepeated(value) ? undefined : rejectUnprintable(headerText(value));
+    const text = headerText(value);
     if (name === "tracestate") {
-      this.sawTracestate = text !== undefined && hasMember(text);
-      return printable(text);
+      this.sawTracestate = text !== undefined && hasMembers(text);
+      return rejectUnprintable(text);
     }
     if (text === undefined) return undefined;
     // `a=é` is not allowed in baggage and yet is sent; its percent-encoded form means the same to everybody.
-    return encodeOutside(PRINTABLE_OR_TAB, text.length > MAX_LENGTH ? wholeMembers(text) : text);
+    return encodeOutside(
+      PRINTABLE_OR_TAB,
+      text.length > MAX_LENGTH ? truncateToWholeMembers(text) : text,
+    );
   }
 
   /** The value as the stranger wrote it. */
@@ -62,18 +66,19 @@ export class SanitizingGetter<Carrier> implements TextMapGetter<Carrier> {
 }
 
 // Both grammars are ASCII: encoding what is not would turn a broken field into a valid one.
-function printable(text: string | undefined): string | undefined {
-  const fine = text !== undefined && text.length <= MAX_LENGTH && isMadeOf(PRINTABLE_OR_TAB, text);
-  return fine ? text : undefined;
+function rejectUnprintable(text: string | undefined): string | undefined {
+  const isAccepted =
+    text !== undefined && text.length <= MAX_LENGTH && isMadeOf(PRINTABLE_OR_TAB, text);
+  return isAccepted ? text : undefined;
 }
 
 // Blanks and commas alone are a legal way to say nothing.
-function hasMember(text: string): boolean {
-  return !isMadeOf(BETWEEN_MEMBERS, text);
+function hasMembers(text: string): boolean {
+  return !isMadeOf(SEPARATORS, text);
 }
-const BETWEEN_MEMBERS = characterSet(/[\t ,]/);
+const SEPARATORS = characterSet(/[\t ,]/);
 
-function wholeMembers(text: string): string {
+function truncateToWholeMembers(text: string): string {
   return text.slice(0, Math.max(0, text.lastIndexOf(",", MAX_LENGTH)));
 }
 

@@ -15,22 +15,22 @@ export function filterBaggage(context: Context, allowed: boolean | readonly stri
   if (baggage === undefined) return context;
   if (allowed === false) return propagation.deleteBaggage(context);
   const entries = baggage.getAllEntries();
-  const others = entries.map(([name]) => name).filter((name) => !allowed.includes(name));
-  if (others.length === 0) return context;
-  return others.length === entries.length
+  const removed = entries.map(([name]) => name).filter((name) => !allowed.includes(name));
+  if (removed.length === 0) return context;
+  return removed.length === entries.length
     ? propagation.deleteBaggage(context)
-    : propagation.setBaggage(context, baggage.removeEntries(...others));
+    : propagation.setBaggage(context, baggage.removeEntries(...removed));
 }
 
 // The SDK's own key, of both lines: keys are `Symbol.for(description)`, so nobody has to import the SDK.
-const SUPPRESS = createContextKey("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
+const SUPPRESS_TRACING_KEY = createContextKey("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
 
 /** Whether somebody, an exporter for one, asked that nothing in this context be traced. */
 export function isTracingSuppressed(context: Context): boolean {
-  return context.getValue(SUPPRESS) === true;
+  return context.getValue(SUPPRESS_TRACING_KEY) === true;
 }
 
 /** The context in which nothing is traced and nothing injected. */
 export function suppressTracing(context: Context): Context {
-  return context.setValue(SUPPRESS, true);
+  return context.setValue(SUPPRESS_TRACING_KEY, true);
 }

@@ -8,18 +8,18 @@ describe("counted at a boundary is", () => {
   test.each<[string, (counters: PropagationCounters) => void, string, object]>([
     [
       "an extraction",
-      (c) => c.extraction("continued", undefined),
+      (c) => c.countExtraction("continued", undefined),
       "extractions",
       { outcome: "continued" },
     ],
     [
       "an extraction with its reason",
-      (c) => c.extraction("invalid", "repeated"),
+      (c) => c.countExtraction("invalid", "repeated"),
       "extractions",
       { outcome: "invalid", reason: "repeated" },
     ],
-    ["an injection", (c) => c.injection("trimmed"), "injections", { outcome: "trimmed" }],
-    ["a fault", (c) => c.fault("inject"), "faults", { operation: "inject" }],
+    ["an injection", (c) => c.countInjection("trimmed"), "injections", { outcome: "trimmed" }],
+    ["a fault", (c) => c.countFault("inject"), "faults", { operation: "inject" }],
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
     count(new PropagationCounters("kafka", provider));
@@ -34,9 +34,9 @@ test("the instruments have units and words, are made once, and say who counts", 
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
-    counters.extraction("missing", undefined);
-    counters.injection("empty");
-    counters.fault("extract");
+    counters.countExtraction("missing", undefined);
+    counters.countInjection("empty");
+    counters.countFault("extract");
   }
   expect(provider.instruments).toEqual([
     {
@@ -63,7 +63,7 @@ test("each outcome is counted with its own reason", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   const reasons = ["repeated", undefined, "format", "repeated"];
-  for (const reason of reasons) counters.extraction("invalid", reason);
+  for (const reason of reasons) counters.countExtraction("invalid", reason);
   expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
 });
 
@@ -71,26 +71,28 @@ test("counting the same again makes nothing new: the attributes are one object",
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
-    counters.extraction("invalid", "repeated");
-    counters.injection("injected");
+    counters.countExtraction("invalid", "repeated");
+    counters.countInjection("injected");
   }
   expect(new Set(provider.of("extractions")).size).toBe(1);
   expect(new Set(provider.of("injections")).size).toBe(1);
 });
 
 test("without a provider nothing is counted, and nothing happens", () => {
-  expect(() => new PropagationCounters("kafka").extraction("continued", undefined)).not.toThrow();
+  expect(() =>
+    new PropagationCounters("kafka").countExtraction("continued", undefined),
+  ).not.toThrow();
 });
 
 test("a global provider that comes later, or goes, is found", () => {
   const counters = new PropagationCounters("kafka");
   const provider = new CountingMeterProvider();
-  counters.injection("empty");
+  counters.countInjection("empty");
   {
     using _registered = provider.registered();
-    counters.injection("injected");
+    counters.countInjection("injected");
   }
-  counters.injection("empty");
+  counters.countInjection("empty");
   expect(provider.of("injections")).toEqual([{ boundary: "kafka", outcome: "injected" }]);
   expect(metrics.getMeterProvider()).not.toBe(provider);
 });
@@ -98,7 +100,7 @@ test("a global provider that comes later, or goes, is found", () => {
 test("a provider that is given counts instead of the global one", () => {
   const [given, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
   using _registered = global.registered();
-  new PropagationCounters("kafka", given).fault("extract");
+  new PropagationCounters("kafka", given).countFault("extract");
   expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
 });
 
@@ -108,8 +110,8 @@ test("a provider that throws is not noticed", () => {
   };
   const counters = new PropagationCounters("kafka", { getMeter: boom });
   expect(() => {
-    counters.extraction("continued", undefined);
-    counters.injection("empty");
-    counters.fault("extract");
+    counters.countExtraction("continued", undefined);
+    counters.countInjection("empty");
+    counters.countFault("extract");
   }).not.toThrow();
 });

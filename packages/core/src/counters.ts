@@ -36,7 +36,7 @@ export class PropagationCounters {
   readonly #injections: LazyCounter;
   readonly #faults: LazyCounter;
   // One attribute object for each combination, made once: this is the path of every message.
-  readonly #attributes = new Map<string, Attributes>();
+  readonly #attributeCache = new Map<string, Attributes>();
 
   constructor(boundary: string, provider?: MeterProvider) {
     this.#boundary = boundary;
@@ -45,26 +45,26 @@ export class PropagationCounters {
     this.#faults = new LazyCounter("traceferry.faults", FAULTS, provider);
   }
 
-  extraction(outcome: ExtractionOutcome, reason: string | undefined): void {
+  countExtraction(outcome: ExtractionOutcome, reason: string | undefined): void {
     this.#extractions.add(this.#attributesOf(outcome, reason));
   }
 
-  injection(outcome: InjectionOutcome): void {
+  countInjection(outcome: InjectionOutcome): void {
     this.#injections.add(this.#attributesOf(outcome, undefined));
   }
 
-  fault(operation: string): void {
+  countFault(operation: string): void {
     this.#faults.add({ boundary: this.#boundary, operation });
   }
 
   #attributesOf(outcome: string, reason: string | undefined): Attributes {
     const key = `${outcome} ${reason}`;
-    const known = this.#attributes.get(key);
-    if (known !== undefined) return known;
-    const made: Attributes = { boundary: this.#boundary, outcome };
-    if (reason !== undefined) made.reason = reason;
-    this.#attributes.set(key, made);
-    return made;
+    const cached = this.#attributeCache.get(key);
+    if (cached !== undefined) return cached;
+    const attributes: Attributes = { boundary: this.#boundary, outcome };
+    if (reason !== undefined) attributes.reason = reason;
+    this.#attributeCache.set(key, attributes);
+    return attributes;
   }
 }
 
@@ -75,19 +75,19 @@ export class PropagationCounters {
 class LazyCounter {
   readonly #name: string;
   readonly #options: MetricOptions;
-  readonly #given: MeterProvider | undefined;
+  readonly #configuredProvider: MeterProvider | undefined;
   #provider: MeterProvider | undefined;
   #counter: Counter | undefined;
 
-  constructor(name: string, options: MetricOptions, given: MeterProvider | undefined) {
+  constructor(name: string, options: MetricOptions, provider: MeterProvider | undefined) {
     this.#name = name;
     this.#options = options;
-    this.#given = given;
+    this.#configuredProvider = provider;
   }
 
   add(attributes: Attributes): void {
     try {
-      const provider = this.#given ?? metrics.getMeterProvider();
+      const provider = this.#configuredProvider ?? metrics.getMeterProvider();
       if (provider !== this.#provider) {
         this.#counter = provider
           .getMeter("@traceferry/core", VERSION)

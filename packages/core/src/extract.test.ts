@@ -93,17 +93,17 @@ describe("an extraction says", () => {
       "invalid",
       "too_long",
     ],
-  ])("%s", (_, headers, found, reason) => {
+  ])("%s", (_, headers, status, reason) => {
     const result = from(headers);
-    expect({ found: result.found, reason: result.reason }).toEqual({ found, reason });
+    expect({ status: result.status, reason: result.reason }).toEqual({ status, reason });
     expect(result.remoteParent).toEqual(
-      found === "valid" ? expect.objectContaining(REMOTE) : undefined,
+      status === "valid" ? expect.objectContaining(REMOTE) : undefined,
     );
   });
 
   test("invalid for what the stock propagator refuses and ours would not", () => {
     expect(from({ traceparent: `  ${TRACEPARENT}` }, stockPropagator())).toMatchObject({
-      found: "invalid",
+      status: "invalid",
       reason: "format",
     });
   });
@@ -127,9 +127,9 @@ describe("with a propagator of another format", () => {
     ["a field without a sender is invalid", { b3: "wrong" }, "invalid", "format"],
     ["no field is a missing sender", { baggage: "a=1", traceparent: "x" }, "missing", undefined],
     ["an empty field is a missing sender", { b3: "" }, "missing", undefined],
-  ])("%s", (_, headers, found, reason) => {
+  ])("%s", (_, headers, status, reason) => {
     const extraction = from(headers, foreign);
-    expect([extraction.found, extraction.reason]).toEqual([found, reason]);
+    expect([extraction.status, extraction.reason]).toEqual([status, reason]);
   });
 
   test("a tracestate is none of its business, also where another propagator just read one", () => {
@@ -142,13 +142,13 @@ describe("with a propagator of another format", () => {
       ...foreign,
       extract: (context) => trace.setSpanContext(context, INVALID_SPAN_CONTEXT),
     };
-    expect(from({}, zeros)).toMatchObject({ found: "missing", remoteParent: undefined });
+    expect(from({}, zeros)).toMatchObject({ status: "missing", remoteParent: undefined });
   });
 });
 
 test("with no propagator at all a sender is missing, not invalid, and the reason is told", () => {
   expect(from({ traceparent: TRACEPARENT }, propagation)).toMatchObject({
-    found: "missing",
+    status: "missing",
     reason: "no_propagator",
   });
   expect(from({}, propagation)).not.toHaveProperty("reason");

@@ -6,24 +6,29 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
-import { isRepeated, parseTraceparent, type TraceparentFault, textOf } from "./w3c/index.js";
+import {
+  headerText,
+  type InvalidTraceparentReason,
+  isRepeated,
+  parseTraceparent,
+} from "./w3c/index.js";
 
 /** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
 type ExtractionReason =
-  | TraceparentFault
+  | InvalidTraceparentReason
   | "tracestate_invalid"
   | "untrusted"
   | "no_propagator"
   | "failed";
 
 /** What the headers of one message say about its sender. */
-export interface Extraction {
+export interface ExtractedContext {
   /** The base with the sender's span context and baggage in it, as far as they are valid. */
   readonly context: Context;
   /** The sender's span, when there is a valid one. */
   readonly remoteParent: SpanContext | undefined;
   /** Whether there was no sender at all, or one that could not be read. */
-  readonly found: "valid" | "missing" | "invalid";
+  readonly status: "valid" | "missing" | "invalid";
   readonly reason?: ExtractionReason;
 }
 
@@ -38,7 +43,7 @@ export function extract<Carrier>(
   carrier: Carrier,
   getter: SanitizingGetter<Carrier>,
   base: Context,
-): Extraction {
+): ExtractedContext {
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
   const remoteParent = trace.getSpanContext(context);
@@ -46,13 +51,13 @@ export function extract<Carrier>(
   if (remoteParent !== undefined && remoteParent.traceId !== INVALID_TRACEID) {
     const lost = getter.sawTracestate && remoteParent.traceState === undefined;
     return lost
-      ? { context, remoteParent, found: "valid", reason: "tracestate_invalid" }
-      : { context, remoteParent, found: "valid" };
+      ? { context, remoteParent, status: "valid", reason: "tracestate_invalid" }
+      : { context, remoteParent, status: "valid" };
   }
   const reason = invalidReason(propagator, carrier, getter);
-  if (reason === undefined) return { context, remoteParent: undefined, found: "missing" };
-  const found = reason === "no_propagator" ? "missing" : "invalid";
-  return { context, remoteParent: undefined, found, reason };
+  if (reason === undefined) return { context, remoteParent: undefined, status: "missing" };
+  const status = reason === "no_propagator" ? "missing" : "invalid";
+  return { context, remoteParent: undefined, status, reason };
 }
 
 // Only asked when there is no sender, so it may look twice.
@@ -62,12 +67,12 @@ function invalidReason<Carrier>(
   getter: SanitizingGetter<Carrier>,
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
-  const known = fields.includes("traceparent");
-  if (known || fields.length === 0) {
+  const readsTraceparent = fields.includes("traceparent");
+  if (readsTraceparent || fields.length === 0) {
     const value = getter.raw(carrier, "traceparent");
-    if (!known) return textOf(value) ? "no_propagator" : undefined;
+    if (!readsTraceparent) return headerText(value) ? "no_propagator" : undefined;
     if (isRepeated(value)) return "repeated";
-    const text = textOf(value);
+    const text = headerText(value);
     if (text !== undefined && text !== "") {
       const parsed = parseTraceparent(text);
       return typeof parsed === "string" ? parsed : "format";
@@ -75,10 +80,10 @@ function invalidReason<Carrier>(
   }
   // Fields of another format, B3 for one: there, and yet no sender came out.
   const foreign = fields.some(
-    (field) => !LISTS.has(field) && (getter.get(carrier, field) ?? "") !== "",
+    (field) => !OTHER_W3C_FIELDS.has(field) && (getter.get(carrier, field) ?? "") !== "",
   );
   return foreign ? "format" : undefined;
 }
 
 // They say nothing about whether a sender was there.
-const LISTS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);
+const OTHER_W3C_FIELDS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);

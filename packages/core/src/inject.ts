@@ -34,32 +34,32 @@ export function inject(
   maxBytes: number,
 ): Injection | undefined {
   const fields = new Map<string, string>();
-  propagator.inject(filterBaggage(context, baggage), fields, SENDABLE_SETTER);
+  propagator.inject(filterBaggage(context, baggage), fields, SANITIZING_SETTER);
   if (fields.size === 0) return undefined;
   const stale = staleFields(propagator, context, fields);
-  return { fields, stale, trimmed: fit(fields, maxBytes) };
+  return { fields, stale, trimmed: trimToBudget(fields, maxBytes) };
 }
 
 // The stock baggage propagator writes properties as the application or a stranger made them.
-const SENDABLE_SETTER: TextMapSetter<Map<string, string>> = {
+const SANITIZING_SETTER: TextMapSetter<Map<string, string>> = {
   set(fields, key, value: unknown) {
     // Names come from applications with some propagators: `ot-baggage-user id`.
-    if (typeof value !== "string" || !isMadeOf(NAME, key)) return;
+    if (typeof value !== "string" || !isMadeOf(FIELD_NAME, key)) return;
     const text = sanitizeValue(value);
     if (text !== "" && key !== "") fields.set(key.toLowerCase(), text);
   },
 };
-const NAME = characterSet(/[0-9A-Za-z_.-]/);
+const FIELD_NAME = characterSet(/[0-9A-Za-z_.-]/);
 
 function staleFields(
   propagator: TextMapPropagator,
   context: Context,
   fields: ReadonlyMap<string, string>,
 ): string[] {
-  const written = [...fields.keys()];
-  if (!fields.has("traceparent") && !holdsTrace(context)) return written;
+  const injected = [...fields.keys()];
+  if (!fields.has("traceparent") && !holdsTrace(context)) return injected;
   const stale = propagator.fields().map((field) => field.toLowerCase());
-  for (const field of written) if (!stale.includes(field)) stale.push(field);
+  for (const field of injected) if (!stale.includes(field)) stale.push(field);
   return stale;
 }
 
@@ -69,15 +69,15 @@ function holdsTrace(context: Context): boolean {
 }
 
 /** Shortens the baggage, then drops it, then the tracestate, until all fields fit. Says whether it did. */
-function fit(fields: Map<string, string>, maxBytes: number): boolean {
+function trimToBudget(fields: Map<string, string>, maxBytes: number): boolean {
   let bytes = 0;
   for (const [key, value] of fields) bytes += key.length + value.length;
   if (bytes <= maxBytes) return false;
 
   const baggage = fields.get("baggage");
   if (baggage !== undefined) {
-    const room = maxBytes - (bytes - baggage.length);
-    const end = room > 0 ? baggage.lastIndexOf(",", room) : -1;
+    const available = maxBytes - (bytes - baggage.length);
+    const end = available > 0 ? baggage.lastIndexOf(",", available) : -1;
     if (end > 0) {
       fields.set("baggage", baggage.slice(0, end));
       return true;

@@ -15,7 +15,7 @@ import {
 import type { SanitizingGetter } from "./carrier.js";
 import { filterBaggage, isTracingSuppressed, withoutSpan } from "./context.js";
 import { type ExtractionOutcome, PropagationCounters } from "./counters.js";
-import { type Extraction, extract } from "./extract.js";
+import { type ExtractedContext, extract } from "./extract.js";
 import { type Injection, inject } from "./inject.js";
 import {
   checkOptions,
@@ -97,40 +97,53 @@ export class Instrumenter<Message = unknown> {
   ): ExtractionResult {
     const base = withoutSpan(active);
     try {
-      return this.#arrive(extract(this.#propagator, carrier, getter, base), base, message, active);
+      return this.#resultOf(
+        extract(this.#propagator, carrier, getter, base),
+        base,
+        message,
+        active,
+      );
     } catch (error) {
       this.reporter.fault("extract", error);
       return {
         parent: base,
         links: [],
         remoteParent: undefined,
-        attributes: this.#told("invalid", "failed"),
+        attributes: this.#extractionAttributes("invalid", "failed"),
         spanInProgress: undefined,
       };
     }
   }
 
-  #arrive(found: Extraction, base: Context, message: Message, active: Context): ExtractionResult {
-    const { remoteParent } = found;
-    if (remoteParent === undefined) return this.#withoutSender(found, base, message);
+  #resultOf(
+    extracted: ExtractedContext,
+    base: Context,
+    message: Message,
+    active: Context,
+  ): ExtractionResult {
+    const { remoteParent } = extracted;
+    if (remoteParent === undefined) return this.#resultWithoutParent(extracted, base, message);
 
     const spanInProgress = this.#spanInProgress(active, remoteParent);
     if (spanInProgress !== undefined) {
-      this.#counters.extraction("continued", found.reason);
+      this.#counters.countExtraction("continued", extracted.reason);
       return { parent: active, links: [], remoteParent, attributes: undefined, spanInProgress };
     }
     const relation = this.#relationOf(message);
     if (relation === "child") {
-      const parent = filterBaggage(found.context, this.#baggage);
+      const parent = filterBaggage(extracted.context, this.#baggage);
       const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
-      this.#counters.extraction("continued", found.reason);
+      this.#counters.countExtraction("continued", extracted.reason);
       return { parent, links, remoteParent, attributes: undefined, spanInProgress };
     }
     return {
-      parent: this.#withNamedBaggage(base, found.context),
+      parent: this.#withAllowedBaggage(base, extracted.context),
       links: relation === "link" ? [{ context: remoteParent }] : [],
       remoteParent,
-      attributes: this.#told(relation === "link" ? "linked" : "ignored", "untrusted"),
+      attributes: this.#extractionAttributes(
+        relation === "link" ? "linked" : "ignored",
+        "untrusted",
+      ),
       spanInProgress,
     };
   }
@@ -147,30 +160,38 @@ export class Instrumenter<Message = unknown> {
     }
   }
 
-  #withoutSender(found: Extraction, base: Context, message: Message): ExtractionResult {
+  #resultWithoutParent(
+    extracted: ExtractedContext,
+    base: Context,
+    message: Message,
+  ): ExtractionResult {
     // Baggage may come without a sender; it is trusted no more than it would be with one.
     const trusted =
-      propagation.getBaggage(found.context) === undefined || this.#relationOf(message) === "child";
+      propagation.getBaggage(extracted.context) === undefined ||
+      this.#relationOf(message) === "child";
     return {
       parent: trusted
-        ? filterBaggage(found.context, this.#baggage)
-        : this.#withNamedBaggage(base, found.context),
+        ? filterBaggage(extracted.context, this.#baggage)
+        : this.#withAllowedBaggage(base, extracted.context),
       links: [],
       remoteParent: undefined,
-      attributes: this.#told(found.found === "invalid" ? "invalid" : "missing", found.reason),
+      attributes: this.#extractionAttributes(
+        extracted.status === "invalid" ? "invalid" : "missing",
+        extracted.reason,
+      ),
       spanInProgress: undefined,
     };
   }
 
   /** The base with the entries of a stranger's baggage that the option names, one by one; with `true` none are. */
-  #withNamedBaggage(base: Context, extracted: Context): Context {
+  #withAllowedBaggage(base: Context, source: Context): Context {
     if (typeof this.#baggage === "boolean") return base;
-    const kept = propagation.getBaggage(filterBaggage(extracted, this.#baggage));
-    return kept === undefined ? base : propagation.setBaggage(base, kept);
+    const allowed = propagation.getBaggage(filterBaggage(source, this.#baggage));
+    return allowed === undefined ? base : propagation.setBaggage(base, allowed);
   }
 
-  #told(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
-    this.#counters.extraction(outcome, reason);
+  #extractionAttributes(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
+    this.#counters.countExtraction(outcome, reason);
     return reason === undefined
       ? { "traceferry.extraction": outcome }
       : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
@@ -195,19 +216,19 @@ export class Instrumenter<Message = unknown> {
       // Not every propagator looks, and an exporter's own calls would be traced without end.
       if (!isTracingSuppressed(from)) {
         injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
-        if (injection === undefined) this.#explainEmpty(from);
+        if (injection === undefined) this.#warnWithoutPropagator(from);
       }
     } catch (error) {
       this.reporter.fault("inject", error);
     }
-    this.#counters.injection(
+    this.#counters.countInjection(
       injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
     );
     return injection;
   }
 
   // What users meet first: spans are there, and no message ever carries anything.
-  #explainEmpty(from: Context): void {
+  #warnWithoutPropagator(from: Context): void {
     if (this.#propagator !== propagation || propagation.fields().length > 0) return;
     if (trace.getSpanContext(from) === undefined) return;
     this.reporter.once(
@@ -218,10 +239,12 @@ export class Instrumenter<Message = unknown> {
 
   /** Begins a span. @param extraction - of the message it is for; the span tells it. */
   startSpan(plan: SpanPlan, extraction?: ExtractionResult): ActiveSpan {
-    const told = extraction?.attributes;
+    const attributes = extraction?.attributes;
     return new ActiveSpan(
       this.#getTracer,
-      told === undefined ? plan : { ...plan, attributes: { ...plan.attributes, ...told } },
+      attributes === undefined
+        ? plan
+        : { ...plan, attributes: { ...plan.attributes, ...attributes } },
       this.reporter,
     );
   }
@@ -241,12 +264,12 @@ export class Instrumenter<Message = unknown> {
  *
  * @throws what somebody else's span throws.
  */
-export function isSpanForMessage(span: Span, sender: SpanContext): boolean {
+export function isSpanForMessage(span: Span, remoteParent: SpanContext): boolean {
   if (!span.isRecording()) return false;
   // The SDK's own fields, of both lines; the API has no way to ask for a kind or a parent.
   const kind: unknown = Reflect.get(span, "kind");
   if (kind !== SpanKind.SERVER && kind !== SpanKind.CONSUMER) return false;
-  if (span.spanContext().traceId !== sender.traceId) return false;
+  if (span.spanContext().traceId !== remoteParent.traceId) return false;
   const parent: unknown = Reflect.get(span, "parentSpanContext");
-  return Reflect.get(Object(parent), "spanId") === sender.spanId;
+  return Reflect.get(Object(parent), "spanId") === remoteParent.spanId;
 }

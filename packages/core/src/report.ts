@@ -3,7 +3,7 @@ import { diag } from "@opentelemetry/api";
 import { PropagationCounters } from "./counters.js";
 
 // Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
-const QUIET_MS = 60_000;
+const MIN_INTERVAL_MS = 60_000;
 // Places are few; this only bounds what a caller with made-up names could grow.
 const MAX_OPERATIONS = 100;
 
@@ -14,8 +14,8 @@ const MAX_OPERATIONS = 100;
 export class Reporter {
   readonly #boundary: string;
   readonly #counters: PropagationCounters;
-  readonly #lastSaid = new Map<string, number>();
-  readonly #saidOnce = new Set<string>();
+  readonly #lastWarned = new Map<string, number>();
+  readonly #warnedOnce = new Set<string>();
 
   /** @param boundary - the adapter that speaks, for example `"kafka"`. */
   constructor(boundary: string, counters: PropagationCounters = new PropagationCounters(boundary)) {
@@ -29,23 +29,23 @@ export class Reporter {
    * @param operation - what was being done, for example `"inject"`: few different ones.
    */
   fault(operation: string, problem: unknown): void {
-    this.#counters.fault(operation);
+    this.#counters.countFault(operation);
     const now = performance.now();
-    const last = this.#lastSaid.get(operation) ?? Number.NEGATIVE_INFINITY;
-    if (now - last < QUIET_MS) return;
-    if (this.#lastSaid.size >= MAX_OPERATIONS) this.#lastSaid.clear();
-    this.#lastSaid.set(operation, now);
-    this.#say(operation, problem);
+    const last = this.#lastWarned.get(operation) ?? Number.NEGATIVE_INFINITY;
+    if (now - last < MIN_INTERVAL_MS) return;
+    if (this.#lastWarned.size >= MAX_OPERATIONS) this.#lastWarned.clear();
+    this.#lastWarned.set(operation, now);
+    this.#warn(operation, problem);
   }
 
   /** Says once in the life of this adapter what the user should know: a set-up that cannot work, for example. */
   once(operation: string, message: string): void {
-    if (this.#saidOnce.has(operation) || this.#saidOnce.size >= MAX_OPERATIONS) return;
-    this.#saidOnce.add(operation);
-    this.#say(operation, message);
+    if (this.#warnedOnce.has(operation) || this.#warnedOnce.size >= MAX_OPERATIONS) return;
+    this.#warnedOnce.add(operation);
+    this.#warn(operation, message);
   }
 
-  #say(operation: string, problem: unknown): void {
+  #warn(operation: string, problem: unknown): void {
     try {
       diag.warn(`traceferry ${this.#boundary}: ${operation}: ${describe(problem)}`);
     } catch {

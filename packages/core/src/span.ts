@@ -98,9 +98,9 @@ export class ActiveSpan {
     this.#guard("end span", () => this.span.end());
   }
 
-  #guard(operation: string, act: () => void): void {
+  #guard(operation: string, action: () => void): void {
     try {
-      act();
+      action();
     } catch (error) {
       this.#reporter.fault(operation, error);
     }
@@ -115,19 +115,19 @@ export class ActiveSpan {
  * @param isFailure - whether something thrown is a failure; default all is. Flow control of a library is none.
  */
 export function withSpan<T>(
-  open: ActiveSpan,
+  activeSpan: ActiveSpan,
   fn: (span: Span) => T,
-  isFailure: (thrown: unknown) => boolean = always,
+  isFailure: (thrown: unknown) => boolean = everythingIsFailure,
 ): T {
-  const fail = (thrown: unknown): void => open.endWith(thrown, isFailure);
+  const fail = (thrown: unknown): void => activeSpan.endWith(thrown, isFailure);
   let result: T;
   try {
-    result = open.run(() => fn(open.span));
+    result = activeSpan.run(() => fn(activeSpan.span));
   } catch (thrown) {
     fail(thrown);
     throw thrown;
   }
-  return watchResult(result, open.context, () => open.end(), fail);
+  return watchResult(result, activeSpan.context, () => activeSpan.end(), fail);
 }
 
 /** The low-cardinality name of an error, by the conventions for `error.type`. */
@@ -146,7 +146,7 @@ function errorMessage(error: unknown): string {
   return typeof text === "string" ? text.slice(0, 500) : typeof text;
 }
 
-const always = (): boolean => true;
+const everythingIsFailure = (): boolean => true;
 
 // The active span may be somebody else's that throws.
 function spanContextOf(parent: Context): SpanContext | undefined {

@@ -20,30 +20,30 @@ export function isIterator(value: object): value is IteratorLike {
 /** The same iterator in effect, as async or not as it was: each step runs in the context. */
 export function watchIterator(
   inner: IteratorLike,
-  active: Context,
-  done: () => void,
-  fail: (error: unknown) => void,
+  stepContext: Context,
+  onDone: () => void,
+  onError: (error: unknown) => void,
 ): unknown {
-  const Kind = Symbol.asyncIterator in inner ? WatchedAsync : WatchedSync;
-  return new Kind(inner, active, done, fail);
+  const Watched = Symbol.asyncIterator in inner ? WatchedAsyncIterator : WatchedIterator;
+  return new Watched(inner, stepContext, onDone, onError);
 }
 
-abstract class Watched {
+abstract class IteratorWatch {
   readonly #inner: IteratorLike;
-  readonly #active: Context;
-  readonly #done: () => void;
-  readonly #fail: (error: unknown) => void;
+  readonly #stepContext: Context;
+  readonly #onDone: () => void;
+  readonly #onError: (error: unknown) => void;
 
   constructor(
     inner: IteratorLike,
-    active: Context,
-    done: () => void,
-    fail: (error: unknown) => void,
+    stepContext: Context,
+    onDone: () => void,
+    onError: (error: unknown) => void,
   ) {
     this.#inner = inner;
-    this.#active = active;
-    this.#done = done;
-    this.#fail = fail;
+    this.#stepContext = stepContext;
+    this.#onDone = onDone;
+    this.#onError = onError;
   }
 
   next(value?: unknown): unknown {
@@ -54,48 +54,48 @@ abstract class Watched {
   return(value?: unknown): unknown {
     return this.#step(() =>
       this.#inner.return === undefined
-        ? this.settled({ done: true, value })
+        ? this.asResult({ done: true, value })
         : this.#inner.return(value),
     );
   }
 
   throw(error?: unknown): unknown {
     return this.#step(() => {
-      if (this.#inner.throw === undefined) return this.failed(error);
+      if (this.#inner.throw === undefined) return this.asError(error);
       return this.#inner.throw(error);
     });
   }
 
   /** A result, and a failure, as this kind of iterator gives them. */
-  abstract settled(result: unknown): unknown;
-  abstract failed(error: unknown): unknown;
+  abstract asResult(result: unknown): unknown;
+  abstract asError(error: unknown): unknown;
 
-  #step(move: () => unknown): unknown {
+  #step(advance: () => unknown): unknown {
     let result: unknown;
     try {
-      result = context.with(this.#active, move);
+      result = context.with(this.#stepContext, advance);
     } catch (error) {
-      this.#fail(error);
+      this.#onError(error);
       throw error;
     }
-    if (isThenable(result)) return watchPromise(result, this.#look, this.#fail);
-    this.#look(result);
+    if (isThenable(result)) return watchPromise(result, this.#checkDone, this.#onError);
+    this.#checkDone(result);
     return result;
   }
 
-  readonly #look = (result: unknown): void => {
+  readonly #checkDone = (result: unknown): void => {
     if (typeof result === "object" && result !== null && "done" in result && result.done === true) {
-      this.#done();
+      this.#onDone();
     }
   };
 }
 
-class WatchedSync extends Watched {
-  settled(result: unknown): unknown {
+class WatchedIterator extends IteratorWatch {
+  asResult(result: unknown): unknown {
     return result;
   }
 
-  failed(error: unknown): unknown {
+  asError(error: unknown): unknown {
     throw error;
   }
 
@@ -104,12 +104,12 @@ class WatchedSync extends Watched {
   }
 }
 
-class WatchedAsync extends Watched {
-  settled(result: unknown): unknown {
+class WatchedAsyncIterator extends IteratorWatch {
+  asResult(result: unknown): unknown {
     return Promise.resolve(result);
   }
 
-  failed(error: unknown): unknown {
+  asError(error: unknown): unknown {
     return Promise.reject(error);
   }
 

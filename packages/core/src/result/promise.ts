@@ -10,20 +10,20 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** The same promise in effect, which settles after `done` or `fail` was called. */
+/** The same promise in effect, which settles after `onDone` or `onError` was called. */
 export function watchPromise(
   promise: PromiseLike<unknown>,
-  done: (value: unknown) => void,
-  fail: (error: unknown) => void,
+  onDone: (value: unknown) => void,
+  onError: (error: unknown) => void,
 ): PromiseLike<unknown> {
   // What is no real promise may run anew with each `then`, and give nothing back: it is asked once.
   return (isPromise(promise) ? promise : Promise.resolve(promise)).then(
     (value) => {
-      done(value);
+      onDone(value);
       return value;
     },
     (error: unknown) => {
-      fail(error);
+      onError(error);
       throw error;
     },
   );

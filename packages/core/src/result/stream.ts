@@ -22,23 +22,23 @@ export function isStream(value: object): value is StreamLike {
 /** Tells when a stream has ended, closed or failed, without taking part in it. May tell twice: it ends, then closes. */
 export function watchStream(
   stream: StreamLike,
-  done: () => void,
-  fail: (error: unknown) => void,
+  onDone: () => void,
+  onError: (error: unknown) => void,
 ): void {
   if (stream.closed === true) {
-    if (stream.errored) fail(stream.errored);
-    else done();
+    if (stream.errored) onError(stream.errored);
+    else onDone();
     return;
   }
   // `errorMonitor` sees the error without being the handler that a stream must have.
-  stream.once(errorMonitor, fail);
-  stream.once("close", done);
+  stream.once(errorMonitor, onError);
+  stream.once("close", onDone);
   // Streams of older libraries, and those told to, do not close: they are over when both of their sides are.
-  let sides = Number(stream.readable === true) + Number(stream.writable === true);
-  const sideDone = (): void => {
-    sides--;
-    if (sides === 0) done();
+  let openSides = Number(stream.readable === true) + Number(stream.writable === true);
+  const onSideDone = (): void => {
+    openSides--;
+    if (openSides === 0) onDone();
   };
-  if (stream.readable === true) stream.once("end", sideDone);
-  if (stream.writable === true) stream.once("finish", sideDone);
+  if (stream.readable === true) stream.once("end", onSideDone);
+  if (stream.writable === true) stream.once("finish", onSideDone);
 }

@@ -24,17 +24,17 @@ const PLAIN = characterSet(/[\x21\x23\x24\x26-\x2a\x2d-\x3a\x3c-\x5b\x5d-\x7e]/)
  */
 export function parseBaggage(text: string): StrictBaggage | undefined {
   const entries = new Map<string, BaggageEntry>();
-  let asItCame = true;
+  let unchanged = true;
   let from = 0;
   while (from <= text.length && entries.size < MAX_MEMBERS) {
     let to = text.indexOf(",", from);
     if (to < 0) to = text.length;
     if (to > MAX_BYTES) break;
-    if (!addMember(entries, text.slice(from, to))) asItCame = false;
+    if (!addMember(entries, text.slice(from, to))) unchanged = false;
     from = to + 1;
   }
   if (entries.size === 0) return undefined;
-  return new StrictBaggage(entries, asItCame && from > text.length ? text : undefined);
+  return new StrictBaggage(entries, unchanged && from > text.length ? text : undefined);
 }
 
 /** Adds a member, unless it is broken. Says whether it is new and stands there as we would write it. */
@@ -45,18 +45,18 @@ function addMember(entries: Map<string, BaggageEntry>, member: string): boolean 
   if (equals < 0) return false;
   const key = trimBlanks(member, 0, equals);
   if (!isToken(key)) return false;
-  const written = trimBlanks(member, equals + 1, end);
-  const value = decodePercent(written);
-  const rest = member.slice(end + 1);
-  const properties = readProperties(rest);
+  const encoded = trimBlanks(member, equals + 1, end);
+  const value = decodePercent(encoded);
+  const metadata = member.slice(end + 1);
+  const properties = normalizeProperties(metadata);
   const isNew = !entries.delete(key); // the last one wins, its place included
   entries.set(
     key,
     properties === "" ? { value } : { value, metadata: baggageEntryMetadataFromString(properties) },
   );
-  const trimmed = key.length !== equals || written.length !== end - equals - 1;
-  const asWritten = semicolon < 0 || (properties === rest && rest !== "");
-  return isNew && !trimmed && asWritten && isMadeOf(PLAIN, written);
+  const trimmed = key.length !== equals || encoded.length !== end - equals - 1;
+  const asWritten = semicolon < 0 || (properties === metadata && metadata !== "");
+  return isNew && !trimmed && asWritten && isMadeOf(PLAIN, encoded);
 }
 
 /**
@@ -100,8 +100,8 @@ export class StrictBaggage implements Baggage {
   }
 
   /** The field, made once: one request sends its baggage many times. */
-  serialize(noToken: (name: unknown) => void): string {
-    this.#text ??= write(this.#entries, noToken);
+  serialize(onInvalidKey: (name: unknown) => void): string {
+    this.#text ??= serializeEntries(this.#entries, onInvalidKey);
     return this.#text;
   }
 }
@@ -110,26 +110,26 @@ export class StrictBaggage implements Baggage {
  * Writes one `baggage` field: UTF-8, percent-encoded where the grammar asks for it, whole members only,
  * at most 64 and 8192 bytes. Empty when there is nothing to send.
  *
- * @param noToken - told each name that is no token: such an entry cannot be sent
+ * @param onInvalidKey - told each name that is no token: such an entry cannot be sent
  */
-export function serializeBaggage(baggage: Baggage, noToken: (name: unknown) => void): string {
+export function serializeBaggage(baggage: Baggage, onInvalidKey: (name: unknown) => void): string {
   return baggage instanceof StrictBaggage
-    ? baggage.serialize(noToken)
-    : write(baggage.getAllEntries(), noToken);
+    ? baggage.serialize(onInvalidKey)
+    : serializeEntries(baggage.getAllEntries(), onInvalidKey);
 }
 
-function write(
+function serializeEntries(
   entries: Iterable<[string, BaggageEntry]>,
-  noToken: (name: unknown) => void,
+  onInvalidKey: (name: unknown) => void,
 ): string {
   let text = "";
   let members = 0;
   for (const [key, entry] of entries) {
     if (!isToken(key)) {
-      noToken(key);
+      onInvalidKey(key);
       continue;
     }
-    const properties = readProperties(entry.metadata?.toString() ?? "");
+    const properties = normalizeProperties(entry.metadata?.toString() ?? "");
     const member = `${key}=${encodeOutside(PLAIN, String(entry.value))}${properties === "" ? "" : `;${properties}`}`;
     const length = text.length + member.length + (text === "" ? 0 : 1);
     if (length > MAX_BYTES || members === MAX_MEMBERS) break;
@@ -144,7 +144,7 @@ function isToken(key: unknown): boolean {
 }
 
 /** Properties in wire form: order kept, blanks trimmed, bytes outside the grammar encoded, nameless ones dropped. */
-function readProperties(text: string): string {
+function normalizeProperties(text: string): string {
   if (text === "") return "";
   const kept: string[] = [];
   for (const property of text.split(";")) {

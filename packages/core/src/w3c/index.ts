@@ -3,5 +3,5 @@
 export { encodeOutside } from "./percent.js";
 export { type W3CPropagatorOptions, w3cPropagator } from "./propagator.js";
 export { characterSet, isMadeOf, trimBlanks } from "./scan.js";
-export { isRepeated, textOf } from "./text.js";
-export { parseTraceparent, type TraceparentFault } from "./traceparent.js";
+export { headerText, isRepeated } from "./text.js";
+export { type InvalidTraceparentReason, parseTraceparent } from "./traceparent.js";

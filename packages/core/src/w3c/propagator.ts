@@ -12,8 +12,8 @@ import { isTracingSuppressed } from "../context.js";
 import { wrongOption } from "../options.js";
 import { Reporter } from "../report.js";
 import { parseBaggage, serializeBaggage } from "./baggage.js";
-import { isRepeated, textOf } from "./text.js";
-import { formatTraceparent, parseTraceparent, RANDOM } from "./traceparent.js";
+import { headerText, isRepeated } from "./text.js";
+import { formatTraceparent, parseTraceparent, RANDOM_FLAG } from "./traceparent.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
 export interface W3CPropagatorOptions {
@@ -26,12 +26,12 @@ export interface W3CPropagatorOptions {
 }
 
 /** Whether the trace with this id came in with the random flag; the SDK makes its own flags and forgets it. */
-interface RandomFlag {
+interface RememberedRandomFlag {
   readonly traceId: string;
   readonly bit: number;
 }
 
-const RANDOM_FLAG = createContextKey("@traceferry/core random flag");
+const RANDOM_FLAG_KEY = createContextKey("@traceferry/core random flag");
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /**
@@ -46,7 +46,7 @@ export function w3cPropagator(options: W3CPropagatorOptions = {}): TextMapPropag
   if (randomFlag !== "keep" && randomFlag !== "clear") {
     throw wrongOption("randomFlag", '"keep" or "clear"', randomFlag);
   }
-  return new W3CPropagator(randomFlag === "keep" ? RANDOM : 0);
+  return new W3CPropagator(randomFlag === "keep" ? RANDOM_FLAG : 0);
 }
 
 class W3CPropagator implements TextMapPropagator<unknown> {
@@ -68,7 +68,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     }
     try {
       const baggage = propagation.getBaggage(context);
-      const text = baggage === undefined ? "" : serializeBaggage(baggage, this.#noToken);
+      const text = baggage === undefined ? "" : serializeBaggage(baggage, this.#reportInvalidKey);
       if (text !== "") setter.set(carrier, "baggage", text);
     } catch (error) {
       this.#reporter.fault("inject", error);
@@ -81,7 +81,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     carrier: unknown,
     setter: TextMapSetter<unknown>,
   ): void {
-    const random = keptRandomBit(context, span.traceId) ?? span.traceFlags;
+    const random = rememberedRandomBit(context, span.traceId) ?? span.traceFlags;
     const traceparent = formatTraceparent(span, random & this.#randomMask);
     if (traceparent === undefined) return;
     setter.set(carrier, "traceparent", traceparent);
@@ -89,15 +89,15 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     if (state !== "") setter.set(carrier, "tracestate", state);
   }
 
-  readonly #noToken = (name: unknown): void => {
+  readonly #reportInvalidKey = (name: unknown): void => {
     this.#reporter.fault("baggage", `not sent, its name is no RFC 7230 token: ${String(name)}`);
   };
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
-    const withSpan = this.#extractSpan(context, carrier, getter);
+    const withParent = this.#extractSpan(context, carrier, getter);
     const text = this.#read(carrier, getter, "baggage");
     const baggage = text === undefined ? undefined : parseBaggage(text);
-    return baggage === undefined ? withSpan : propagation.setBaggage(withSpan, baggage);
+    return baggage === undefined ? withParent : propagation.setBaggage(withParent, baggage);
   }
 
   #extractSpan(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
@@ -111,7 +111,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     const stateText = this.#read(carrier, getter, "tracestate");
     const state = stateText === undefined ? undefined : StrictTraceState.parse(stateText);
     if (state instanceof StrictTraceState) span.traceState = state;
-    return trace.setSpanContext(keepRandomBit(context, traceId, flags & RANDOM), span);
+    return trace.setSpanContext(rememberRandomBit(context, traceId, flags & RANDOM_FLAG), span);
   }
 
   // A getter, and a value it gives, are somebody else's: the one place of an extraction where something may throw.
@@ -119,7 +119,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     try {
       const value: unknown = getter.get(carrier, field);
       // It is no list: two of them cannot match the grammar, even identical ones. Then a new trace begins.
-      return field === "traceparent" && isRepeated(value) ? undefined : textOf(value);
+      return field === "traceparent" && isRepeated(value) ? undefined : headerText(value);
     } catch (error) {
       this.#reporter.fault("extract", error);
       return undefined;
@@ -131,18 +131,20 @@ class W3CPropagator implements TextMapPropagator<unknown> {
   }
 }
 
-// A bit that is not set needs no keeping, the SDK's flags have none; unless another is kept for the same trace.
-function keepRandomBit(context: Context, traceId: string, bit: number): Context {
-  if ((keptRandomBit(context, traceId) ?? 0) === bit) return context;
-  const kept: RandomFlag = { traceId, bit };
-  return context.setValue(RANDOM_FLAG, kept);
+// A bit that is not set needs no keeping, the SDK's flags have none; unless another is remembered for the same trace.
+function rememberRandomBit(context: Context, traceId: string, bit: number): Context {
+  if ((rememberedRandomBit(context, traceId) ?? 0) === bit) return context;
+  const remembered: RememberedRandomFlag = { traceId, bit };
+  return context.setValue(RANDOM_FLAG_KEY, remembered);
 }
 
-function keptRandomBit(context: Context, traceId: string): number | undefined {
-  const kept: unknown = context.getValue(RANDOM_FLAG);
-  return isRandomFlag(kept) && kept.traceId === traceId ? kept.bit : undefined;
+function rememberedRandomBit(context: Context, traceId: string): number | undefined {
+  const remembered: unknown = context.getValue(RANDOM_FLAG_KEY);
+  return isRememberedRandomFlag(remembered) && remembered.traceId === traceId
+    ? remembered.bit
+    : undefined;
 }
 
-function isRandomFlag(value: unknown): value is RandomFlag {
+function isRememberedRandomFlag(value: unknown): value is RememberedRandomFlag {
   return typeof value === "object" && value !== null && "traceId" in value && "bit" in value;
 }

@@ -9,7 +9,7 @@ const MAX_BYTES = 65_536;
  * (RFC 9110 section 5.3). Bytes are read as UTF-8, so that one that is no ASCII breaks the strict grammars
  * later. `undefined` for anything else; what is no text within a list counts as an empty one.
  */
-export function textOf(value: unknown): string | undefined {
+export function headerText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (isUint8Array(value)) return bytesToText(value);
   if (!Array.isArray(value) || value.length === 0) return undefined;

@@ -2,7 +2,7 @@ import type { SpanContext } from "@opentelemetry/api";
 import { characterSet, isBlank, isMadeOf } from "./scan.js";
 
 /** What is wrong with a `traceparent`, in few words: safe as a metric attribute. */
-export type TraceparentFault = "repeated" | "too_long" | "format" | "version" | "zero_id";
+export type InvalidTraceparentReason = "repeated" | "too_long" | "format" | "version" | "zero_id";
 
 export interface Traceparent {
   readonly traceId: string;
@@ -11,11 +11,11 @@ export interface Traceparent {
   readonly flags: number;
 }
 
-const SAMPLED = 0x01;
+const SAMPLED_FLAG = 0x01;
 /** W3C Trace Context Level 2: the right-most seven bytes of the trace id are random. */
-export const RANDOM = 0x02;
+export const RANDOM_FLAG = 0x02;
 // The bits that Level 2 defines. Go peers start a new trace when they meet any other.
-const DEFINED = SAMPLED | RANDOM;
+const DEFINED_FLAGS = SAMPLED_FLAG | RANDOM_FLAG;
 
 // The specification asks to bound the header and names no number; future versions may be longer than 55.
 const MAX_LENGTH = 512;
@@ -30,7 +30,7 @@ const PRINTABLE = characterSet(/[\x20-\x7e]/);
  * Reads one `traceparent` by W3C Trace Context Level 2, the sections "traceparent Header Field Values"
  * and "Versioning of traceparent". Blanks and tabs around it are allowed, nothing else is.
  */
-export function parseTraceparent(text: string): Traceparent | TraceparentFault {
+export function parseTraceparent(text: string): Traceparent | InvalidTraceparentReason {
   let from = 0;
   let to = text.length;
   while (from < to && isBlank(text.charCodeAt(from))) from++;
@@ -51,7 +51,10 @@ export function parseTraceparent(text: string): Traceparent | TraceparentFault {
   }
   if (text.startsWith("ff", from)) return "version";
   // A future version may go on behind the flags, but only after a dash.
-  if (to - from > LENGTH && (text.startsWith("00", from) || !isTail(text, from + LENGTH, to))) {
+  if (
+    to - from > LENGTH &&
+    (text.startsWith("00", from) || !isFutureSuffix(text, from + LENGTH, to))
+  ) {
     return "format";
   }
   if (isMadeOf(ZERO, text, from + 3, from + 35) || isMadeOf(ZERO, text, from + 36, from + 52)) {
@@ -60,11 +63,11 @@ export function parseTraceparent(text: string): Traceparent | TraceparentFault {
   return {
     traceId: text.slice(from + 3, from + 35),
     spanId: text.slice(from + 36, from + 52),
-    flags: Number.parseInt(text.slice(from + 53, from + 55), 16) & DEFINED,
+    flags: Number.parseInt(text.slice(from + 53, from + 55), 16) & DEFINED_FLAGS,
   };
 }
 
-function isTail(text: string, from: number, to: number): boolean {
+function isFutureSuffix(text: string, from: number, to: number): boolean {
   return text.charCodeAt(from) === DASH && isMadeOf(PRINTABLE, text, from, to);
 }
 
@@ -73,7 +76,7 @@ export function formatTraceparent(span: SpanContext, random: number): string | u
   const traceId = validId(span.traceId, 32);
   const spanId = validId(span.spanId, 16);
   if (traceId === undefined || spanId === undefined) return undefined;
-  return `00-${traceId}-${spanId}-0${(span.traceFlags & SAMPLED) | (random & RANDOM)}`;
+  return `00-${traceId}-${spanId}-0${(span.traceFlags & SAMPLED_FLAG) | (random & RANDOM_FLAG)}`;
 }
 
 // The API lets upper case pass, the wire format does not.

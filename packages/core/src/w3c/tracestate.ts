@@ -70,7 +70,10 @@ export class StrictTraceState implements TraceState {
     if (first.text.length > MAX_LENGTH) return this; // by one character: it could never be sent
     const others = this.#members.filter((member) => member.key !== key).slice(0, MAX_MEMBERS - 1);
     // The new member is never the one that is lost: samplers write theirs this way.
-    return new StrictTraceState([first, ...fit(others, MAX_LENGTH - first.text.length - 1)]);
+    return new StrictTraceState([
+      first,
+      ...trimToLength(others, MAX_LENGTH - first.text.length - 1),
+    ]);
   }
 
   unset(key: string): StrictTraceState {
@@ -80,7 +83,7 @@ export class StrictTraceState implements TraceState {
 
   /** One field, members parted by a comma without blanks, at most 512 characters; empty when there are none. */
   serialize(): string {
-    this.#text ??= fit(this.#members, MAX_LENGTH)
+    this.#text ??= trimToLength(this.#members, MAX_LENGTH)
       .map((member) => member.text)
       .join(",");
     return this.#text;
@@ -106,21 +109,21 @@ function isValue(text: string, start: number): boolean {
 }
 
 /**
- * Drops whole members until the rest, joined, is at most `max` characters: first those over 128, then
+ * Drops whole members until the rest, joined, is at most `maxLength` characters: first those over 128, then
  * any, from the right. W3C Trace Context Level 2, "tracestate Limits"; no other strategy is allowed.
  */
-function fit(members: readonly Member[], max: number): readonly Member[] {
+function trimToLength(members: readonly Member[], maxLength: number): readonly Member[] {
   let length = members.reduce((sum, member) => sum + member.text.length + 1, -1);
-  if (length <= max) return members;
+  if (length <= maxLength) return members;
   const kept = [...members];
   const drop = (i: number): void => {
     length -= (kept[i]?.text.length ?? 0) + 1;
     kept.splice(i, 1);
   };
-  for (let i = kept.length - 1; i >= 0 && length > max; i--) {
+  for (let i = kept.length - 1; i >= 0 && length > maxLength; i--) {
     if ((kept[i]?.text.length ?? 0) > LONG_MEMBER) drop(i);
   }
-  while (length > max && kept.length > 0) drop(kept.length - 1);
+  while (length > maxLength && kept.length > 0) drop(kept.length - 1);
   return kept;
 }
 
