@@ -67,22 +67,27 @@ function invalidReason<Carrier>(
   getter: SanitizingGetter<Carrier>,
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
-  const readsTraceparent = fields.includes("traceparent");
-  if (readsTraceparent || fields.length === 0) {
-    const value = getter.raw(carrier, "traceparent");
-    if (!readsTraceparent) return headerText(value) ? "no_propagator" : undefined;
-    if (isRepeated(value)) return "repeated";
-    const text = headerText(value);
-    if (text !== undefined && text !== "") {
-      const parsed = parseTraceparent(text);
-      return typeof parsed === "string" ? parsed : "format";
-    }
+  if (fields.length === 0) {
+    return headerText(getter.raw(carrier, "traceparent")) ? "no_propagator" : undefined;
+  }
+  if (fields.includes("traceparent")) {
+    const reason = invalidTraceparentReason(getter.raw(carrier, "traceparent"));
+    if (reason !== undefined) return reason;
   }
   // Fields of another format, B3 for one: there, and yet no sender came out.
-  const foreign = fields.some(
+  const hasOther = fields.some(
     (field) => !OTHER_W3C_FIELDS.has(field) && (getter.get(carrier, field) ?? "") !== "",
   );
-  return foreign ? "format" : undefined;
+  return hasOther ? "format" : undefined;
+}
+
+function invalidTraceparentReason(value: unknown): InvalidTraceparentReason | undefined {
+  if (isRepeated(value)) return "repeated";
+  const text = headerText(value);
+  if (text === undefined || text === "") return undefined;
+  const parsed = parseTraceparent(text);
+  // A propagator that is stricter than ours refused it.
+  return typeof parsed === "string" ? parsed : "format";
 }
 
 // They say nothing about whether a sender was there.

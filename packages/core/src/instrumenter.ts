@@ -14,7 +14,7 @@ import {
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
 import { filterBaggage, isTracingSuppressed, withoutSpan } from "./context.js";
-import { type ExtractionOutcome, PropagationCounters } from "./counters.js";
+import { type ExtractionOutcome, type InjectionOutcome, PropagationCounters } from "./counters.js";
 import { type ExtractedContext, extract } from "./extract.js";
 import { type Injection, inject } from "./inject.js";
 import {
@@ -97,55 +97,66 @@ export class Instrumenter<Message = unknown> {
   ): ExtractionResult {
     const base = withoutSpan(active);
     try {
-      return this.#resultOf(
-        extract(this.#propagator, carrier, getter, base),
-        base,
-        message,
-        active,
-      );
+      const extracted = extract(this.#propagator, carrier, getter, base);
+      return extracted.remoteParent === undefined
+        ? this.#withoutParent(extracted, base, message)
+        : this.#withParent(extracted, extracted.remoteParent, base, message, active);
     } catch (error) {
       this.reporter.fault("extract", error);
-      return {
-        parent: base,
-        links: [],
-        remoteParent: undefined,
-        attributes: this.#extractionAttributes("invalid", "failed"),
-        spanInProgress: undefined,
-      };
+      return this.#newTrace("invalid", "failed", base);
     }
   }
 
-  #resultOf(
-    extracted: ExtractedContext,
+  #withParent(
+    { context: remote, reason }: ExtractedContext,
+    remoteParent: SpanContext,
     base: Context,
     message: Message,
     active: Context,
   ): ExtractionResult {
-    const { remoteParent } = extracted;
-    if (remoteParent === undefined) return this.#resultWithoutParent(extracted, base, message);
-
     const spanInProgress = this.#spanInProgress(active, remoteParent);
     if (spanInProgress !== undefined) {
-      this.#counters.countExtraction("continued", extracted.reason);
+      this.#counters.countExtraction("continued", reason);
       return { parent: active, links: [], remoteParent, attributes: undefined, spanInProgress };
     }
     const relation = this.#relationOf(message);
     if (relation === "child") {
-      const parent = filterBaggage(extracted.context, this.#baggage);
+      const parent = filterBaggage(remote, this.#baggage);
       const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
-      this.#counters.countExtraction("continued", extracted.reason);
+      this.#counters.countExtraction("continued", reason);
       return { parent, links, remoteParent, attributes: undefined, spanInProgress };
     }
-    return {
-      parent: this.#withAllowedBaggage(base, extracted.context),
-      links: relation === "link" ? [{ context: remoteParent }] : [],
-      remoteParent,
-      attributes: this.#extractionAttributes(
-        relation === "link" ? "linked" : "ignored",
-        "untrusted",
-      ),
-      spanInProgress,
-    };
+    const parent = this.#withAllowedBaggage(base, remote);
+    return relation === "link"
+      ? this.#newTrace("linked", "untrusted", parent, remoteParent, [{ context: remoteParent }])
+      : this.#newTrace("ignored", "untrusted", parent, remoteParent);
+  }
+
+  #withoutParent(
+    { context: remote, status, reason }: ExtractedContext,
+    base: Context,
+    message: Message,
+  ): ExtractionResult {
+    // Baggage may come without a sender; it is trusted no more than it would be with one.
+    const trusted =
+      propagation.getBaggage(remote) === undefined || this.#relationOf(message) === "child";
+    const parent = trusted
+      ? filterBaggage(remote, this.#baggage)
+      : this.#withAllowedBaggage(base, remote);
+    return this.#newTrace(status === "invalid" ? "invalid" : "missing", reason, parent);
+  }
+
+  /** Counts an extraction that continues no sender, and gives the attributes with which the span says so. */
+  #newTrace(
+    outcome: ExtractionOutcome,
+    reason: string | undefined,
+    parent: Context,
+    remoteParent?: SpanContext,
+    links: Link[] = [],
+  ): ExtractionResult {
+    this.#counters.countExtraction(outcome, reason);
+    const attributes = extractionAttributes(outcome, reason);
+    return { parent, links, remoteParent, attributes, spanInProgress: undefined };
   }
 
   // The span is somebody else's, and so is what it throws.
@@ -160,41 +171,11 @@ export class Instrumenter<Message = unknown> {
     }
   }
 
-  #resultWithoutParent(
-    extracted: ExtractedContext,
-    base: Context,
-    message: Message,
-  ): ExtractionResult {
-    // Baggage may come without a sender; it is trusted no more than it would be with one.
-    const trusted =
-      propagation.getBaggage(extracted.context) === undefined ||
-      this.#relationOf(message) === "child";
-    return {
-      parent: trusted
-        ? filterBaggage(extracted.context, this.#baggage)
-        : this.#withAllowedBaggage(base, extracted.context),
-      links: [],
-      remoteParent: undefined,
-      attributes: this.#extractionAttributes(
-        extracted.status === "invalid" ? "invalid" : "missing",
-        extracted.reason,
-      ),
-      spanInProgress: undefined,
-    };
-  }
-
   /** The base with the entries of a stranger's baggage that the option names, one by one; with `true` none are. */
   #withAllowedBaggage(base: Context, source: Context): Context {
     if (typeof this.#baggage === "boolean") return base;
     const allowed = propagation.getBaggage(filterBaggage(source, this.#baggage));
     return allowed === undefined ? base : propagation.setBaggage(base, allowed);
-  }
-
-  #extractionAttributes(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
-    this.#counters.countExtraction(outcome, reason);
-    return reason === undefined
-      ? { "traceferry.extraction": outcome }
-      : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
   }
 
   #relationOf(message: Message): Relation {
@@ -221,9 +202,7 @@ export class Instrumenter<Message = unknown> {
     } catch (error) {
       this.reporter.fault("inject", error);
     }
-    this.#counters.countInjection(
-      injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
-    );
+    this.#counters.countInjection(injectionOutcome(injection));
     return injection;
   }
 
@@ -257,6 +236,17 @@ export class Instrumenter<Message = unknown> {
     }
     return this.#tracer;
   };
+}
+
+function extractionAttributes(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
+  return reason === undefined
+    ? { "traceferry.extraction": outcome }
+    : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
+}
+
+function injectionOutcome(injection: Injection | undefined): InjectionOutcome {
+  if (injection === undefined) return "empty";
+  return injection.trimmed ? "trimmed" : "injected";
 }
 
 /**

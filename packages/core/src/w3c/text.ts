@@ -10,14 +10,16 @@ const MAX_BYTES = 65_536;
  * later. `undefined` for anything else; what is no text within a list counts as an empty one.
  */
 export function headerText(value: unknown): string | undefined {
-  if (typeof value === "string") return value;
-  if (isUint8Array(value)) return bytesToText(value);
-  if (!Array.isArray(value) || value.length === 0) return undefined;
+  if (!Array.isArray(value)) return valueText(value);
+  if (value.length === 0) return undefined;
   const texts: string[] = [];
-  for (const item of value) {
-    texts.push(typeof item === "string" ? item : isUint8Array(item) ? bytesToText(item) : "");
-  }
+  for (const item of value) texts.push(valueText(item) ?? "");
   return texts.join(",");
+}
+
+function valueText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  return isUint8Array(value) ? bytesToText(value) : undefined;
 }
 
 /** Whether a field was sent more than once: what only a list may be. */
