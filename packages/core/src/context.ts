@@ -1,6 +1,6 @@
 import { type Context, createContextKey, propagation, trace } from "@opentelemetry/api";
 
-/** The context without its span and its baggage: what a message that just arrived starts from. */
+/** Gives the context without its span and its baggage: the base for extracting a message that just came in. */
 export function withoutSpan(context: Context): Context {
   const spanless = trace.getSpan(context) === undefined ? context : trace.deleteSpan(context);
   return propagation.getBaggage(spanless) === undefined
@@ -8,7 +8,7 @@ export function withoutSpan(context: Context): Context {
     : propagation.deleteBaggage(spanless);
 }
 
-/** The context with all of its baggage, with none, or with the entries of these names, in their order. */
+/** Keeps all the baggage of a context (`true`), none (`false`), or the entries of these names, in their order. */
 export function filterBaggage(context: Context, allowed: boolean | readonly string[]): Context {
   if (allowed === true) return context;
   const baggage = propagation.getBaggage(context);
@@ -22,15 +22,15 @@ export function filterBaggage(context: Context, allowed: boolean | readonly stri
     : propagation.setBaggage(context, baggage.removeEntries(...removed));
 }
 
-// The SDK's own key, of both lines: keys are `Symbol.for(description)`, so nobody has to import the SDK.
+// The key of SDK 2 and 3. Context keys are `Symbol.for(description)`, so the SDK need not be imported.
 const SUPPRESS_TRACING_KEY = createContextKey("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
 
-/** Whether somebody, an exporter for one, asked that nothing in this context be traced. */
+/** True when tracing is suppressed in this context, as exporters do around their own calls. */
 export function isTracingSuppressed(context: Context): boolean {
   return context.getValue(SUPPRESS_TRACING_KEY) === true;
 }
 
-/** The context in which nothing is traced and nothing injected. */
+/** Gives a context in which nothing is traced and nothing injected. */
 export function suppressTracing(context: Context): Context {
   return context.setValue(SUPPRESS_TRACING_KEY, true);
 }

@@ -13,7 +13,7 @@ import {
   parseTraceparent,
 } from "./w3c/index.js";
 
-/** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
+/** Why the sender was lost, was read only in part, or is not continued. Of low cardinality: a metric attribute. */
 type ExtractionReason =
   | InvalidTraceparentReason
   | "tracestate_invalid"
@@ -21,22 +21,23 @@ type ExtractionReason =
   | "no_propagator"
   | "failed";
 
-/** What the headers of one message say about its sender. */
+/** The sender of one message, as read from its headers. */
 export interface ExtractedContext {
-  /** The base with the sender's span context and baggage in it, as far as they are valid. */
+  /** The base context with the sender's span context and baggage, as far as they are valid. */
   readonly context: Context;
-  /** The sender's span, when there is a valid one. */
+  /** The sender's span context, when it is valid. */
   readonly remoteParent: SpanContext | undefined;
-  /** Whether there was no sender at all, or one that could not be read. */
+  /** `"missing"` when the headers name no sender, `"invalid"` when they do and it could not be read. */
   readonly status: "valid" | "missing" | "invalid";
+  /** Why it is missing or invalid, or what of it was lost. */
   readonly reason?: ExtractionReason;
 }
 
 /**
- * Reads the sender out of a carrier, through hygiene. The base must hold no span, lest a broken header make
- * the message a child of whatever was active: see `withoutSpan`.
+ * Extracts the sender from a carrier. The base must hold no span (see `withoutSpan`), or a broken header would
+ * make the message a child of whatever was active.
  *
- * @throws what a foreign propagator throws.
+ * @throws what the propagator throws.
  */
 export function extract<Carrier>(
   propagator: TextMapPropagator,
@@ -47,7 +48,7 @@ export function extract<Carrier>(
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
   const remoteParent = trace.getSpanContext(context);
-  // Propagators that set something where they found nothing set zeros.
+  // Some propagators set an all-zero span context where they found no sender.
   if (remoteParent !== undefined && remoteParent.traceId !== INVALID_TRACEID) {
     const lost = getter.sawTracestate && remoteParent.traceState === undefined;
     return lost
@@ -60,7 +61,7 @@ export function extract<Carrier>(
   return { context, remoteParent: undefined, status, reason };
 }
 
-// Only asked when there is no sender, so it may look twice.
+// Called only when no sender was found, so reading the headers again costs the good path nothing.
 function invalidReason<Carrier>(
   propagator: TextMapPropagator,
   carrier: Carrier,
@@ -74,7 +75,7 @@ function invalidReason<Carrier>(
     const reason = invalidTraceparentReason(getter.raw(carrier, "traceparent"));
     if (reason !== undefined) return reason;
   }
-  // Fields of another format, B3 for one: there, and yet no sender came out.
+  // A field of another format, such as B3, was sent, and no sender came out of it.
   const hasOther = fields.some(
     (field) => !OTHER_W3C_FIELDS.has(field) && (getter.get(carrier, field) ?? "") !== "",
   );
@@ -90,5 +91,5 @@ function invalidTraceparentReason(value: unknown): InvalidTraceparentReason | un
   return typeof parsed === "string" ? parsed : "format";
 }
 
-// They say nothing about whether a sender was there.
+// Their presence does not mean that a sender was there.
 const OTHER_W3C_FIELDS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);

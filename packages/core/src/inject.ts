@@ -10,22 +10,24 @@ import { characterSet, isMadeOf } from "./w3c/index.js";
 
 /** The fields to put into one outgoing message. */
 export interface Injection {
-  /** Lower-case name to printable ASCII value, without blanks around it: one value for each name. */
+  /** One value for each lower-case name: printable ASCII, without blanks around it. */
   readonly fields: ReadonlyMap<string, string>;
   /**
-   * Lower-case names whose values must go, because an earlier trace left them: all that the propagator may ever
-   * write, or only those of `fields` where the context holds no trace of ours that would replace another.
+   * Lower-case names to take out of the message first, because an earlier trace left them: all that the
+   * propagator may ever write, or only those of `fields` where the context holds no trace.
    */
   readonly stale: readonly string[];
-  /** Whether the byte budget cost the baggage or the tracestate something. */
+  /** True when baggage or tracestate was dropped to keep the budget of bytes. */
   readonly trimmed: boolean;
 }
 
 /**
- * Asks the propagator what to send for a context, within a budget of bytes. Gives `undefined` where there is
- * nothing to send: then what the caller put into the message stays.
+ * Asks the propagator for the fields to send for a context, and trims them to a budget of bytes. Gives
+ * `undefined` when there is nothing to send: then the fields that the caller put into the message stay.
  *
- * @throws what a foreign propagator throws.
+ * @param baggage - the entries that may be sent: all, none, or those of these names
+ * @param maxBytes - the most bytes that names and values may have together; a traceparent is sent in any case
+ * @throws what the propagator throws.
  */
 export function inject(
   propagator: TextMapPropagator,
@@ -40,10 +42,10 @@ export function inject(
   return { fields, stale, trimmed: trimToBudget(fields, maxBytes) };
 }
 
-// The stock baggage propagator writes properties as the application or a stranger made them.
+// The SDK's baggage propagator writes properties unencoded, as the application or a stranger made them.
 const SANITIZING_SETTER: TextMapSetter<Map<string, string>> = {
   set(fields, key, value: unknown) {
-    // Names come from applications with some propagators: `ot-baggage-user id`.
+    // Some propagators write field names that an application chose: `ot-baggage-user id`.
     if (typeof value !== "string" || !isMadeOf(FIELD_NAME, key)) return;
     const text = sanitizeValue(value);
     if (text !== "" && key !== "") fields.set(key.toLowerCase(), text);
@@ -68,7 +70,7 @@ function holdsTrace(context: Context): boolean {
   return span !== undefined && trace.isSpanContextValid(span);
 }
 
-/** Shortens the baggage, then drops it, then the tracestate, until all fields fit. Says whether it did. */
+/** Shortens the baggage by whole members, then drops it, then the tracestate, until all fits. Gives true if it did. */
 function trimToBudget(fields: Map<string, string>, maxBytes: number): boolean {
   let bytes = 0;
   for (const [key, value] of fields) bytes += key.length + value.length;

@@ -27,37 +27,43 @@ import {
 import { Reporter } from "./report.js";
 import { ActiveSpan, type SpanPlan } from "./span.js";
 
-/** What an adapter says of itself, once. */
+/** The constants of an adapter. */
 export interface InstrumenterSettings {
-  /** The name in counters and warnings: `"kafka"`. */
+  /** The name in metrics and warnings, for example `"kafka"`. */
   readonly name: string;
-  /** The instrumentation scope: `"@traceferry/kafka"`, and the version of that package. */
+  /** The name of the instrumentation scope, for example `"@traceferry/kafka"`. */
   readonly scope: string;
+  /** The version of the instrumentation scope: that of the adapter's package. */
   readonly version: string;
-  /** Whether a span that continues its sender also links it, as the messaging conventions ask. */
+  /** True for messaging: a span that continues its sender then also links it, as the conventions ask. */
   readonly messaging: boolean;
   /** The default of the option `maxBytes`. */
   readonly maxBytes: number;
 }
 
-/** A message has come in: where its span begins. */
+/** How the span of an incoming message begins. */
 export interface ExtractionResult {
   /** The context to start the span in. */
   readonly parent: Context;
+  /** The links of the span: to the sender, or none. */
   readonly links: Link[];
-  /** The sender's span context, as far as the headers say: also when it is not continued. */
+  /** The sender's span context, also when it is not continued; `undefined` when the headers name none. */
   readonly remoteParent: SpanContext | undefined;
-  /** `traceferry.extraction` and its reason, for a span that did not continue a sender; else undefined. */
+  /** `traceferry.extraction` and its reason when the span continues no sender, else `undefined`. */
   readonly attributes: Attributes | undefined;
-  /** A live span that somebody else made for this very message: make none, run where you are, which is `parent`. */
+  /**
+   * A live span that another instrumentation made for this very message. Then start no span, and run the handler
+   * in the active context, which is `parent`.
+   */
   readonly spanInProgress: Span | undefined;
 }
 
 /**
- * One side of an adapter towards one transport: its options, checked, and the three acts that every adapter
- * is made of. None of them throws; what goes wrong is reported and counted.
+ * Does what every adapter does, in one direction of one transport: extracts, injects and starts spans, by the
+ * options of the user. Its methods never throw; faults are reported and counted.
  */
 export class Instrumenter<Message = unknown> {
+  /** Reports and counts faults of the adapter itself. */
   readonly reporter: Reporter;
   readonly #settings: InstrumenterSettings;
   readonly #counters: PropagationCounters;
@@ -66,7 +72,7 @@ export class Instrumenter<Message = unknown> {
   readonly #relation: RelationOption<Message>;
   readonly #baggage: boolean | readonly string[];
   readonly #maxBytes: number;
-  // The global provider's tracer, kept while that provider is the same.
+  // The tracer is kept as long as the provider, which may be the global one, stays the same.
   #provider: TracerProvider | undefined;
   #tracer: Tracer | undefined;
 
@@ -84,10 +90,10 @@ export class Instrumenter<Message = unknown> {
   }
 
   /**
-   * Reads the sender of a message that came in and says where its span begins.
+   * Extracts the sender of an incoming message, and decides how its span begins. Counts the outcome.
    *
-   * @param message - what the option `relation` is asked about
-   * @param active - the context that is active where the message arrived; default the active one
+   * @param message - passed to the option `relation`
+   * @param active - the context in which the message arrived. Default: the active one
    */
   extract<Carrier>(
     carrier: Carrier,
@@ -137,7 +143,7 @@ export class Instrumenter<Message = unknown> {
     base: Context,
     message: Message,
   ): ExtractionResult {
-    // Baggage may come without a sender; it is trusted no more than it would be with one.
+    // Baggage may come without a sender. The relation decides whether to trust it, as it would with one.
     const trusted =
       propagation.getBaggage(remote) === undefined || this.#relationOf(message) === "child";
     const parent = trusted
@@ -146,7 +152,7 @@ export class Instrumenter<Message = unknown> {
     return this.#newTrace(status === "invalid" ? "invalid" : "missing", reason, parent);
   }
 
-  /** Counts an extraction that continues no sender, and gives the attributes with which the span says so. */
+  /** Counts a message that continues no sender. Its span begins a new trace, and carries the reason as attributes. */
   #newTrace(
     outcome: ExtractionOutcome,
     reason: string | undefined,
@@ -159,7 +165,7 @@ export class Instrumenter<Message = unknown> {
     return { parent, links, remoteParent, attributes, spanInProgress: undefined };
   }
 
-  // The span is somebody else's, and so is what it throws.
+  // The span is of another instrumentation, and may throw.
   #spanInProgress(active: Context, remoteParent: SpanContext): Span | undefined {
     const span = trace.getSpan(active);
     if (span === undefined) return undefined;
@@ -171,7 +177,7 @@ export class Instrumenter<Message = unknown> {
     }
   }
 
-  /** The base with the entries of a stranger's baggage that the option names, one by one; with `true` none are. */
+  /** Adds the sender's baggage entries that the option `baggage` names one by one; `true` names none. */
   #withAllowedBaggage(base: Context, source: Context): Context {
     if (typeof this.#baggage === "boolean") return base;
     const allowed = propagation.getBaggage(filterBaggage(source, this.#baggage));
@@ -190,11 +196,16 @@ export class Instrumenter<Message = unknown> {
     return "link";
   }
 
-  /** What to put into a message that goes out in this context; `undefined`: nothing, leave it as it is. */
+  /**
+   * Gives the fields to put into an outgoing message, and counts the outcome. `undefined` means that there is
+   * nothing to send: leave the message as it is.
+   *
+   * @param from - the context to send. Default: the active one
+   */
   inject(from: Context = context.active()): Injection | undefined {
     let injection: Injection | undefined;
     try {
-      // Not every propagator looks, and an exporter's own calls would be traced without end.
+      // Not every propagator checks this; an exporter's own calls would be traced without end.
       if (!isTracingSuppressed(from)) {
         injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
         if (injection === undefined) this.#warnWithoutPropagator(from);
@@ -206,7 +217,7 @@ export class Instrumenter<Message = unknown> {
     return injection;
   }
 
-  // What users meet first: spans are there, and no message ever carries anything.
+  // Without a propagator the spans are there, and no message ever carries a context. Users meet this first.
   #warnWithoutPropagator(from: Context): void {
     if (this.#propagator !== propagation || propagation.fields().length > 0) return;
     if (trace.getSpanContext(from) === undefined) return;
@@ -216,7 +227,11 @@ export class Instrumenter<Message = unknown> {
     );
   }
 
-  /** Begins a span. @param extraction - of the message it is for; the span tells it. */
+  /**
+   * Starts a span. Where the tracer fails the span records nothing, and the parent's context is carried on.
+   *
+   * @param extraction - that of the message which the span is for: adds its attributes to the span
+   */
   startSpan(plan: SpanPlan, extraction?: ExtractionResult): ActiveSpan {
     const attributes = extraction?.attributes;
     return new ActiveSpan(
@@ -250,13 +265,14 @@ function injectionOutcome(injection: Injection | undefined): InjectionOutcome {
 }
 
 /**
- * Whether it is a live entry span whose parent is the sender: somebody else made it for this message.
+ * True for a recording SERVER or CONSUMER span whose parent is the sender: another instrumentation made it for
+ * this message.
  *
- * @throws what somebody else's span throws.
+ * @throws what the span throws.
  */
 export function isSpanForMessage(span: Span, remoteParent: SpanContext): boolean {
   if (!span.isRecording()) return false;
-  // The SDK's own fields, of both lines; the API has no way to ask for a kind or a parent.
+  // Fields of the spans of SDK 2 and 3; the API has no way to ask for a kind or a parent.
   const kind: unknown = Reflect.get(span, "kind");
   if (kind !== SpanKind.SERVER && kind !== SpanKind.CONSUMER) return false;
   if (span.spanContext().traceId !== remoteParent.traceId) return false;

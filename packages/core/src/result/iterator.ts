@@ -1,14 +1,14 @@
 import { type Context, context } from "@opentelemetry/api";
 import { isThenable, watchPromise } from "./promise.js";
 
-/** What a generator gives, async or not, or somebody's own. */
+/** An iterator, sync or async, of a generator or of a library's own. */
 interface IteratorLike {
   next(value?: unknown): unknown;
   return?(value?: unknown): unknown;
   throw?(error?: unknown): unknown;
 }
 
-/** An iterator that is an iterable too: what a generator function, async or not, returns. Arrays are not. */
+/** True for an iterator that is iterable too, as generator functions, async or not, return. Arrays are not. */
 export function isIterator(value: object): value is IteratorLike {
   return (
     "next" in value &&
@@ -17,7 +17,7 @@ export function isIterator(value: object): value is IteratorLike {
   );
 }
 
-/** The same iterator in effect, as async or not as it was: each step runs in the context. */
+/** Wraps an iterator, sync or async, so that each step runs in the context, and its end or failure is called back. */
 export function watchIterator(
   inner: IteratorLike,
   stepContext: Context,
@@ -50,7 +50,7 @@ abstract class IteratorWatch {
     return this.#step(() => this.#inner.next(value));
   }
 
-  // Whoever lets an iterator go calls `return`, and only where there is one: ours hears of it in any case.
+  // A loop that is left early calls `return` where there is one. The wrapper has one in any case, to learn of it.
   return(value?: unknown): unknown {
     return this.#step(() =>
       this.#inner.return === undefined
@@ -66,8 +66,9 @@ abstract class IteratorWatch {
     });
   }
 
-  /** A result, and a failure, as this kind of iterator gives them. */
+  /** Gives an iterator result: itself, or as a promise. */
   abstract asResult(result: unknown): unknown;
+  /** Fails: throws the error, or gives a rejected promise. */
   abstract asError(error: unknown): unknown;
 
   #step(advance: () => unknown): unknown {

@@ -6,7 +6,7 @@ import {
 import { decodePercent, encodeOutside } from "./percent.js";
 import { characterSet, isMadeOf, trimBlanks } from "./scan.js";
 
-// W3C Baggage, "Limits": all is passed on up to these; Go and Java keep no more.
+// W3C Baggage, "Limits": baggage up to these must be passed on. Go and Java keep no more.
 const MAX_MEMBERS = 64;
 const MAX_BYTES = 8192;
 
@@ -14,13 +14,13 @@ const MAX_BYTES = 8192;
 const TOKEN = characterSet(/[!#$%&'*+\-.^_`|~0-9A-Za-z]/);
 /** W3C Baggage, "baggage-octet". */
 const OCTET = characterSet(/[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]/);
-/** What a value needs no encoding for: octets, but the percent sign, and the plus, which Python reads as a blank. */
+/** The octets that need no encoding in a value: not the percent sign, nor the plus, which Python reads as a blank. */
 const PLAIN = characterSet(/[\x21\x23\x24\x26-\x2a\x2d-\x3a\x3c-\x5b\x5d-\x7e]/);
 
 /**
- * Reads one combined `baggage` field. Broken members are dropped one by one, the last of a repeated name
- * wins, and what goes beyond 64 names or 8192 bytes is dropped from the right, in whole members.
- * Gives `undefined` when nothing is left.
+ * Parses one combined `baggage` field. Malformed members are dropped one by one, the last of a repeated name
+ * wins, and whole members are dropped from the right beyond 64 names or 8192 bytes. Gives `undefined` when no
+ * member is left.
  */
 export function parseBaggage(text: string): StrictBaggage | undefined {
   const entries = new Map<string, BaggageEntry>();
@@ -37,7 +37,7 @@ export function parseBaggage(text: string): StrictBaggage | undefined {
   return new StrictBaggage(entries, unchanged && from > text.length ? text : undefined);
 }
 
-/** Adds a member, unless it is broken. Says whether it is new and stands there as we would write it. */
+/** Adds a member, unless it is malformed. Gives true if its name is new and its text is what we would write. */
 function addMember(entries: Map<string, BaggageEntry>, member: string): boolean {
   const semicolon = member.indexOf(";");
   const end = semicolon < 0 ? member.length : semicolon;
@@ -49,7 +49,7 @@ function addMember(entries: Map<string, BaggageEntry>, member: string): boolean 
   const value = decodePercent(encoded);
   const metadata = member.slice(end + 1);
   const properties = normalizeProperties(metadata);
-  const isNew = !entries.delete(key); // the last one wins, its place included
+  const isNew = !entries.delete(key); // the last one wins, its position included
   entries.set(
     key,
     properties === "" ? { value } : { value, metadata: baggageEntryMetadataFromString(properties) },
@@ -60,13 +60,14 @@ function addMember(entries: Map<string, BaggageEntry>, member: string): boolean 
 }
 
 /**
- * Baggage that was read from a field: immutable, and sent on as it came where nothing had to be mended. The
- * API's own would take it through a plain object, which is slow.
+ * Baggage that was parsed from a field: immutable, and sent on unchanged where nothing had to be corrected. The
+ * API's own baggage is made from a plain object, which is slow.
  */
 export class StrictBaggage implements Baggage {
   readonly #entries: ReadonlyMap<string, BaggageEntry>;
   #text: string | undefined;
 
+  /** @param text - the field to send, where it is known: that which was parsed */
   constructor(entries: ReadonlyMap<string, BaggageEntry>, text?: string) {
     this.#entries = entries;
     this.#text = text;
@@ -99,7 +100,7 @@ export class StrictBaggage implements Baggage {
     return new StrictBaggage(new Map());
   }
 
-  /** The field, made once: one request sends its baggage many times. */
+  /** Gives the field to send. It is made once: one request may send its baggage many times. */
   serialize(onInvalidKey: (name: unknown) => void): string {
     this.#text ??= serializeEntries(this.#entries, onInvalidKey);
     return this.#text;
@@ -107,10 +108,10 @@ export class StrictBaggage implements Baggage {
 }
 
 /**
- * Writes one `baggage` field: UTF-8, percent-encoded where the grammar asks for it, whole members only,
- * at most 64 and 8192 bytes. Empty when there is nothing to send.
+ * Serializes baggage to one `baggage` field: UTF-8, percent-encoded where the grammar asks for it, whole members
+ * only, at most 64 of them and 8192 bytes. Empty when there is nothing to send.
  *
- * @param onInvalidKey - told each name that is no token: such an entry cannot be sent
+ * @param onInvalidKey - called with each name that is no RFC 7230 token: such an entry cannot be sent
  */
 export function serializeBaggage(baggage: Baggage, onInvalidKey: (name: unknown) => void): string {
   return baggage instanceof StrictBaggage
@@ -143,7 +144,7 @@ function isToken(key: unknown): boolean {
   return typeof key === "string" && key !== "" && isMadeOf(TOKEN, key);
 }
 
-/** Properties in wire form: order kept, blanks trimmed, bytes outside the grammar encoded, nameless ones dropped. */
+/** Normalizes properties: trims blanks, encodes bytes outside the grammar, drops those without a valid name. */
 function normalizeProperties(text: string): string {
   if (text === "") return "";
   const kept: string[] = [];

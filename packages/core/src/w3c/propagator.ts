@@ -16,16 +16,17 @@ import { headerText, isRepeated } from "./text.js";
 import { formatTraceparent, parseTraceparent, RANDOM_FLAG } from "./traceparent.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
+/** The options of `w3cPropagator`. */
 export interface W3CPropagatorOptions {
   /**
-   * What becomes of the random-trace-id flag of a trace that is continued. `"keep"` sends it on, as W3C
-   * Trace Context Level 2 asks; `"clear"` is for peers that reject flags above 1: otel-go before 1.42
-   * (opentelemetry-go#7834), Rust up to 0.31 (opentelemetry-rust#3435). Default: `"keep"`.
+   * The random-trace-id flag of a trace that is continued: `"keep"` sends it on, as W3C Trace Context Level 2
+   * asks; `"clear"` is for peers that reject flags above 1: otel-go before 1.42 (opentelemetry-go#7834), Rust up to
+   * 0.31 (opentelemetry-rust#3435). Default: `"keep"`.
    */
   readonly randomFlag?: "keep" | "clear";
 }
 
-/** Whether the trace with this id came in with the random flag; the SDK makes its own flags and forgets it. */
+/** The random flag that the trace with this id came in with. The SDK's spans have flags of their own, without it. */
 interface RememberedRandomFlag {
   readonly traceId: string;
   readonly bit: number;
@@ -35,11 +36,12 @@ const RANDOM_FLAG_KEY = createContextKey("@traceferry/core random flag");
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /**
- * W3C Trace Context Level 2 and W3C Baggage to the letter, for any carrier: values may be text, bytes or
- * lists of these. Install it for the process, `propagation.setGlobalPropagator(w3cPropagator())`, or give it
- * to one adapter. A repeated or malformed `traceparent` gives the context back as it came; it never throws.
+ * Makes a propagator for W3C Trace Context Level 2 and W3C Baggage, to the letter, for any carrier: values may be
+ * text, bytes or lists of these. Install it for the process, `propagation.setGlobalPropagator(w3cPropagator())`,
+ * or pass it to one adapter. For a repeated or malformed `traceparent` it gives the context back unchanged. The
+ * propagator never throws.
  *
- * @throws TypeError when an option is not one of the values above.
+ * @throws TypeError when an option has another value than those listed.
  */
 export function w3cPropagator(options: W3CPropagatorOptions = {}): TextMapPropagator<unknown> {
   const { randomFlag = "keep" } = options;
@@ -59,7 +61,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter<unknown>): void {
     if (isTracingSuppressed(context)) return;
-    // Each in its own guard: a span or a baggage of somebody else that throws must not cost the other.
+    // Two guards: a foreign span that throws must not cost the baggage, nor the other way round.
     try {
       const span = trace.getSpanContext(context);
       if (span !== undefined) this.#injectSpan(span, context, carrier, setter);
@@ -114,11 +116,11 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     return trace.setSpanContext(rememberRandomBit(context, traceId, flags & RANDOM_FLAG), span);
   }
 
-  // A getter, and a value it gives, are somebody else's: the one place of an extraction where something may throw.
+  // The getter and its values are foreign code: nothing else in an extraction can throw.
   #read(carrier: unknown, getter: TextMapGetter<unknown>, field: string): string | undefined {
     try {
       const value: unknown = getter.get(carrier, field);
-      // It is no list: two of them cannot match the grammar, even identical ones. Then a new trace begins.
+      // A traceparent is no list field: two of them, even identical ones, are malformed, and a new trace begins.
       return field === "traceparent" && isRepeated(value) ? undefined : headerText(value);
     } catch (error) {
       this.#reporter.fault("extract", error);
@@ -131,7 +133,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
   }
 }
 
-// A bit that is not set needs no keeping, the SDK's flags have none; unless another is remembered for the same trace.
+// An unset bit is remembered only where it was set for the same trace before: without it the SDK's flags say the same.
 function rememberRandomBit(context: Context, traceId: string, bit: number): Context {
   if ((rememberedRandomBit(context, traceId) ?? 0) === bit) return context;
   const remembered: RememberedRandomFlag = { traceId, bit };
