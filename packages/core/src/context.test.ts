@@ -2,7 +2,7 @@ import { createContextKey, propagation, ROOT_CONTEXT, trace } from "@opentelemet
 import * as stock from "@opentelemetry/core";
 import { describe, expect, test } from "vitest";
 import { filterBaggage, isTracingSuppressed, suppressTracing, withoutSpan } from "./context.js";
-import { entriesOf, REMOTE } from "./fixtures.test-support.js";
+import { baggageEntries, REMOTE } from "./fixtures.test-support.js";
 
 describe("a context without its span", () => {
   const baggage = propagation.createBaggage({ a: { value: "1" } });
@@ -25,9 +25,9 @@ describe("a context without its span", () => {
 });
 
 const KEY = createContextKey("@traceferry/core test");
-const bare = ROOT_CONTEXT.setValue(KEY, "mine");
-const full = propagation.setBaggage(
-  bare,
+const withoutBaggage = ROOT_CONTEXT.setValue(KEY, "mine");
+const withBaggage = propagation.setBaggage(
+  withoutBaggage,
   propagation.createBaggage({ a: { value: "1" }, b: { value: "2" }, c: { value: "3" } }),
 );
 
@@ -46,11 +46,11 @@ test.each<[string, boolean | readonly string[], [string, string][] | undefined]>
 ])(
   "what is left of a baggage when %s, beside all else that a context holds",
   (_, allowed, left) => {
-    const filtered = filterBaggage(full, allowed);
+    const filtered = filterBaggage(withBaggage, allowed);
     // No baggage at all, rather than an empty one.
-    expect(propagation.getBaggage(filtered) && entriesOf(filtered)).toEqual(left);
+    expect(propagation.getBaggage(filtered) && baggageEntries(filtered)).toEqual(left);
     expect(filtered.getValue(KEY)).toBe("mine");
-    expect(entriesOf(full)).toHaveLength(3);
+    expect(baggageEntries(withBaggage)).toHaveLength(3);
   },
 );
 
@@ -60,7 +60,7 @@ test.each<[string, boolean | readonly string[]]>([
 ])(
   "a context whose baggage may stay is the same when %s: it is sent on as it came",
   (_, allowed) => {
-    expect(filterBaggage(full, allowed)).toBe(full);
+    expect(filterBaggage(withBaggage, allowed)).toBe(withBaggage);
   },
 );
 
@@ -70,7 +70,7 @@ test.each<[string, boolean | readonly string[]]>([
   ["an empty list may", []],
   ["some may", ["a"]],
 ])("a context without baggage is the same when %s", (_, allowed) => {
-  expect(filterBaggage(bare, allowed)).toBe(bare);
+  expect(filterBaggage(withoutBaggage, allowed)).toBe(withoutBaggage);
 });
 
 test("what the SDK suppressed is suppressed here, and what it allows again is not", () => {

@@ -9,8 +9,8 @@ import { describe, expect, test } from "vitest";
 import { extract } from "./extract.js";
 import {
   type Headers,
-  hygienic,
   REMOTE,
+  sanitizingGetter,
   stockPropagator,
   TRACE_ID,
   TRACEPARENT,
@@ -18,7 +18,7 @@ import {
 import { w3cPropagator } from "./w3c/index.js";
 
 const from = (headers: Headers, propagator: TextMapPropagator = w3cPropagator()) =>
-  extract(propagator, headers, hygienic, ROOT_CONTEXT);
+  extract(propagator, headers, sanitizingGetter, ROOT_CONTEXT);
 
 describe("an extraction says", () => {
   test.each<[string, Headers, string, string | undefined]>([

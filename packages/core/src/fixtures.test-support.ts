@@ -44,13 +44,13 @@ export const SETTINGS: InstrumenterSettings = {
 /** What came over the wire: any value under any name. */
 export type Headers = Readonly<Record<string, unknown>>;
 
-export const hygienic = new SanitizingGetter<Headers>({
+export const sanitizingGetter = new SanitizingGetter<Headers>({
   read: (headers, key) => headers[key],
   keys: (headers) => Object.keys(headers),
 });
 
 /** A getter as others write it: whatever is there comes out. */
-export const plain: TextMapGetter<unknown> = {
+export const plainGetter: TextMapGetter<unknown> = {
   get: (carrier, key) => Reflect.get(Object(carrier), key),
   keys: (carrier) => Object.keys(Object(carrier)),
 };
@@ -77,19 +77,19 @@ export function injected(propagator: TextMapPropagator, from: Context): Record<s
 
 /** In by a plain getter, out again: what a service without a span of its own sends on. */
 export function relayed(propagator: TextMapPropagator, headers: Headers): Record<string, string> {
-  return injected(propagator, propagator.extract(ROOT_CONTEXT, headers, plain));
+  return injected(propagator, propagator.extract(ROOT_CONTEXT, headers, plainGetter));
 }
 
 /** Names and values, in their order. */
-export function entriesOf(from: Context): [string, string][] {
+export function baggageEntries(from: Context): [string, string][] {
   const entries = propagation.getBaggage(from)?.getAllEntries() ?? [];
   return entries.map(([name, { value }]) => [name, value]);
 }
 
 /** What a context carries, in words that a failed test can print. */
-export function seen(from: Context) {
+export function contentsOf(from: Context) {
   const span = trace.getSpanContext(from);
-  const baggage = Object.fromEntries(entriesOf(from));
+  const baggage = Object.fromEntries(baggageEntries(from));
   return {
     span: span && `${span.traceId}-${span.spanId}-${span.traceFlags}`,
     tracestate: span?.traceState?.serialize(),
@@ -193,4 +193,4 @@ export class CountingMeterProvider implements MeterProvider {
 }
 
 /** For tests that work much: patience with a busy machine. */
-export const slow = { timeout: 60_000 } as const;
+export const SLOW_TEST = { timeout: 60_000 } as const;

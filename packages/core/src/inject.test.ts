@@ -10,11 +10,11 @@ import {
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  hygienic,
-  plain,
+  plainGetter,
   REMOTE,
   SETTINGS,
-  slow,
+  SLOW_TEST,
+  sanitizingGetter,
   stockPropagator,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
@@ -27,7 +27,7 @@ const strict = w3cPropagator();
 const NAMES = { traceparent: 11, tracestate: 10, baggage: 7 };
 
 function contextOf(headers: Record<string, string>): Context {
-  return strict.extract(ROOT_CONTEXT, headers, plain);
+  return strict.extract(ROOT_CONTEXT, headers, plainGetter);
 }
 
 /** A propagator that writes these fields and nothing else. */
@@ -173,7 +173,7 @@ describe("within a budget of bytes", () => {
 
   test(
     "what is sent keeps the budget, for any baggage and budget above the traceparent",
-    slow,
+    SLOW_TEST,
     () => {
       fc.assert(
         fc.property(
@@ -207,12 +207,12 @@ describe("within a budget of bytes", () => {
 test.each([
   ["the stock propagator behind hygiene", stockPropagator()],
   ["the strict one", strict],
-])("whatever comes in, HTTP takes what goes out of %s", slow, (_, propagator) => {
-  const boundary = new Instrumenter(SETTINGS, { propagator });
+])("whatever comes in, HTTP takes what goes out of %s", SLOW_TEST, (_, propagator) => {
+  const instrumenter = new Instrumenter(SETTINGS, { propagator });
   fc.assert(
     fc.property(anyHeaders, (headers) => {
-      const { parent } = boundary.extract(headers, hygienic, undefined, ROOT_CONTEXT);
-      for (const [key, value] of boundary.inject(parent)?.fields ?? []) {
+      const { parent } = instrumenter.extract(headers, sanitizingGetter, undefined, ROOT_CONTEXT);
+      for (const [key, value] of instrumenter.inject(parent)?.fields ?? []) {
         validateHeaderName(key);
         validateHeaderValue(key, value);
         expect(value, key).toMatch(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/);

@@ -1,7 +1,12 @@
 import { baggageEntryMetadataFromString, propagation, ROOT_CONTEXT } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { entriesOf, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
-import { ALL, boundaryWith, receive, sent } from "./instrumenter.test-support.js";
+import { baggageEntries, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
+import {
+  createInstrumenter,
+  extractFrom,
+  HEADERS,
+  injectFrom,
+} from "./instrumenter.test-support.js";
 import type { Relation, TracingOptions } from "./options.js";
 
 describe("baggage comes in", () => {
@@ -21,44 +26,51 @@ describe("baggage comes in", () => {
     ["none by an empty list", "child", [], []],
   ])("%s", (_, relation, baggage = true, expected) => {
     for (const option of [relation, () => relation]) {
-      expect(entriesOf(receive(ALL, { relation: option, baggage }).arrival.parent)).toEqual(
-        expected,
-      );
+      expect(
+        baggageEntries(extractFrom(HEADERS, { relation: option, baggage }).extraction.parent),
+      ).toEqual(expected);
       // The same without a sender: an edge is not crossed by leaving the traceparent out, or breaking it.
       for (const traceparent of [undefined, "x"]) {
-        const { arrival } = receive({ ...ALL, traceparent }, { relation: option, baggage });
-        expect(entriesOf(arrival.parent)).toEqual(expected);
+        const { extraction } = extractFrom(
+          { ...HEADERS, traceparent },
+          { relation: option, baggage },
+        );
+        expect(baggageEntries(extraction.parent)).toEqual(expected);
       }
     }
   });
 
   test("in the sender's order, properties included", () => {
-    const { arrival } = receive({ baggage: "a=1;p,b=2,c=3;q=4" }, { baggage: ["c", "a"] });
-    expect(sent(arrival.parent).fields).toEqual({ baggage: "a=1;p,c=3;q=4" });
+    const { extraction } = extractFrom({ baggage: "a=1;p,b=2,c=3;q=4" }, { baggage: ["c", "a"] });
+    expect(injectFrom(extraction.parent).fields).toEqual({ baggage: "a=1;p,c=3;q=4" });
   });
 });
 
 describe("baggage goes out", () => {
   test.each<[string, TracingOptions["baggage"], string | undefined]>([
-    ["all", true, ALL.baggage],
+    ["all", true, HEADERS.baggage],
     ["none", false, undefined],
     ["by name", ["user.id"], "user.id=7"],
     ["not by a name that is not there", ["other"], undefined],
   ])("%s", (_, baggage = true, expected) => {
-    expect(sent(receive(ALL).arrival.parent, { baggage }).fields?.baggage).toBe(expected);
+    expect(injectFrom(extractFrom(HEADERS).extraction.parent, { baggage }).fields?.baggage).toBe(
+      expected,
+    );
   });
 
   test("within the budget, and what was cut is counted", () => {
-    const { fields, injections } = sent(receive(ALL).arrival.parent, { maxBytes: 105 });
-    expect(fields).toEqual({ ...ALL, baggage: "tenant.id=acme" });
+    const { fields, injections } = injectFrom(extractFrom(HEADERS).extraction.parent, {
+      maxBytes: 105,
+    });
+    expect(fields).toEqual({ ...HEADERS, baggage: "tenant.id=acme" });
     expect(injections).toEqual([{ boundary: "test", outcome: "trimmed" }]);
   });
 
   test("within the adapter's own budget when none is given", () => {
-    const { boundary } = boundaryWith({}, { ...SETTINGS, maxBytes: 66 });
-    expect([...(boundary.inject(receive(ALL).arrival.parent)?.fields.keys() ?? [])]).toEqual([
-      "traceparent",
-    ]);
+    const { instrumenter } = createInstrumenter({}, { ...SETTINGS, maxBytes: 66 });
+    expect([
+      ...(instrumenter.inject(extractFrom(HEADERS).extraction.parent)?.fields.keys() ?? []),
+    ]).toEqual(["traceparent"]);
   });
 });
 
@@ -67,8 +79,8 @@ test("properties that an application set are made fit to be sent, by the stock p
     a: { value: "1", metadata: baggageEntryMetadataFromString("p=x\r\ny\tz") },
   });
   const from = propagation.setBaggage(ROOT_CONTEXT, baggage);
-  expect(sent(from, { propagator: stockPropagator() }).fields).toEqual({
+  expect(injectFrom(from, { propagator: stockPropagator() }).fields).toEqual({
     baggage: "a=1;p=x%0D%0Ay z",
   });
-  expect(sent(from).fields).toEqual({ baggage: "a=1;p=x%0D%0Ay%09z" });
+  expect(injectFrom(from).fields).toEqual({ baggage: "a=1;p=x%0D%0Ay%09z" });
 });

@@ -10,13 +10,20 @@ import { describe, expect, test } from "vitest";
 import { SanitizingGetter } from "./carrier.js";
 import { suppressTracing } from "./context.js";
 import {
-  hygienic,
   REMOTE,
   recordSpans,
+  sanitizingGetter,
   stockPropagator,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { ALL, boom, boundaryWith, receive, sent, strict } from "./instrumenter.test-support.js";
+import {
+  boom,
+  createInstrumenter,
+  extractFrom,
+  HEADERS,
+  injectFrom,
+  strict,
+} from "./instrumenter.test-support.js";
 import type { TracingOptions } from "./options.js";
 import { withSpan } from "./span.js";
 
@@ -37,11 +44,11 @@ describe("a fault costs no message:", () => {
   };
 
   test("a propagator that throws when it extracts", () => {
-    const { arrival, extractions, faults } = receive(ALL, {
+    const { extraction, extractions, faults } = extractFrom(HEADERS, {
       propagator: foreign({ extract: boom }),
     });
-    expect(arrival).toMatchObject({ remoteParent: undefined, links: [], parent: ROOT_CONTEXT });
-    expect(arrival.attributes).toEqual({
+    expect(extraction).toMatchObject({ remoteParent: undefined, links: [], parent: ROOT_CONTEXT });
+    expect(extraction.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
     });
@@ -50,7 +57,7 @@ describe("a fault costs no message:", () => {
   });
 
   test("a propagator that gives no context", () => {
-    const { extractions } = receive(ALL, {
+    const { extractions } = extractFrom(HEADERS, {
       propagator: foreign({ extract: () => Object(undefined).nothing }),
     });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
@@ -60,19 +67,19 @@ describe("a fault costs no message:", () => {
     const propagator = foreign({
       extract: (base) => propagation.setBaggage(trace.setSpanContext(base, REMOTE), throwing),
     });
-    const { extractions } = receive(ALL, { propagator, baggage: ["a"] });
+    const { extractions } = extractFrom(HEADERS, { propagator, baggage: ["a"] });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
   });
 
   test("a carrier that throws", () => {
-    const { boundary, counted } = boundaryWith();
+    const { instrumenter, metrics } = createInstrumenter();
     const getter = new SanitizingGetter<unknown>({ read: boom, keys: boom });
-    const arrival = boundary.extract({}, getter, undefined, ROOT_CONTEXT);
-    expect(arrival.attributes).toEqual({
+    const extraction = instrumenter.extract({}, getter, undefined, ROOT_CONTEXT);
+    expect(extraction.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
     });
-    expect(counted.of("faults")).toEqual([{ boundary: "test", operation: "extract" }]);
+    expect(metrics.of("faults")).toEqual([{ boundary: "test", operation: "extract" }]);
   });
 
   test.each<[string, TracingOptions]>([
@@ -82,7 +89,10 @@ describe("a fault costs no message:", () => {
       { propagator: foreign({ fields: boom }) },
     ],
   ])("%s", (_, options) => {
-    const { fields, injections, faults } = sent(receive(ALL).arrival.parent, options);
+    const { fields, injections, faults } = injectFrom(
+      extractFrom(HEADERS).extraction.parent,
+      options,
+    );
     expect({ fields, injections, faults }).toEqual({
       fields: undefined,
       injections: [{ boundary: "test", outcome: "empty" }],
@@ -92,21 +102,25 @@ describe("a fault costs no message:", () => {
 
   test("a baggage that throws", () => {
     const from = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), throwing);
-    expect(sent(from).fields).toEqual({ traceparent: TRACEPARENT });
-    expect(sent(from, { baggage: ["a"] }).fields).toBeUndefined();
+    expect(injectFrom(from).fields).toEqual({ traceparent: TRACEPARENT });
+    expect(injectFrom(from, { baggage: ["a"] }).fields).toBeUndefined();
   });
 
   test("a meter that throws", () => {
-    const { arrival, boundary } = receive(ALL, { meterProvider: { getMeter: boom } });
-    expect(boundary.inject(arrival.parent)?.fields.get("traceparent")).toBe(TRACEPARENT);
+    const { extraction, instrumenter } = extractFrom(HEADERS, {
+      meterProvider: { getMeter: boom },
+    });
+    expect(instrumenter.inject(extraction.parent)?.fields.get("traceparent")).toBe(TRACEPARENT);
   });
 
   test("a tracer that throws", () => {
-    const { arrival, boundary } = receive(ALL, { tracerProvider: { getTracer: boom } });
-    const plan = { name: "x", kind: SpanKind.CONSUMER, parent: arrival.parent };
-    const open = boundary.startSpan(plan, arrival);
-    const traceparent = withSpan(open, () =>
-      boundary.inject(open.context)?.fields.get("traceparent"),
+    const { extraction, instrumenter } = extractFrom(HEADERS, {
+      tracerProvider: { getTracer: boom },
+    });
+    const plan = { name: "x", kind: SpanKind.CONSUMER, parent: extraction.parent };
+    const activeSpan = instrumenter.startSpan(plan, extraction);
+    const traceparent = withSpan(activeSpan, () =>
+      instrumenter.inject(activeSpan.context)?.fields.get("traceparent"),
     );
     expect(traceparent).toBe(TRACEPARENT);
   });
@@ -119,9 +133,9 @@ describe("where tracing is suppressed", () => {
       extract: (from) => from,
       fields: () => ["b3"],
     };
-    const from = suppressTracing(receive(ALL).arrival.parent);
+    const from = suppressTracing(extractFrom(HEADERS).extraction.parent);
     for (const propagator of [eager, strict, stockPropagator()]) {
-      expect(sent(from, { propagator })).toEqual({
+      expect(injectFrom(from, { propagator })).toEqual({
         fields: undefined,
         injections: [{ boundary: "test", outcome: "empty" }],
         faults: [],
@@ -135,37 +149,41 @@ describe("without a propagator", () => {
 
   test("nothing goes out, and the cure is said exactly once", () => {
     using spans = recordSpans();
-    const { boundary, counted } = boundaryWith(globally);
+    const { instrumenter, metrics } = createInstrumenter(globally);
     spans.tracer.startActiveSpan("sending", (span) => {
-      for (let i = 0; i < 3; i++) expect(boundary.inject()).toBeUndefined();
+      for (let i = 0; i < 3; i++) expect(instrumenter.inject()).toBeUndefined();
       span.end();
     });
     expect(spans.warnings).toEqual([
       "traceferry test: inject: no propagator is registered, so no context is ever sent; call propagation.setGlobalPropagator(w3cPropagator()) at start-up",
     ]);
-    expect(counted.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
+    expect(metrics.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
   });
 
   test("nothing is said where there is nothing to send", () => {
     using spans = recordSpans();
-    boundaryWith(globally).boundary.inject(ROOT_CONTEXT);
-    boundaryWith(globally).boundary.extract(ALL, hygienic, undefined);
+    createInstrumenter(globally).instrumenter.inject(ROOT_CONTEXT);
+    createInstrumenter(globally).instrumenter.extract(HEADERS, sanitizingGetter, undefined);
     expect(spans.warnings).toEqual([]);
   });
 
   test("nothing is said to who gave one that writes nothing", () => {
     using spans = recordSpans();
     const none: TextMapPropagator = { inject() {}, extract: (from) => from, fields: () => [] };
-    boundaryWith({ propagator: none }).boundary.inject(trace.setSpanContext(ROOT_CONTEXT, REMOTE));
+    createInstrumenter({ propagator: none }).instrumenter.inject(
+      trace.setSpanContext(ROOT_CONTEXT, REMOTE),
+    );
     expect(spans.warnings).toEqual([]);
   });
 
   test("one that is registered later is used", () => {
-    const { boundary } = boundaryWith(globally);
+    const { instrumenter } = createInstrumenter(globally);
     const from = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-    expect(boundary.inject(from)).toBeUndefined();
+    expect(instrumenter.inject(from)).toBeUndefined();
     using _spans = recordSpans({ propagator: strict });
-    expect(boundary.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
-    expect(boundary.extract(ALL, hygienic, undefined).remoteParent).toMatchObject(REMOTE);
+    expect(instrumenter.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
+    expect(instrumenter.extract(HEADERS, sanitizingGetter, undefined).remoteParent).toMatchObject(
+      REMOTE,
+    );
   });
 });

@@ -1,29 +1,29 @@
 import { type Context, ROOT_CONTEXT, type Span, SpanKind, trace } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import {
-  entriesOf,
-  hygienic,
+  baggageEntries,
   REMOTE,
   recordSpans,
   SPAN_ID,
+  sanitizingGetter,
   stockPropagator,
   TRACE_ID,
 } from "./fixtures.test-support.js";
 import { isSpanForMessage } from "./instrumenter.js";
-import { ALL, ambient, boom, receive } from "./instrumenter.test-support.js";
+import { ambient, boom, extractFrom, HEADERS } from "./instrumenter.test-support.js";
 
 describe("a span of somebody else", () => {
-  const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic);
+  const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, HEADERS, sanitizingGetter);
 
   test.each([SpanKind.SERVER, SpanKind.CONSUMER])(
     "that was made for this very message is found, with kind %s: run where it is active",
     (kind) => {
       using spans = recordSpans();
       const { active, span } = ambient(kind, fromSender());
-      const { arrival, extractions } = receive(ALL, {}, active);
-      expect(arrival.spanInProgress).toBe(span);
-      expect(arrival).toMatchObject({ links: [], attributes: undefined });
-      expect(arrival.parent).toBe(active);
+      const { extraction, extractions } = extractFrom(HEADERS, {}, active);
+      expect(extraction.spanInProgress).toBe(span);
+      expect(extraction).toMatchObject({ links: [], attributes: undefined });
+      expect(extraction.parent).toBe(active);
       expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
       expect(spans.open).toEqual(["ambient"]);
     },
@@ -32,7 +32,7 @@ describe("a span of somebody else", () => {
   test("for this very message continues it, whatever the relation says", () => {
     using _spans = recordSpans();
     const { active } = ambient(SpanKind.SERVER, fromSender());
-    const { extractions } = receive(ALL, { relation: "link" }, active);
+    const { extractions } = extractFrom(HEADERS, { relation: "link" }, active);
     expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
   });
 
@@ -76,17 +76,17 @@ describe("a span of somebody else", () => {
     ["that is the sender's own context", fromSender],
   ])("%s is not mistaken for one", (_, active) => {
     using _spans = recordSpans();
-    const { arrival } = receive(ALL, {}, active());
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(SPAN_ID);
-    expect(entriesOf(arrival.parent).map(([name]) => name)).not.toContain("ambient");
+    const { extraction } = extractFrom(HEADERS, {}, active());
+    expect(extraction.spanInProgress).toBeUndefined();
+    expect(trace.getSpanContext(extraction.parent)?.spanId).toBe(SPAN_ID);
+    expect(baggageEntries(extraction.parent).map(([name]) => name)).not.toContain("ambient");
   });
 
   test("that throws is not one, costs the sender nothing, and is a fault", () => {
     const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
-    const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(arrival.remoteParent).toMatchObject(REMOTE);
+    const { extraction, faults } = extractFrom(HEADERS, {}, trace.setSpan(ROOT_CONTEXT, broken));
+    expect(extraction.spanInProgress).toBeUndefined();
+    expect(extraction.remoteParent).toMatchObject(REMOTE);
     expect(faults).toEqual([{ boundary: "test", operation: "active span" }]);
   });
 });

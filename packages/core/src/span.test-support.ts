@@ -4,12 +4,12 @@ import { Reporter } from "./report.js";
 import { ActiveSpan, type SpanPlan } from "./span.js";
 
 export const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-export const boom = new RangeError("on purpose");
-export const toThrow = (): never => {
-  throw boom;
+export const failure = new RangeError("on purpose");
+export const throwFailure = (): never => {
+  throw failure;
 };
 
-export function open(
+export function startTestSpan(
   plan: Partial<SpanPlan> = {},
   tracer: () => Tracer = () => trace.getTracer("test"),
 ) {

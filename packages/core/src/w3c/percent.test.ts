@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../fixtures.test-support.js";
+import { SLOW_TEST } from "../fixtures.test-support.js";
 import { decodePercent, encodeOutside } from "./percent.js";
 import { characterSet } from "./scan.js";
 
@@ -37,7 +37,7 @@ describe("percent-encoded text is read, with", () => {
   });
 });
 
-test("any text comes back as it was, but for lone surrogates", slow, () => {
+test("any text comes back as it was, but for lone surrogates", SLOW_TEST, () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       expect(decodePercent(encodeOutside(LETTERS, text))).toBe(Buffer.from(text).toString());
@@ -45,7 +45,7 @@ test("any text comes back as it was, but for lone surrogates", slow, () => {
   );
 });
 
-test("any bytes are read as UTF-8 is, encoded all or only where they must be", slow, () => {
+test("any bytes are read as UTF-8 is, encoded all or only where they must be", SLOW_TEST, () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
       const all = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");

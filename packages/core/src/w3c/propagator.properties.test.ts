@@ -8,10 +8,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   injected,
-  plain,
+  plainGetter,
   relayed,
+  SLOW_TEST,
   SPAN_ID,
-  slow,
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
@@ -21,21 +21,25 @@ import { anyHeaders, token, tracestateMember } from "./values.test-support.js";
 
 const propagator = w3cPropagator();
 
-test("whatever comes in, what goes out keeps the grammars, and nothing is thrown", slow, () => {
-  fc.assert(
-    fc.property(anyHeaders, (headers) => {
-      const sent = relayed(propagator, headers);
-      expectValidFields(sent);
-      // What went out once goes through every further service unchanged.
-      expect(relayed(propagator, sent)).toEqual(sent);
-    }),
-    { numRuns: 500 },
-  );
-});
+test(
+  "whatever comes in, what goes out keeps the grammars, and nothing is thrown",
+  SLOW_TEST,
+  () => {
+    fc.assert(
+      fc.property(anyHeaders, (headers) => {
+        const sent = relayed(propagator, headers);
+        expectValidFields(sent);
+        // What went out once goes through every further service unchanged.
+        expect(relayed(propagator, sent)).toEqual(sent);
+      }),
+      { numRuns: 500 },
+    );
+  },
+);
 
 test(
   "whatever an application holds for its span, its state and its baggage, what goes out keeps the grammars",
-  slow,
+  SLOW_TEST,
   () => {
     const anything = fc.oneof(fc.anything(), fc.string({ unit: "binary" }));
     const id = (right: string) => fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, anything);
@@ -77,7 +81,7 @@ test(
 
 test(
   "every member of a tracestate within the limits goes on, in its order, through any number of fields",
-  slow,
+  SLOW_TEST,
   () => {
     const members = fc.uniqueArray(tracestateMember, {
       selector: (one) => one.split("=")[0],
@@ -96,7 +100,7 @@ test(
   },
 );
 
-test("every entry of a baggage within the limits goes on, by its meaning", slow, () => {
+test("every entry of a baggage within the limits goes on, by its meaning", SLOW_TEST, () => {
   const text = fc.string({ unit: "grapheme", maxLength: 20 });
   const entries = fc.uniqueArray(fc.tuple(token, text), {
     selector: ([key]) => key,
@@ -122,7 +126,7 @@ test("every entry of a baggage within the limits goes on, by its meaning", slow,
   );
 });
 
-test("an application's baggage and a relayed one mean the same", slow, () => {
+test("an application's baggage and a relayed one mean the same", SLOW_TEST, () => {
   const entries = fc.uniqueArray(fc.tuple(token, fc.string({ unit: "binary", maxLength: 20 })), {
     selector: ([key]) => key,
     maxLength: 20,
@@ -134,7 +138,7 @@ test("an application's baggage and a relayed one mean the same", slow, () => {
         baggage = baggage.setEntry(key, { value, metadata: baggageEntryMetadataFromString("p=1") });
       }
       const sent = injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage));
-      const context = propagator.extract(ROOT_CONTEXT, sent, plain);
+      const context = propagator.extract(ROOT_CONTEXT, sent, plainGetter);
       const arrived = propagation.getBaggage(context)?.getAllEntries() ?? [];
       expect(arrived.map(([key, entry]) => [key, entry.value, entry.metadata?.toString()])).toEqual(
         pairs.map(([key, value]) => [key, wellFormed(value), "p=1"]),

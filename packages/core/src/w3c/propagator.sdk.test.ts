@@ -12,7 +12,7 @@ import { describe, expect, test } from "vitest";
 import { suppressTracing } from "../context.js";
 import {
   injected,
-  plain,
+  plainGetter,
   recordSpans,
   SPAN_ID,
   TRACE_ID,
@@ -22,7 +22,7 @@ import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();
 const extracted = (headers: Record<string, string>, base = ROOT_CONTEXT) =>
-  propagator.extract(base, headers, plain);
+  propagator.extract(base, headers, plainGetter);
 
 /** What is sent on from within a child span that the real SDK made of these headers. */
 function throughSpan(headers: Record<string, string>): Record<string, string> {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SPAN_ID, slow, TRACE_ID } from "../fixtures.test-support.js";
+import { SLOW_TEST, SPAN_ID, TRACE_ID } from "../fixtures.test-support.js";
 import { expectValidFields } from "./grammar.test-support.js";
 import { formatTraceparent, parseTraceparent } from "./traceparent.js";
 
@@ -115,7 +115,7 @@ describe("a traceparent is written", () => {
     expect(formatTraceparent({ ...span, ...wrong }, 0)).toBeUndefined();
   });
 
-  test("so that it is read as the same again, for any ids and flags", slow, () => {
+  test("so that it is read as the same again, for any ids and flags", SLOW_TEST, () => {
     const hex = (length: number) =>
       fc.string({
         unit: fc.constantFrom(..."0123456789abcdef"),
