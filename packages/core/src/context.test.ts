@@ -7,7 +7,7 @@ import { baggageEntries, REMOTE } from "./fixtures.test-support.js";
 describe("a context without its span", () => {
   const baggage = propagation.createBaggage({ a: { value: "1" } });
 
-  test("has no baggage either, and keeps all else", () => {
+  test("has no baggage either, and keeps all other values", () => {
     const key = Symbol("mine");
     const active = propagation.setBaggage(
       trace.setSpanContext(suppressTracing(ROOT_CONTEXT), REMOTE).setValue(key, 1),
@@ -32,11 +32,11 @@ const withBaggage = propagation.setBaggage(
 );
 
 test.each<[string, boolean | readonly string[], [string, string][] | undefined]>([
-  ["none may", false, undefined],
-  ["an empty list may", [], undefined],
-  ["only others may", ["x"], undefined],
+  ["none is allowed", false, undefined],
+  ["an empty list is allowed", [], undefined],
+  ["only others are allowed", ["x"], undefined],
   [
-    "some may",
+    "some are allowed",
     ["c", "x", "a"],
     [
       ["a", "1"],
@@ -44,7 +44,7 @@ test.each<[string, boolean | readonly string[], [string, string][] | undefined]>
     ],
   ],
 ])(
-  "what is left of a baggage when %s, beside all else that a context holds",
+  "a context keeps the right baggage entries, and all its other values, when %s",
   (_, allowed, left) => {
     const filtered = filterBaggage(withBaggage, allowed);
     // No baggage at all, rather than an empty one.
@@ -55,35 +55,32 @@ test.each<[string, boolean | readonly string[], [string, string][] | undefined]>
 );
 
 test.each<[string, boolean | readonly string[]]>([
-  ["all may", true],
+  ["all is allowed", true],
   ["each is named", ["c", "b", "a", "x"]],
-])(
-  "a context whose baggage may stay is the same when %s: it is sent on as it came",
-  (_, allowed) => {
-    expect(filterBaggage(withBaggage, allowed)).toBe(withBaggage);
-  },
-);
+])("a context is the same object when %s: its baggage is sent on unchanged", (_, allowed) => {
+  expect(filterBaggage(withBaggage, allowed)).toBe(withBaggage);
+});
 
 test.each<[string, boolean | readonly string[]]>([
-  ["all may", true],
-  ["none may", false],
-  ["an empty list may", []],
-  ["some may", ["a"]],
-])("a context without baggage is the same when %s", (_, allowed) => {
+  ["all is allowed", true],
+  ["none is allowed", false],
+  ["an empty list is allowed", []],
+  ["some are allowed", ["a"]],
+])("a context without baggage is the same object when %s", (_, allowed) => {
   expect(filterBaggage(withoutBaggage, allowed)).toBe(withoutBaggage);
 });
 
-test("what the SDK suppressed is suppressed here, and what it allows again is not", () => {
+test("tracing that the SDK suppresses is suppressed here, until the SDK allows it again", () => {
   const suppressed = stock.suppressTracing(ROOT_CONTEXT);
   expect(isTracingSuppressed(suppressed)).toBe(true);
   expect(isTracingSuppressed(stock.unsuppressTracing(suppressed))).toBe(false);
   expect(isTracingSuppressed(ROOT_CONTEXT)).toBe(false);
 });
 
-test("what is suppressed here the SDK suppresses", () => {
+test("tracing that is suppressed here is suppressed in the SDK", () => {
   const suppressed = suppressTracing(ROOT_CONTEXT);
   expect(stock.isTracingSuppressed(suppressed)).toBe(true);
-  // Another way to say no: the value under the key is false.
+  // The SDK also writes false under the key.
   const key = Symbol.for("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
   expect(isTracingSuppressed(suppressed.setValue(key, false))).toBe(false);
 });

@@ -4,7 +4,7 @@ import { PropagationCounters } from "./counters.js";
 import { CountingMeterProvider } from "./fixtures.test-support.js";
 import { VERSION } from "./version.js";
 
-describe("counted at a boundary is", () => {
+describe("an adapter counts", () => {
   test.each<[string, (counters: PropagationCounters) => void, string, object]>([
     [
       "an extraction",
@@ -23,14 +23,14 @@ describe("counted at a boundary is", () => {
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
     count(new PropagationCounters("kafka", provider));
-    // Strictly: a reason that is not there is no attribute, not one without a value.
+    // Strictly equal: a missing reason adds no attribute, not one without a value.
     expect(provider.counted).toStrictEqual([
       { name: `traceferry.${name}`, value: 1, attributes: { boundary: "kafka", ...attributes } },
     ]);
   });
 });
 
-test("the instruments have units and words, are made once, and say who counts", () => {
+test("the instruments have units and descriptions, are made once, and name their meter", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
@@ -67,7 +67,7 @@ test("each outcome is counted with its own reason", () => {
   expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
 });
 
-test("counting the same again makes nothing new: the attributes are one object", () => {
+test("counting the same again allocates nothing: the attributes are one object", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
@@ -78,13 +78,13 @@ test("counting the same again makes nothing new: the attributes are one object",
   expect(new Set(provider.of("injections")).size).toBe(1);
 });
 
-test("without a provider nothing is counted, and nothing happens", () => {
+test("without a provider nothing is counted, and nothing is thrown", () => {
   expect(() =>
     new PropagationCounters("kafka").countExtraction("continued", undefined),
   ).not.toThrow();
 });
 
-test("a global provider that comes later, or goes, is found", () => {
+test("a global provider that is registered later, or removed, is noticed", () => {
   const counters = new PropagationCounters("kafka");
   const provider = new CountingMeterProvider();
   counters.countInjection("empty");
@@ -104,7 +104,7 @@ test("a provider that is given counts instead of the global one", () => {
   expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
 });
 
-test("a provider that throws is not noticed", () => {
+test("a provider that throws harms nothing", () => {
   const boom = (): never => {
     throw new Error("on purpose");
   };

@@ -88,7 +88,7 @@ describe("an extraction says", () => {
       "zero_id",
     ],
     [
-      "invalid for a traceparent as long as a book",
+      "invalid for a traceparent of 20,000 characters",
       { traceparent: "0".repeat(20_000) },
       "invalid",
       "too_long",
@@ -101,14 +101,14 @@ describe("an extraction says", () => {
     );
   });
 
-  test("invalid for what the stock propagator refuses and ours would not", () => {
+  test("invalid for a traceparent that only the stock propagator refuses", () => {
     expect(from({ traceparent: `  ${TRACEPARENT}` }, stockPropagator())).toMatchObject({
       status: "invalid",
       reason: "format",
     });
   });
 
-  test("one thing about each message, not about the one before", () => {
+  test("nothing about the message before", () => {
     from({ traceparent: TRACEPARENT, tracestate: "a=1,b" });
     expect(from({ traceparent: TRACEPARENT }).reason).toBeUndefined();
   });
@@ -132,12 +132,12 @@ describe("with a propagator of another format", () => {
     expect([extraction.status, extraction.reason]).toEqual([status, reason]);
   });
 
-  test("a tracestate is none of its business, also where another propagator just read one", () => {
+  test("a tracestate is not checked, also after another propagator read one", () => {
     from({ traceparent: TRACEPARENT, tracestate: "a=1,b" });
     expect(from({ b3: "right" }, foreign).reason).toBeUndefined();
   });
 
-  test("zeros in the place of a sender are none", () => {
+  test("an all-zero span context is no sender", () => {
     const zeros: TextMapPropagator = {
       ...foreign,
       extract: (context) => trace.setSpanContext(context, INVALID_SPAN_CONTEXT),
@@ -146,7 +146,7 @@ describe("with a propagator of another format", () => {
   });
 });
 
-test("with no propagator at all a sender is missing, not invalid, and the reason is told", () => {
+test("with no propagator at all a sender is missing, not invalid, and the reason is given", () => {
   expect(from({ traceparent: TRACEPARENT }, propagation)).toMatchObject({
     status: "missing",
     reason: "no_propagator",

@@ -9,16 +9,16 @@ import {
 } from "./instrumenter.test-support.js";
 import type { Relation, TracingOptions } from "./options.js";
 
-describe("baggage comes in", () => {
+describe("incoming baggage is accepted", () => {
   const acme: [string, string] = ["tenant.id", "acme"];
   const user: [string, string] = ["user.id", "7"];
 
   test.each<[string, Relation, TracingOptions["baggage"], [string, string][]]>([
     ["all with child", "child", true, [acme, user]],
-    ["none with child when none may", "child", false, []],
+    ["none with child when none is allowed", "child", false, []],
     ["by name with child", "child", ["user.id", "other"], [user]],
     ["none with link", "link", true, []],
-    ["none with link when none may", "link", false, []],
+    ["none with link when none is allowed", "link", false, []],
     ["by name with link", "link", ["tenant.id"], [acme]],
     ["none with none", "none", true, []],
     ["by name with none", "none", ["tenant.id"], [acme]],
@@ -29,7 +29,7 @@ describe("baggage comes in", () => {
       expect(
         baggageEntries(extractFrom(HEADERS, { relation: option, baggage }).extraction.parent),
       ).toEqual(expected);
-      // The same without a sender: an edge is not crossed by leaving the traceparent out, or breaking it.
+      // The same without a sender: leaving the traceparent out, or breaking it, gains no trust.
       for (const traceparent of [undefined, "x"]) {
         const { extraction } = extractFrom(
           { ...HEADERS, traceparent },
@@ -46,7 +46,7 @@ describe("baggage comes in", () => {
   });
 });
 
-describe("baggage goes out", () => {
+describe("outgoing baggage is sent", () => {
   test.each<[string, TracingOptions["baggage"], string | undefined]>([
     ["all", true, HEADERS.baggage],
     ["none", false, undefined],
@@ -58,7 +58,7 @@ describe("baggage goes out", () => {
     );
   });
 
-  test("within the budget, and what was cut is counted", () => {
+  test("within the budget, and the trimming is counted", () => {
     const { fields, injections } = injectFrom(extractFrom(HEADERS).extraction.parent, {
       maxBytes: 105,
     });
@@ -74,7 +74,7 @@ describe("baggage goes out", () => {
   });
 });
 
-test("properties that an application set are made fit to be sent, by the stock propagator too", () => {
+test("properties that an application set are sanitized, by the stock propagator too", () => {
   const baggage = propagation.createBaggage({
     a: { value: "1", metadata: baggageEntryMetadataFromString("p=x\r\ny\tz") },
   });

@@ -22,16 +22,16 @@ import {
   extractFrom,
   HEADERS,
   injectFrom,
-  strict,
+  strictPropagator,
 } from "./instrumenter.test-support.js";
 import type { TracingOptions } from "./options.js";
 import { withSpan } from "./span.js";
 
-describe("a fault costs no message:", () => {
+describe("a fault stops no message:", () => {
   const foreign = (parts: Partial<TextMapPropagator>): TextMapPropagator => ({
-    inject: (...args) => strict.inject(...args),
-    extract: (...args) => strict.extract(...args),
-    fields: () => strict.fields(),
+    inject: (...args) => strictPropagator.inject(...args),
+    extract: (...args) => strictPropagator.extract(...args),
+    fields: () => strictPropagator.fields(),
     ...parts,
   });
   const throwing: Baggage = {
@@ -127,14 +127,14 @@ describe("a fault costs no message:", () => {
 });
 
 describe("where tracing is suppressed", () => {
-  test("nothing goes out, of any propagator", () => {
+  test("nothing is sent, by any propagator", () => {
     const eager: TextMapPropagator = {
       inject: (_, carrier, setter) => setter.set(carrier, "b3", "1"),
       extract: (from) => from,
       fields: () => ["b3"],
     };
     const from = suppressTracing(extractFrom(HEADERS).extraction.parent);
-    for (const propagator of [eager, strict, stockPropagator()]) {
+    for (const propagator of [eager, strictPropagator, stockPropagator()]) {
       expect(injectFrom(from, { propagator })).toEqual({
         fields: undefined,
         injections: [{ boundary: "test", outcome: "empty" }],
@@ -147,7 +147,7 @@ describe("where tracing is suppressed", () => {
 describe("without a propagator", () => {
   const globally = { propagator: propagation };
 
-  test("nothing goes out, and the cure is said exactly once", () => {
+  test("nothing is sent, and a warning gives the remedy once", () => {
     using spans = recordSpans();
     const { instrumenter, metrics } = createInstrumenter(globally);
     spans.tracer.startActiveSpan("sending", (span) => {
@@ -160,14 +160,14 @@ describe("without a propagator", () => {
     expect(metrics.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
   });
 
-  test("nothing is said where there is nothing to send", () => {
+  test("there is no warning where there is nothing to send", () => {
     using spans = recordSpans();
     createInstrumenter(globally).instrumenter.inject(ROOT_CONTEXT);
     createInstrumenter(globally).instrumenter.extract(HEADERS, sanitizingGetter, undefined);
     expect(spans.warnings).toEqual([]);
   });
 
-  test("nothing is said to who gave one that writes nothing", () => {
+  test("there is no warning for a configured one that writes nothing", () => {
     using spans = recordSpans();
     const none: TextMapPropagator = { inject() {}, extract: (from) => from, fields: () => [] };
     createInstrumenter({ propagator: none }).instrumenter.inject(
@@ -180,7 +180,7 @@ describe("without a propagator", () => {
     const { instrumenter } = createInstrumenter(globally);
     const from = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
     expect(instrumenter.inject(from)).toBeUndefined();
-    using _spans = recordSpans({ propagator: strict });
+    using _spans = recordSpans({ propagator: strictPropagator });
     expect(instrumenter.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
     expect(instrumenter.extract(HEADERS, sanitizingGetter, undefined).remoteParent).toMatchObject(
       REMOTE,

@@ -12,11 +12,11 @@ import {
 import { isSpanForMessage } from "./instrumenter.js";
 import { ambient, boom, extractFrom, HEADERS } from "./instrumenter.test-support.js";
 
-describe("a span of somebody else", () => {
+describe("a span of another instrumentation", () => {
   const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, HEADERS, sanitizingGetter);
 
   test.each([SpanKind.SERVER, SpanKind.CONSUMER])(
-    "that was made for this very message is found, with kind %s: run where it is active",
+    "that was made for this very message is found, with kind %s, and its context stays active",
     (kind) => {
       using spans = recordSpans();
       const { active, span } = ambient(kind, fromSender());
@@ -29,7 +29,7 @@ describe("a span of somebody else", () => {
     },
   );
 
-  test("for this very message continues it, whatever the relation says", () => {
+  test("for this very message continues its trace, whatever the relation is", () => {
     using _spans = recordSpans();
     const { active } = ambient(SpanKind.SERVER, fromSender());
     const { extractions } = extractFrom(HEADERS, { relation: "link" }, active);
@@ -82,7 +82,7 @@ describe("a span of somebody else", () => {
     expect(baggageEntries(extraction.parent).map(([name]) => name)).not.toContain("ambient");
   });
 
-  test("that throws is not one, costs the sender nothing, and is a fault", () => {
+  test("that throws is not mistaken for one, does not cost the sender, and is reported as a fault", () => {
     const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
     const { extraction, faults } = extractFrom(HEADERS, {}, trace.setSpan(ROOT_CONTEXT, broken));
     expect(extraction.spanInProgress).toBeUndefined();
@@ -91,7 +91,7 @@ describe("a span of somebody else", () => {
   });
 });
 
-/** A live span of another library: it has what the API asks for, and whatever else its author liked. */
+/** A live span of another library: it has what the API asks for, and any other properties. */
 function foreign(more: object): Span {
   return Object.assign(trace.wrapSpanContext(REMOTE), { isRecording: () => true }, more);
 }
@@ -112,6 +112,9 @@ test.each<[string, object]>([
   ["has nothing for a parent", { kind: SpanKind.SERVER, parentSpanContext: null }],
   ["has a text for a parent", { kind: SpanKind.SERVER, parentSpanContext: REMOTE.spanId }],
   ["has a parent without an id", { kind: SpanKind.SERVER, parentSpanContext: {} }],
-])("a live span of another library that %s was made for no message, and is no fault", (_, more) => {
-  expect(isSpanForMessage(foreign(more), REMOTE)).toBe(false);
-});
+])(
+  "a live span of another library that %s was made for no message, and causes no fault",
+  (_, more) => {
+    expect(isSpanForMessage(foreign(more), REMOTE)).toBe(false);
+  },
+);

@@ -17,12 +17,15 @@ import { Instrumenter } from "./instrumenter.js";
 import type { TracingOptions } from "./options.js";
 import { w3cPropagator } from "./w3c/index.js";
 
+/** The headers of a message with a sender. */
 export const HEADERS = {
   traceparent: TRACEPARENT,
   tracestate: "rojo=1",
   baggage: "tenant.id=acme,user.id=7",
 };
-export const strict = w3cPropagator();
+/** The strict propagator, used by default. */
+export const strictPropagator = w3cPropagator();
+/** Throws. */
 export const boom = (): never => {
   throw new Error("on purpose");
 };
@@ -31,13 +34,14 @@ export const boom = (): never => {
 export function createInstrumenter(options: TracingOptions<unknown> = {}, settings = SETTINGS) {
   const metrics = new CountingMeterProvider();
   const instrumenter = new Instrumenter(settings, {
-    propagator: strict,
+    propagator: strictPropagator,
     meterProvider: metrics,
     ...options,
   });
   return { instrumenter, metrics };
 }
 
+/** Extracts from headers, which are the message too, and gives what was counted. */
 export function extractFrom(
   headers: Headers,
   options?: TracingOptions<unknown>,
@@ -53,7 +57,7 @@ export function extractFrom(
   };
 }
 
-/** What goes out in a context. */
+/** Injects a context, and gives the fields and what was counted. */
 export function injectFrom(from: Context, options?: TracingOptions<unknown>) {
   const { instrumenter, metrics } = createInstrumenter(options);
   const injection = instrumenter.inject(from);
@@ -64,7 +68,7 @@ export function injectFrom(from: Context, options?: TracingOptions<unknown>) {
   };
 }
 
-/** Something else goes on in the process: a span and a baggage are active. */
+/** A context of other work in the process, with a span and baggage. */
 export function ambient(
   kind = SpanKind.INTERNAL,
   parent = ROOT_CONTEXT,

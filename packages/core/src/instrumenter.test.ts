@@ -34,7 +34,7 @@ describe("a message with a sender", () => {
     expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
   });
 
-  test("is linked as well in messaging, and only there", () => {
+  test("is also linked in messaging, and only there", () => {
     expect(extractFrom(HEADERS).extraction.links).toEqual([
       { context: expect.objectContaining(REMOTE) },
     ]);
@@ -52,7 +52,7 @@ describe("a message with a sender", () => {
     ]);
   });
 
-  test("goes out again as it came in", () => {
+  test("is sent on as it came in", () => {
     expect(injectFrom(extractFrom(HEADERS).extraction.parent)).toMatchObject({
       fields: HEADERS,
       injections: [{ boundary: "test", outcome: "injected" }],
@@ -117,7 +117,7 @@ describe("a message without a sender begins a new trace, and its span says why:"
     });
   });
 
-  test("its baggage is kept all the same", () => {
+  test("its baggage is kept nevertheless", () => {
     expect(baggageEntries(extractFrom({ baggage: "tenant.id=acme" }).extraction.parent)).toEqual([
       ["tenant.id", "acme"],
     ]);
@@ -173,7 +173,7 @@ describe("the relation", () => {
     ["gives another word", () => "parent"],
     ["gives a promise", async () => "child"],
     ["gives what cannot be shown", () => Object.create(null)],
-  ])("of a function that %s is link, and that is a fault", (_, relation) => {
+  ])("of a function that %s is link, and a fault is reported", (_, relation) => {
     const warnings: string[] = [];
     const release = collectWarnings(warnings);
     const { extraction, extractions, faults } = extractFrom(HEADERS, Object({ relation }));
@@ -184,7 +184,7 @@ describe("the relation", () => {
     expect(warnings).toEqual([expect.stringContaining("traceferry test: relation: ")]);
   });
 
-  test("link and none begin a trace that knows nothing of the sender's", () => {
+  test("link and none begin a trace that keeps nothing of the sender's", () => {
     using spans = recordSpans();
     for (const relation of ["link", "none"] as const) {
       const { extraction, instrumenter } = extractFrom(
@@ -210,7 +210,7 @@ describe("the relation", () => {
 });
 
 describe("the active context", () => {
-  test("is where a message arrives and leaves, when no other is given", () => {
+  test("is the one that messages are extracted and injected in by default", () => {
     using _spans = recordSpans();
     const { instrumenter } = createInstrumenter();
     const { active, span } = ambient(
@@ -223,7 +223,7 @@ describe("the active context", () => {
     });
   });
 
-  test("keeps what is no trace when a message arrives in it", () => {
+  test("keeps its other values when a message is extracted in it", () => {
     const key = Symbol("mine");
     expect(extractFrom({}, {}, ROOT_CONTEXT.setValue(key, 1)).extraction.parent.getValue(key)).toBe(
       1,
@@ -232,7 +232,7 @@ describe("the active context", () => {
 });
 
 describe("spans are made", () => {
-  test("by the global provider of the moment, in the adapter's scope", () => {
+  test("by the current global provider, in the adapter's scope", () => {
     const { instrumenter } = createInstrumenter();
     const plan = { name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT };
     instrumenter.startSpan(plan).end();
@@ -252,7 +252,7 @@ describe("spans are made", () => {
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("of one tracer, asked for once", () => {
+  test("by one tracer, got once", () => {
     let asked = 0;
     const getTracer = () => {
       asked++;

@@ -10,7 +10,7 @@ test("the adapter in the README is the one that is tested here", () => {
   expect(read("../README.md")).toContain(read("./example-adapter.test-support.ts"));
 });
 
-test("the adapter in the README carries a trace on, in copies, and nothing stale with it", () => {
+test("the adapter in the README continues a trace, in copies of the messages, without stale fields", () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
   const delivered: unknown[] = [];
   const send = traceSender((message) => delivered.push(message));
@@ -31,14 +31,14 @@ test("the adapter in the README carries a trace on, in copies, and nothing stale
   ]);
 });
 
-test("the adapter in the README passes messages on untouched where nothing is registered", () => {
+test("the adapter in the README passes messages on unchanged where nothing is registered", () => {
   const delivered: unknown[] = [];
   const message = { headers: { traceparent: "the caller's" }, body: "corn?" };
   traceHandler(traceSender((one) => delivered.push(one)))(message);
   expect(delivered[0]).toBe(message);
 });
 
-test("the README tells every option, outcome and reason", () => {
+test("the README names every option, outcome and reason", () => {
   const words = [
     ...["tracerProvider", "meterProvider", "propagator", "relation", "baggage", "maxBytes"],
     ...["continued", "linked", "ignored", "missing", "invalid", "injected", "trimmed", "empty"],

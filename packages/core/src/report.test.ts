@@ -17,12 +17,12 @@ afterEach(() => {
 });
 
 describe("a fault", () => {
-  test("is said with who met it, where, and what it was", () => {
+  test("is warned of with the adapter's name, the operation, and the error", () => {
     new Reporter("kafka").fault("extract", new RangeError("on purpose"));
     expect(warnings).toEqual(["traceferry kafka: extract: RangeError: on purpose"]);
   });
 
-  test("is said at most once a minute, and again after that", () => {
+  test("is warned of at most once a minute, and again after that", () => {
     const reporter = new Reporter("kafka");
     // The first minute of a process, and later ones: its clock has no special start.
     for (let minute = 1; minute <= 3; minute++) {
@@ -73,7 +73,7 @@ describe("a fault", () => {
     expect(warnings).toEqual([`traceferry kafka: extract: ${said}`]);
   });
 
-  test("in ever new operations takes no more memory than a hundred", () => {
+  test("in ever new operations takes no more memory than in a hundred", () => {
     const reporter = new Reporter("kafka");
     for (let i = 0; i < 100; i++) reporter.fault(`operation ${i}`, "broken");
     reporter.fault("operation 0", "broken");
@@ -95,8 +95,8 @@ describe("a fault", () => {
   });
 });
 
-describe("what the user should know", () => {
-  test("is said once, however much time passes, and is no fault", () => {
+describe("a warning that comes once", () => {
+  test("is not repeated, however much time passes, and counts no fault", () => {
     const provider = new CountingMeterProvider();
     const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) {
@@ -107,7 +107,7 @@ describe("what the user should know", () => {
     expect(provider.counted).toEqual([]);
   });
 
-  test("is said beside a fault in the same operation, before it or after", () => {
+  test("comes beside a fault in the same operation, before it or after", () => {
     const reporter = new Reporter("kafka");
     reporter.fault("inject", "broken");
     reporter.once("inject", "no propagator");
@@ -121,14 +121,14 @@ describe("what the user should know", () => {
     ]);
   });
 
-  test("in ever new operations is said a hundred times at most", () => {
+  test("in ever new operations comes a hundred times at most", () => {
     const reporter = new Reporter("kafka");
     for (let i = 0; i < 102; i++) reporter.once(`operation ${i}`, "wrong set-up");
     expect(warnings).toHaveLength(100);
     expect(warnings.at(-1)).toBe("traceferry kafka: operation 99: wrong set-up");
   });
 
-  test("is said by each adapter for itself", () => {
+  test("comes from each adapter", () => {
     for (const name of ["kafka", "grpc"]) new Reporter(name).once("inject", "no propagator");
     expect(warnings).toHaveLength(2);
   });

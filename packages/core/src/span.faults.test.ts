@@ -4,14 +4,14 @@ import { REMOTE, recordSpans, SPAN_ID } from "./fixtures.test-support.js";
 import { errorType, withSpan } from "./span.js";
 import { activeSpanId, failure, PARENT, startTestSpan, throwFailure } from "./span.test-support.js";
 
-describe("what is thrown reaches the caller, the same, also when it is", () => {
+describe("the caller gets the same object that was thrown, also when it is", () => {
   const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: throwFailure });
   const revoked = Proxy.revocable({}, {});
   revoked.revoke();
 
   test.each<[string, unknown]>([
     ["an error whose name throws", boobyTrapped],
-    ["an object that cannot be looked at", revoked.proxy],
+    ["a revoked proxy", revoked.proxy],
   ])("%s", (_, thrown) => {
     using spans = recordSpans();
     let caught: unknown;
@@ -28,7 +28,7 @@ describe("what is thrown reaches the caller, the same, also when it is", () => {
   });
 });
 
-describe("a broken tracer costs nothing but its span:", () => {
+describe("a broken tracer costs only its span:", () => {
   const throwing: Span = {
     spanContext: throwFailure,
     setAttribute: throwFailure,
@@ -71,7 +71,7 @@ describe("a broken tracer costs nothing but its span:", () => {
     expect([...new Set(spans.warnings)].sort()).toEqual(told);
   });
 
-  test("the sender goes on, so that the trace does", () => {
+  test("the sender's context is carried on, and so is the trace", () => {
     using _spans = recordSpans();
     const activeSpan = startTestSpan({}, throwFailure);
     withSpan(activeSpan, (span) => {
@@ -80,15 +80,15 @@ describe("a broken tracer costs nothing but its span:", () => {
     });
   });
 
-  test("also when the parent is somebody's span that throws", () => {
+  test("also when the parent is a foreign span that throws", () => {
     using _spans = recordSpans();
     const activeSpan = startTestSpan({ parent: trace.setSpan(ROOT_CONTEXT, throwing) });
     expect(withSpan(activeSpan, () => 42)).toBe(42);
   });
 });
 
-describe("whether something thrown is a failure", () => {
-  test("is not asked any more when the span has ended", () => {
+describe("the function that decides whether something thrown is a failure", () => {
+  test("is not called when the span has ended", () => {
     using spans = recordSpans();
     const activeSpan = startTestSpan();
     activeSpan.end();
@@ -97,7 +97,7 @@ describe("whether something thrown is a failure", () => {
     expect(spans.ended.map((span) => span.status)).toEqual([{ code: SpanStatusCode.UNSET }]);
   });
 
-  test("is taken to be so, and told, when the one who is asked throws", () => {
+  test("is reported when it throws, and then it is a failure", () => {
     using spans = recordSpans();
     startTestSpan().endWith("thrown", throwFailure);
     expect(spans.warnings).toEqual(["traceferry test: isFailure: RangeError: on purpose"]);

@@ -14,8 +14,8 @@ import { REMOTE, recordSpans, SLOW_TEST, TRACE_ID } from "./fixtures.test-suppor
 import { withSpan } from "./span.js";
 import { activeSpanId, failure, PARENT, startTestSpan, throwFailure } from "./span.test-support.js";
 
-describe("a span begins", () => {
-  test("as a child of its sender, with what is known of it", () => {
+describe("a span starts", () => {
+  test("as a child of its sender, with its attributes and links", () => {
     using spans = recordSpans();
     const link = { context: { ...REMOTE, spanId: "00f067aa0ba902b7" } };
     startTestSpan({ attributes: { a: 1 }, links: [link] }).end();
@@ -39,7 +39,7 @@ describe("a span begins", () => {
     expect(spans.ended[0]?.parentSpanContext).toBeUndefined();
   });
 
-  test("and is in its context, where its parent was", () => {
+  test("and is in its context, in the place of its parent", () => {
     using spans = recordSpans();
     const key = Symbol("mine");
     const activeSpan = startTestSpan({ parent: PARENT.setValue(key, "kept") });
@@ -51,7 +51,7 @@ describe("a span begins", () => {
 });
 
 describe("a function in a span", () => {
-  test("returns its own value, with its span active and given to it", () => {
+  test("returns its own value, with its span active and passed to it", () => {
     using spans = recordSpans();
     const value = {};
     const activeSpan = startTestSpan();
@@ -65,7 +65,7 @@ describe("a function in a span", () => {
     expect(spans.ended.map((span) => span.status)).toEqual([{ code: SpanStatusCode.UNSET }]);
   });
 
-  test("throws its own error, which is noted on the span", () => {
+  test("throws its own error, which is recorded on the span", () => {
     using spans = recordSpans();
     expect(() => withSpan(startTestSpan(), throwFailure)).toThrow(failure);
     expect(spans.ended[0]).toMatchObject({
@@ -93,7 +93,7 @@ describe("a function in a span", () => {
     expect([spans.open, spans.ended.length]).toEqual([[], 1]);
   });
 
-  test("that is async rejects with its own error, which is noted on the span", async () => {
+  test("that is async rejects with its own error, which is recorded on the span", async () => {
     using spans = recordSpans();
     await expect(withSpan(startTestSpan(), () => Promise.reject(failure))).rejects.toBe(failure);
     expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
@@ -112,7 +112,7 @@ describe("a function in a span", () => {
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("that is an async generator ends its span when its reader breaks off", async () => {
+  test("that is an async generator ends its span when its loop is left", async () => {
     using spans = recordSpans();
     const activeSpan = startTestSpan();
     const steps = withSpan(activeSpan, async function* () {
@@ -138,7 +138,7 @@ describe("a function in a span", () => {
     expect([spans.open, spans.ended.length, spans.warnings]).toEqual([[], 1, []]);
   });
 
-  test("that returns a stream notes its error", async () => {
+  test("that returns a stream has the stream's error recorded", async () => {
     using spans = recordSpans();
     const stream = withSpan(startTestSpan(), () => new PassThrough());
     const seen = new Promise((resolve) => stream.once("error", resolve));
@@ -147,7 +147,7 @@ describe("a function in a span", () => {
     expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
   });
 
-  test("may throw what is no failure", () => {
+  test("may throw something that is no failure", () => {
     using spans = recordSpans();
     expect(() =>
       withSpan(startTestSpan(), throwFailure, (thrown) => !(thrown instanceof RangeError)),
@@ -158,7 +158,7 @@ describe("a function in a span", () => {
     });
   });
 
-  test("throws its own error also when nobody can say whether that is a failure", () => {
+  test("throws its own error also when `isFailure` throws", () => {
     using spans = recordSpans();
     const unsure = () => {
       throw new Error("which one?");
@@ -186,7 +186,7 @@ describe("a span", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  test("takes what becomes known later", () => {
+  test("takes attributes that become known later", () => {
     using spans = recordSpans();
     const activeSpan = startTestSpan();
     activeSpan.set({ "messaging.message.id": "1" });
@@ -194,7 +194,7 @@ describe("a span", () => {
     expect(spans.ended[0]?.attributes).toEqual({ "messaging.message.id": "1" });
   });
 
-  test("lets what is run in it throw, unrecorded", () => {
+  test("lets a function that it runs throw, unrecorded", () => {
     using spans = recordSpans();
     const activeSpan = startTestSpan();
     expect(() => activeSpan.run(throwFailure)).toThrow(failure);
@@ -207,7 +207,7 @@ describe("a span", () => {
     ["an Error", new Error("x"), "Error", "x"],
     ["an Error of another realm", runInNewContext("new RangeError('x')"), "RangeError", "x"],
     [
-      "an error as they were made before classes",
+      "an error of a function constructor",
       Object.setPrototypeOf({ name: "OldError", message: "x" }, Error.prototype),
       "OldError",
       "x",
@@ -240,12 +240,12 @@ describe("a span", () => {
   });
 });
 
-test("without an SDK the sender goes on", () => {
+test("without an SDK the sender's context is carried on", () => {
   const activeSpan = startTestSpan();
   expect(withSpan(activeSpan, (span) => span.spanContext())).toEqual(REMOTE);
 });
 
-test("a tracer is asked for no more than is known: no list of attributes or links that is empty", () => {
+test("a tracer gets no empty attributes and no empty links", () => {
   const asked: unknown[] = [];
   const tracer: Tracer = {
     startSpan(_name, options) {
@@ -259,7 +259,7 @@ test("a tracer is asked for no more than is known: no list of attributes or link
   expect(asked).toStrictEqual([{ kind: SpanKind.CONSUMER }, { kind: SpanKind.CONSUMER }]);
 });
 
-test("what a sampler sees is all that is known at the start", () => {
+test("a sampler sees all attributes that are known at the start", () => {
   const seen: (Attributes | undefined)[] = [];
   using spans = recordSpans({
     sampler: {

@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { failure, watch } from "./watch.test-support.js";
 
-describe("at once finished, and the same, is", () => {
+describe("a result is returned unchanged, and is finished at once, when it is", () => {
   test.each<[string, unknown]>([
     ["nothing", undefined],
     ["null", null],
@@ -50,7 +50,7 @@ describe("a promise", () => {
     expect(outcomes).toEqual(["done"]);
   });
 
-  test("of a library of its own is one too, and is asked once", async () => {
+  test("of a library of its own is one too, and its then is called once", async () => {
     let asked = 0;
     const lazy = {
       // biome-ignore lint/suspicious/noThenProperty: query builders are like this.

@@ -28,7 +28,7 @@ describe("a generator", () => {
     expect(outcomes).toEqual(["done"]);
   });
 
-  test("is finished when its reader breaks off", () => {
+  test("is finished when its loop is left", () => {
     const { result, outcomes } = watch(letters());
     for (const letter of result) {
       expect(letter).toBe("a");
@@ -113,7 +113,7 @@ describe("an async generator", () => {
     expect(outcomes).toEqual(["done"]);
   });
 
-  test("is finished when its reader breaks off", async () => {
+  test("is finished when its loop is left", async () => {
     const { result, outcomes } = watch(letters());
     for await (const _ of result) break;
     expect(outcomes).toEqual(["done"]);
@@ -147,7 +147,7 @@ describe("an iterator of a library's own", () => {
   };
 
   test.each([null, undefined, 42, "text", true])(
-    "whose step is no object, but %s, hands it on, and is not finished",
+    "whose next gives no object, but %s, passes it on, and is not finished",
     (value) => {
       const { result, outcomes } = watch({ next: () => value, [Symbol.iterator]: () => bare });
       expect(result.next()).toBe(value);
@@ -155,7 +155,7 @@ describe("an iterator of a library's own", () => {
     },
   );
 
-  test("without return is finished when its reader breaks off", () => {
+  test("without return is finished when its loop is left", () => {
     const { result, outcomes } = watch(bare);
     for (const one of result) {
       expect(one).toBe("inside");

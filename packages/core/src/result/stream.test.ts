@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { failure, watch } from "./watch.test-support.js";
 
 describe("a stream", () => {
-  test("comes back as it is, and is finished when it has been read", async () => {
+  test("is returned as it is, and is finished when it has been read", async () => {
     const stream = Readable.from(["a", "b"]);
     const { result, outcomes } = watch(stream);
     expect(result).toBe(stream);
@@ -31,7 +31,7 @@ describe("a stream", () => {
     expect(outcomes).toEqual(["done"]);
   });
 
-  test("that fails with no handler still throws where such a stream would", async () => {
+  test("that fails with no handler still throws", async () => {
     const { result, outcomes } = watch(new PassThrough());
     expect(result.listenerCount("error")).toBe(0);
     expect(() => result.emit("error", failure)).toThrow(failure);
@@ -79,7 +79,7 @@ describe("a stream", () => {
     expect(outcomes).toEqual(["done"]);
   });
 
-  test("that was over before is finished at once", async () => {
+  test("that had ended before is finished at once", async () => {
     const stream = Readable.from(["a"]);
     await stream.toArray();
     await finished(stream).catch(() => {});

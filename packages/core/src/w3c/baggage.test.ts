@@ -23,7 +23,7 @@ function serialize(baggage: Baggage): string {
   return serializeBaggage(baggage, () => {});
 }
 
-/** As an application makes it. */
+/** Baggage as an application makes it. */
 function applicationBaggage(name: string, value: string, metadata?: string): Baggage {
   const entry = {
     value,
@@ -238,53 +238,53 @@ describe("a baggage is read", () => {
     expect(parseBaggage(text)).toBeUndefined();
   });
 
-  test("with a value that is longer or shorter on the wire than it came, and never mistaken for its wire form", () => {
-    // Two blanks go, two characters are added: the length is the same, the text is not.
+  test("with a value that is longer or shorter when encoded, and is never sent unencoded", () => {
+    // Two blanks are dropped, two characters added: the length is the same, the text is not.
     expect(roundTrip('a=1  ;p=",b=2')).toBe("a=1;p=%22,b=2");
   });
 });
 
-describe("of a large baggage", () => {
-  test("all is kept up to 64 members", () => {
+describe("a large baggage", () => {
+  test("keeps all up to 64 members", () => {
     expect(roundTrip(members(64).join(","))).toBe(members(64).join(","));
   });
 
-  test("the 65th member goes", () => {
+  test("loses its 65th member", () => {
     expect(roundTrip(members(65).join(","))).toBe(members(64).join(","));
   });
 
-  test("broken and repeated members do not count", () => {
+  test("does not count malformed and repeated members", () => {
     expect(roundTrip(["x", "k0=first", ...members(64), "y"].join(","))).toBe(members(64).join(","));
   });
 
-  test("one member of 8192 bytes is kept, one of 8193 is not", () => {
+  test("keeps one member of 8192 bytes, and not one of 8193", () => {
     const whole = `a=${"x".repeat(8190)}`;
     expect(roundTrip(whole) === whole).toBe(true);
     expect(roundTrip(`${whole}x`)).toBeUndefined();
   });
 
-  test("all is kept up to 8192 bytes", () => {
+  test("keeps all up to 8192 bytes", () => {
     const text = [...members(63, "x".repeat(100)), "last="].join(",");
     const full = text.padEnd(8192, "x");
     expect(full).toHaveLength(8192);
     expect(roundTrip(full)).toBe(full);
   });
 
-  test("whole members go from the right beyond 8192 bytes", () => {
+  test("loses whole members from the right beyond 8192 bytes", () => {
     const all = members(20, "x".repeat(500));
     const kept = all.slice(0, Math.floor(8193 / (all.join(",").length / 20)));
     expect(roundTrip(all.join(","))?.split(",").length).toBe(kept.length);
     expect(all.join(",").startsWith(`${roundTrip(all.join(","))},`)).toBe(true);
   });
 
-  test("an application's is held to the same limits", () => {
+  test("of an application has the same limits", () => {
     let many = propagation.createBaggage();
     for (let i = 0; i < 100; i++) many = many.setEntry(`k${i}`, { value: "v" });
     expect(serialize(many)).toBe(members(64).join(","));
     expect(serialize(many.setEntry("k1", { value: "é".repeat(3000) }))).toBe("k0=v");
   });
 
-  test("reading ends at the limit: a hundred times as many broken members cost no more", () => {
+  test("is parsed only up to the limit: a hundred times as many malformed members cost no more", () => {
     // Each member is cut out of the text, so that the cuts tell how many were read.
     const cuts = (members: number) => {
       const text = ";,".repeat(members);
@@ -314,7 +314,7 @@ describe("an application's baggage is sent", () => {
     ],
     ["with its properties", applicationBaggage("a", "1", "p;q=2"), "a=1;p;q=2"],
     [
-      "with its properties made fit to be sent",
+      "with its properties sanitized",
       applicationBaggage("a", "1", "p = x y ; \r\n ; q=\u20ac"),
       "a=1;p=x%20y;q=%E2%82%AC",
     ],
@@ -329,7 +329,7 @@ describe("an application's baggage is sent", () => {
     expectValidFields({ baggage: out });
   });
 
-  test("without the entry whose name is no token, of which is told", () => {
+  test("without the entries whose names are no tokens, which are reported", () => {
     const invalidKeys: unknown[] = [];
     const baggage = applicationBaggage("user id", "1")
       .setEntry("b", { value: "2" })

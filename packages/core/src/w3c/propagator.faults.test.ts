@@ -30,8 +30,8 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-describe("nothing is thrown, the rest goes on, and it is said, when", () => {
-  // One for each test: a warning about the same thing comes once a minute.
+describe("nothing is thrown, the rest is carried on, and there is a warning, when", () => {
+  // A new one for each test: a warning about the same operation comes once a minute.
   const fresh = () => w3cPropagator();
   const boom = (): never => {
     throw new Error("on purpose");
@@ -93,7 +93,7 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
     expectWarning();
   });
 
-  test("the span is somebody's who throws", () => {
+  test("the span is a foreign one that throws", () => {
     const span = { ...trace.wrapSpanContext(REMOTE), spanContext: boom, isRecording: () => true };
     const context = trace.setSpan(
       propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plainGetter),
@@ -103,7 +103,7 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
     expectWarning();
   });
 
-  test("the TraceState is somebody's who throws", () => {
+  test("the TraceState is a foreign one that throws", () => {
     const traceState: TraceState = { get: boom, set: boom, unset: boom, serialize: boom };
     const context = propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plainGetter);
     const sent = injected(fresh(), trace.setSpanContext(context, { ...REMOTE, traceState }));
@@ -132,7 +132,7 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
         ["a", { value: "1", metadata: { ...baggageEntryMetadataFromString(""), toString: boom } }],
       ],
     ],
-  ])("the Baggage is somebody's who %s", (_, getAllEntries) => {
+  ])("the Baggage is a foreign one that %s", (_, getAllEntries) => {
     const baggage: Baggage = {
       ...propagation.createBaggage(),
       getAllEntries,

@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-describe("a sender is found in a traceparent that is", () => {
+describe("a sender is extracted from a traceparent that is", () => {
   test.each<[string, unknown]>([
     ["text", TRACEPARENT],
     ["a Buffer", latin1(TRACEPARENT)],
@@ -53,7 +53,7 @@ describe("a sender is found in a traceparent that is", () => {
   });
 });
 
-describe("no sender and no tracestate is taken from a traceparent that is", () => {
+describe("no sender and no tracestate is extracted from a traceparent that is", () => {
   test.each<[string, unknown]>([
     ["absent", undefined],
     ["null", null],
@@ -93,7 +93,7 @@ describe("no sender and no tracestate is taken from a traceparent that is", () =
   });
 });
 
-describe("flags go out as they came in, but for the reserved ones:", () => {
+describe("flags are sent on as they came in, but for the reserved ones:", () => {
   const versions = ["00", "cc"];
   const flags = ["00", "01", "02", "03", "04", "10", "ff"];
   test.each(versions.flatMap((version) => flags.map((flag) => [version, flag] as const)))(
@@ -131,16 +131,16 @@ describe("the random flag", () => {
     expect(within(extracted(flags), { traceFlags })).toBe(expected);
   });
 
-  test("of a trace does not go over to another", () => {
+  test("of one trace is not sent for another", () => {
     expect(within(extracted("03"), { traceId: TRACE_ID.replace("0af", "1af") })).toBe("01");
   });
 
-  test("is that of the message that came last, in the same trace too", () => {
+  test("is that of the last message, in the same trace too", () => {
     expect(within(extracted("01", extracted("03")))).toBe("01");
     expect(within(extracted("03", extracted("01")))).toBe("03");
   });
 
-  test("of a tracer that sets it itself is sent", () => {
+  test("that a tracer sets itself is sent", () => {
     expect(within(ROOT_CONTEXT, { traceFlags: 3 })).toBe("03");
   });
 
@@ -150,7 +150,7 @@ describe("the random flag", () => {
     expect(relayed(clearing, { traceparent: `00-${IDS}-02` }).traceparent).toBe(`00-${IDS}-00`);
   });
 
-  test("is not looked for in what somebody else left under its key", () => {
+  test("is not read from a foreign value under its key", () => {
     const key = createContextKey("@traceferry/core random flag");
     for (const foreign of ["03", 3, null, {}, { traceId: TRACE_ID }]) {
       expect(within(ROOT_CONTEXT.setValue(key, foreign))).toBe("01");
@@ -158,14 +158,14 @@ describe("the random flag", () => {
   });
 });
 
-test("an option that is wrong is named, with its value", () => {
+test("the error for a wrong option names it and its value", () => {
   const wrong: Record<string, "keep"> = JSON.parse('{ "randomFlag": "drop" }');
   expect(() => w3cPropagator(wrong)).toThrow(
     new TypeError('option "randomFlag" must be "keep" or "clear", but is \'drop\''),
   );
 });
 
-describe("a tracestate is found", () => {
+describe("a tracestate is extracted", () => {
   test.each<[string, unknown, string | undefined]>([
     ["in text", "a=1,b=2", "a=1,b=2"],
     ["in a Buffer", Buffer.from("a=1"), "a=1"],
@@ -203,7 +203,7 @@ describe("a tracestate is found", () => {
   });
 });
 
-describe("a baggage is found", () => {
+describe("a baggage is extracted", () => {
   test.each<[string, unknown, string | undefined]>([
     ["in text", "a=1,b=2", "a=1,b=2"],
     ["in bytes", bytes("a=1"), "a=1"],
@@ -262,7 +262,7 @@ describe("nothing is sent", () => {
     expect(injected(propagator, empty)).toEqual({});
   });
 
-  test("of a baggage entry whose name cannot be sent, and that is said", () => {
+  test("of a baggage entry whose name cannot be sent, and there is a warning", () => {
     const baggage = propagation.createBaggage({ "user id": { value: "1" }, b: { value: "2" } });
     expect(injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage))).toEqual({
       baggage: "b=2",

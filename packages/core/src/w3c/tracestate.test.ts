@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { SLOW_TEST } from "../fixtures.test-support.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
-/** What is sent on for what came in; `"invalid"` where all of it is discarded. */
+/** The field that is sent on for an incoming one; `"invalid"` where all of it is discarded. */
 function roundTrip(text: string): string | undefined {
   const state = StrictTraceState.parse(text);
   return state instanceof StrictTraceState ? state.serialize() : state;
@@ -106,7 +106,7 @@ describe("a tracestate is discarded, all of it,", () => {
   });
 });
 
-describe("a tracestate that is too long is shortened", () => {
+describe("a tracestate that is too long is trimmed", () => {
   const short = (name: string, length: number) => `${name}=`.padEnd(length, "x");
 
   test("not at 512 characters", () => {
@@ -143,7 +143,7 @@ describe("a tracestate that is too long is shortened", () => {
           const kept = out === "" ? [] : out.split(",");
           expect(all.filter((member) => kept.includes(member))).toEqual(kept);
           if (all.join(",").length <= 512) expect(kept).toEqual(all);
-          // Room for one more would be waste, unless a long one was let go for the sake of the short ones.
+          // A short member may be dropped only after all the long ones.
           const lost = all.filter((member) => !kept.includes(member) && member.length <= 128);
           if (lost.length > 0)
             expect(
@@ -179,12 +179,12 @@ describe("a tracestate is changed", () => {
     expect([before.serialize(), after.serialize()]).toEqual(["a=1", "b=2"]);
   });
 
-  test("with 32 members, of which the right-most goes for the new one", () => {
+  test("with 32 members, of which the right-most is dropped for the new one", () => {
     const full = stateOf(members(32).join(","));
     expect(full.set("ot", "th:8").serialize()).toBe(["ot=th:8", ...members(31)].join(","));
   });
 
-  test("with 32 members, of which one gets a new value and none goes", () => {
+  test("with 32 members, of which one gets a new value and none is dropped", () => {
     const full = stateOf(members(32).join(","));
     expect(full.set("k31", "new").serialize()).toBe(["k31=new", ...members(31)].join(","));
   });
@@ -229,7 +229,7 @@ test("a member is found by its key, with the blanks that belong to its value", (
   ]);
 });
 
-describe("a TraceState of somebody else is sent", () => {
+describe("a foreign TraceState is sent", () => {
   const foreign = (serialize: () => string): TraceState => {
     const state: TraceState = {
       get: () => undefined,
