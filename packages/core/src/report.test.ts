@@ -68,9 +68,9 @@ describe("a fault", () => {
       "bad header: a  GET /  [31m x",
     ],
     ["a quoted header of a megabyte", "x".repeat(1 << 20), "x".repeat(300)],
-  ])("may be %s", (_, problem, said) => {
+  ])("may be %s", (_, problem, shown) => {
     new Reporter("kafka").fault("extract", problem);
-    expect(warnings).toEqual([`traceferry kafka: extract: ${said}`]);
+    expect(warnings).toEqual([`traceferry kafka: extract: ${shown}`]);
   });
 
   test("in ever new operations takes no more memory than in a hundred", () => {

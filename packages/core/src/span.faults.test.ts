@@ -65,10 +65,10 @@ describe("a broken tracer costs only its span:", () => {
       expect(() => withSpan(startTestSpan({ parent }, tracer), throwFailure)).toThrow(failure);
       expect(await withSpan(startTestSpan({ parent }, tracer), async () => 42)).toBe(42);
     }
-    const told = operations.map(
+    const expected = operations.map(
       (operation) => `traceferry test: ${operation}: RangeError: on purpose`,
     );
-    expect([...new Set(spans.warnings)].sort()).toEqual(told);
+    expect([...new Set(spans.warnings)].sort()).toEqual(expected);
   });
 
   test("the sender's context is carried on, and so is the trace", () => {
