@@ -1,6 +1,6 @@
 import pRetry from "p-retry";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.js";
+import { buildTimeoutMs, describeWithBackends } from "./backends/describe.test-support.js";
 import {
   type Backend,
   type Jaeger,
@@ -8,7 +8,7 @@ import {
   startCollector,
   startJaeger,
 } from "./backends/index.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 import { type ChatAnswer, chat } from "./system/chat.js";
 import { SERVICES } from "./topology/expected-trace.js";
 import { startTopology, type Topology } from "./topology/index.js";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import "@traceferry/testkit/vitest";
 import type { Span } from "@traceferry/testkit";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { AGENTS, GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, TOOLS } from "./topology/roles.js";

@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import "@traceferry/testkit/vitest";
-import { buildTimeoutMs, lacksBackends } from "./backends/describe.js";
+import { buildTimeoutMs, lacksBackends } from "./backends/describe.test-support.js";
 import { build } from "./containers/builder.js";
 import { buildImages, imageName } from "./containers/images.js";
 import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
@@ -18,8 +18,8 @@ import {
   removeContainer,
 } from "./engines/docker-engine.js";
 import { Run } from "./engines/scope.js";
-import { expectApplicationSpans } from "./suite/application.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { expectApplicationSpans } from "./suite/application.test-support.js";
+import { cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
 import { expected, startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";

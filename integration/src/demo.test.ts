@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { repositoryRoot } from "./engines/paths.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
 const program = join(repositoryRoot, "integration/dist/demo/main.js");
 

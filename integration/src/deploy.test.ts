@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type BinaryName, binary } from "./backends/binaries.js";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.js";
+import { buildTimeoutMs, describeWithBackends } from "./backends/describe.test-support.js";
 import { imageName } from "./containers/images.js";
 import { repositoryRoot } from "./engines/paths.js";
 import { Run } from "./engines/scope.js";

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { lookLocal } from "./engines/local/index.js";
-import { DemoRun, marked, processesWith } from "./suite/demo-run.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
-import { startJeeves } from "./suite/jeeves.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { DemoRun, marked, processesWith } from "./suite/demo-run.test-support.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
+import { startJeeves } from "./suite/jeeves.test-support.js";
+import { cannotRun } from "./suite/toolchains.test-support.js";
 import {
   AGENTS,
   GATEWAY,

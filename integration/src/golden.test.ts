@@ -1,8 +1,8 @@
 import { type GoldenHeaders, goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
 import { expect, test } from "vitest";
 import { recordPeers, SENDER } from "./golden/record.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { POLYGLOT } from "./topology/roles.js";
 
 const why = cannotRun(POLYGLOT);

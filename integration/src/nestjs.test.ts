@@ -37,7 +37,7 @@ import {
 import { firstValueFrom } from "rxjs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createTopics } from "./engines/index.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
 // Names of this run: brokers may be others' too, and outlive it.
 const RUN = randomUUID().slice(0, 8);

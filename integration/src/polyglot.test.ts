@@ -1,11 +1,11 @@
 import "@traceferry/testkit/vitest";
 import { diagnose, type Span } from "@traceferry/testkit";
 import { describe, expect, test } from "vitest";
-import { expectApplicationSpans, titleOf } from "./suite/application.js";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
-import { coveringSet } from "./suite/pairs.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+import { expectApplicationSpans, titleOf } from "./suite/application.test-support.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
+import { coveringSet } from "./suite/pairs.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { type ChatOptions, chat } from "./system/chat.js";
 import { expected, type Hop, hopsOf } from "./topology/expected-trace.js";
 import {

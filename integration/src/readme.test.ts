@@ -6,7 +6,7 @@ import "@traceferry/testkit/vitest";
 import { execa } from "execa";
 import { beforeAll, expect, test } from "vitest";
 import { repositoryRoot } from "./engines/paths.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
 // The programs in the packages' READMEs, run as a reader would: the set-up as tracing.js, the example as main.js.
 const PACKAGES = ["core", "grpc", "kafka", "bullmq", "nestjs"];

@@ -3,10 +3,10 @@ import { assembleTraces, evaluateUnbroken, type Span, type Trace } from "@tracef
 import getPort from "get-port";
 import { describe, expect, test } from "vitest";
 import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chatMany } from "./suite/load.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import type { ChatOptions } from "./system/chat.js";
 import { expected } from "./topology/expected-trace.js";
 import {

@@ -9,16 +9,16 @@ import { createTopics } from "./engines/index.js";
 import { go, oldGo } from "./peers/go.js";
 import { java } from "./peers/java.js";
 import { python } from "./peers/python.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 import {
   ownPropagators,
   type Propagators,
   type Sent,
   startProgram,
   startPropagators,
-} from "./suite/headers.js";
-import { startJeeves } from "./suite/jeeves.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+} from "./suite/headers.test-support.js";
+import { startJeeves } from "./suite/jeeves.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
 import { AGENT_REPLIES } from "./system/topics.js";
 import { ORCHESTRATOR, POLYGLOT } from "./topology/roles.js";

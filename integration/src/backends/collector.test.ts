@@ -1,7 +1,7 @@
 import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
-import { buildTimeoutMs, describeWithBackends } from "./describe.js";
+import { buildTimeoutMs, describeWithBackends } from "./describe.test-support.js";
 import type { Backend } from "./program.js";
 import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test-support.js";
 

@@ -6,8 +6,8 @@ import { brokenSenders, sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { FlowProducer, type JobsOptions, Queue, type Telemetry } from "bullmq";
 import { expect, test, vi } from "vitest";
-import { describeWithEngines } from "../suite/engines.js";
-import { Shop, storedOptions, useRedis } from "./shop.js";
+import { describeWithEngines } from "../suite/engines.test-support.js";
+import { Shop, storedOptions, useRedis } from "./shop.test-support.js";
 
 describeWithEngines("BullMQ on Redis", () => {
   const redis = useRedis();

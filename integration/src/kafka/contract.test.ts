@@ -1,6 +1,6 @@
 import { adapterContract } from "@traceferry/contract";
 import { afterAll, beforeAll, test } from "vitest";
-import { describeWithEngines } from "../suite/engines.js";
+import { describeWithEngines } from "../suite/engines.test-support.js";
 import {
   consuming,
   deliveries,
@@ -12,7 +12,7 @@ import {
   PARTITIONS,
   quick,
   useKafka,
-} from "./broker.js";
+} from "./broker.test-support.js";
 
 describeWithEngines("kafkajs on a broker keeps the contract", () => {
   const { kafka } = useKafka();

@@ -6,8 +6,8 @@ import { type RecordedSpan, recordSpans } from "@traceferry/testkit/record";
 import { type Consumer, type EachMessageHandler, type KafkaMessage } from "kafkajs";
 import { expect, test } from "vitest";
 import { createTopics } from "../engines/index.js";
-import { describeWithEngines, engines } from "../suite/engines.js";
-import { consuming, GROUP, quick, RUN, useKafka } from "./broker.js";
+import { describeWithEngines, engines } from "../suite/engines.test-support.js";
+import { consuming, GROUP, quick, RUN, useKafka } from "./broker.test-support.js";
 
 describeWithEngines("kafkajs on a broker", () => {
   const { kafka, producer } = useKafka();

@@ -32,7 +32,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
       await engines[Symbol.asyncDispose]();
     };
   } catch (error) {
-    // Absent engines are for the tests to report, each by its name: see engines.ts beside this file.
+    // Absent engines are for the tests to report, each by its name: see engines.test-support.ts.
     const missing = error instanceof Error ? error.message : String(error);
     say(missing);
     project.provide("engines", { missing });

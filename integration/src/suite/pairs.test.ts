@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { hopsOf } from "../topology/expected-trace.js";
 import { type Implementation, implementationsOf, ROLES } from "../topology/roles.js";
-import { coveringSet } from "./pairs.js";
+import { coveringSet } from "./pairs.test-support.js";
 
 const choices = new Map(
   ROLES.filter(({ option }) => option !== undefined).map((role) => [

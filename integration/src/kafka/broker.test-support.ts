@@ -18,7 +18,7 @@ import {
 } from "kafkajs";
 import { afterAll, beforeAll } from "vitest";
 import { createTopics } from "../engines/index.js";
-import { engines } from "../suite/engines.js";
+import { engines } from "../suite/engines.test-support.js";
 
 // Names of this run: brokers may be others' too, and outlive it.
 export const RUN = randomUUID().slice(0, 8);

@@ -1,6 +1,6 @@
 import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
 import { expected, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
-import { engines } from "./engines.js";
+import { engines } from "./engines.test-support.js";
 
 /** The reference system and the receiver its roles export to. */
 export interface Jeeves extends AsyncDisposable {

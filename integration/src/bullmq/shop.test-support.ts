@@ -5,7 +5,7 @@ import { type Headers } from "@traceferry/testkit";
 import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
-import { engines } from "../suite/engines.js";
+import { engines } from "../suite/engines.test-support.js";
 
 let redis: Redis;
 
