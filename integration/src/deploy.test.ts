@@ -10,7 +10,7 @@ import { imageName } from "./containers/images.js";
 import { repositoryRoot } from "./engines/paths.js";
 import { Run } from "./engines/scope.js";
 import { readConfig } from "./system/config.js";
-import { PARTITIONS, TOPICS } from "./system/topics.js";
+import { PARTITIONS, TOPICS } from "./system/messages.js";
 import { GATEWAY, ROLES } from "./topology/roles.js";
 
 const folder = join(repositoryRoot, "integration/deploy");

@@ -1,13 +1,13 @@
 import "@traceferry/testkit/vitest";
 import { assembleTraces, evaluateUnbroken, type Span, type Trace } from "@traceferry/traces";
 import getPort from "get-port";
+import pLimit from "p-limit";
 import { describe, expect, test } from "vitest";
 import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
-import { chatMany } from "./suite/load.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
-import type { ChatOptions } from "./system/chat.js";
+import { type ChatAnswer, type ChatOptions, chat } from "./system/chat.js";
 import { expected } from "./topology/expected-trace.js";
 import {
   AGENTS,
@@ -21,6 +21,7 @@ import {
 } from "./topology/roles.js";
 
 const REQUESTS = 500;
+const CONCURRENCY = 20;
 
 /** A test of a system made of these; skipped by name where its toolchain is absent. */
 function testOf(made: Implementations, title: string, run: () => Promise<void>): void {
@@ -40,7 +41,7 @@ describeWithEngines("of 500 requests", () => {
         made: POLYGLOT,
         env: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.1" },
       });
-      const answers = await chatMany(jeeves.url, REQUESTS);
+      const answers = await sendLoad(jeeves.url);
 
       const traces = await arrived(jeeves, POLYGLOT, 1);
       expect(notWhole(traces, POLYGLOT)).toEqual([]);
@@ -65,7 +66,7 @@ describeWithEngines("of 500 requests", () => {
         made: POLYGLOT,
         roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
       });
-      await chatMany(jeeves.url, REQUESTS, fromOutside);
+      await sendLoad(jeeves.url, fromOutside);
 
       const bare = Object.fromEntries(disabled.map((name) => [name, "bare" as const]));
       const without: Implementations = { ...POLYGLOT, ...bare };
@@ -129,7 +130,7 @@ describeWithEngines("of 500 requests", () => {
               [LLM_GATEWAY]: { PORT: String(port) },
             },
           });
-          await chatMany(jeeves.url, REQUESTS, (i) => ({
+          await sendLoad(jeeves.url, (i) => ({
             headers: {
               traceparent: traceparent(i),
               baggage: `tenant=acme,user=${i},token=let-me-in`,
@@ -150,12 +151,28 @@ describeWithEngines("of 500 requests", () => {
   );
 });
 
+/** Sends all requests, `CONCURRENCY` at a time, and gives their answers in order. @throws when one is not answered */
+async function sendLoad(
+  url: string,
+  optionsOf: (i: number) => ChatOptions = () => ({}),
+): Promise<ChatAnswer[]> {
+  const limit = pLimit(CONCURRENCY);
+  const answers = await Promise.all(
+    Array.from({ length: REQUESTS }, (_, i) => limit(() => chat(url, optionsOf(i)))),
+  );
+  const failed = answers.find(({ reply }) => reply === undefined);
+  if (failed !== undefined) {
+    throw new Error(`not answered: ${failed.status} ${JSON.stringify(failed.error)}`);
+  }
+  return answers;
+}
+
 async function spoof(
   made: Implementations,
   relation: "child" | "link" | "none",
 ): Promise<readonly Trace[]> {
   await using jeeves = await startJeeves({ made, env: { EDGE_RELATION: relation } });
-  await chatMany(jeeves.url, REQUESTS, fromOutside);
+  await sendLoad(jeeves.url, fromOutside);
   return await arrived(jeeves, made);
 }
 

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
+import { PLANNER_QUEUE } from "./system/messages.js";
 import { addressOf } from "./system/service.js";
-import { PLANNER_QUEUE } from "./system/topics.js";
 import { expected } from "./topology/expected-trace.js";
 import {
   AGENTS,

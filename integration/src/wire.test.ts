@@ -20,7 +20,7 @@ import {
 import { startJeeves } from "./suite/jeeves.test-support.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
-import { AGENT_REPLIES } from "./system/topics.js";
+import { AGENT_REPLIES } from "./system/messages.js";
 import { ORCHESTRATOR, POLYGLOT } from "./topology/roles.js";
 
 const sent: Sent = {

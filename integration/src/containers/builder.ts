@@ -1,9 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { type ContainerRuntimeClient, GenericContainer } from "testcontainers";
-import { giveUpOn } from "../engines/abort.js";
 import { reasonOf } from "../engines/docker-engine.js";
-import { withProgress } from "../engines/progress.js";
 import type { Run } from "../engines/scope.js";
+import { giveUpOn, withProgress } from "../engines/waiting.js";
 
 // On each image that is built here: what it was made from.
 const LABEL = "org.traceferry.made-from";

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { ContainerRuntimeClient } from "testcontainers";
-import { getReaper, LABEL_TESTCONTAINERS_SESSION_ID } from "testcontainers";
+import {
+  type ContainerRuntimeClient,
+  getReaper,
+  LABEL_TESTCONTAINERS_SESSION_ID,
+} from "testcontainers";
 import type { CollectorSettings } from "../backends/collector.js";
-import { giveUpOn } from "../engines/abort.js";
 import { lookDocker } from "../engines/docker.js";
 import {
   chooseReaper,
@@ -14,9 +16,10 @@ import {
   removeAll,
   runLabel,
 } from "../engines/docker-engine.js";
-import type { EngineAddresses, Engines } from "../engines/engines.js";
+import type { EngineAddresses, Engines } from "../engines/index.js";
 import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
+import { giveUpOn } from "../engines/waiting.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
 import { makeCollector } from "./collector.js";

@@ -15,7 +15,7 @@ import {
   reasonOf,
   removeContainer,
 } from "../engines/docker-engine.js";
-import type { RoleAddress, RunningRole } from "../topology/hosts.js";
+import type { RoleAddress, RunningRole } from "../topology/running-role.js";
 
 const KEPT_LINES = 40;
 // Longer than a role gives itself.

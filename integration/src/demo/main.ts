@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { giveUpOn } from "../engines/abort.js";
+import { giveUpOn } from "../engines/waiting.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
 import { startGround } from "./environment.js";

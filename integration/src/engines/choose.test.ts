@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { askedKind, choose, type Finding } from "./choose.js";
-import type { EngineKind } from "./engines.js";
+import type { EngineKind } from "./options.js";
 
 const works = (because: string): Finding<string> => ({ works: true, because, start: because });
 const lacks = (...missing: string[]): Finding<string> => ({ works: false, missing });

@@ -1,4 +1,4 @@
-import type { EngineKind } from "./engines.js";
+import type { EngineKind } from "./options.js";
 
 /** What was found out about one way to have engines. `start` is what the choice is for. */
 export type Finding<Start> =

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
-import { giveUpOn } from "./abort.js";
-import { withProgress } from "./progress.js";
+import { giveUpOn, withProgress } from "./waiting.js";
 
 type Say = (line: string) => void;
 

@@ -2,7 +2,6 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { KafkaContainer } from "@testcontainers/kafka";
 import { type ContainerRuntimeClient, GenericContainer, Wait } from "testcontainers";
-import { giveUpOn } from "./abort.js";
 import type { Finding } from "./choose.js";
 import {
   type ContainerNetwork,
@@ -18,9 +17,9 @@ import {
   removeAll,
   runLabel,
 } from "./docker-engine.js";
-import type { Need } from "./engines.js";
-import { withProgress } from "./progress.js";
+import type { Need } from "./options.js";
 import type { Run, Start, Started } from "./scope.js";
+import { giveUpOn, withProgress } from "./waiting.js";
 
 // Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
 // plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.

@@ -1,5 +1,5 @@
 import type { Finding } from "./choose.js";
-import type { Need } from "./engines.js";
+import type { Need } from "./options.js";
 import { askKafka, pingRedis } from "./ping.js";
 import type { Start } from "./scope.js";
 

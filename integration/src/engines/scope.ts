@@ -1,6 +1,11 @@
-import type { EngineAddresses } from "./engines.js";
 import { Lines } from "./lines.js";
 import { Guard } from "./reaper.js";
+
+/** Where Kafka and Redis answer. */
+export interface EngineAddresses {
+  readonly kafkaBrokers: string[];
+  readonly redisUrl: string;
+}
 
 /** Addresses of what was started. */
 export interface Started {

@@ -1,9 +1,27 @@
 import { askedKind, type Choice, choose } from "./choose.js";
-import type { EngineKind, Engines, StartOptions } from "./engines.js";
 import { lookExternal } from "./external.js";
 import { lookLocal } from "./local/index.js";
-import { Run, type Start, type Started } from "./scope.js";
+import type { EngineKind, StartOptions } from "./options.js";
+import { type EngineAddresses, Run, type Start, type Started } from "./scope.js";
 import { endOnSignal } from "./signals.js";
+
+/** Engines that run and answer, until they are disposed of. */
+export interface Engines extends EngineAddresses, AsyncDisposable {
+  readonly kind: EngineKind;
+  /** Why this kind was chosen, for people. */
+  readonly reason: string;
+  /** Addresses of Kafka brokers, "host:port". Throws when Kafka was not asked for. */
+  readonly kafkaBrokers: string[];
+  /** Address of Redis, "redis://host:port". Throws when Redis was not asked for. */
+  readonly redisUrl: string;
+  /**
+   * Rejects when an engine goes away though nobody asked it to; says which and shows its last lines. Never of
+   * external ones.
+   */
+  readonly failure: Promise<never>;
+  /** The last lines that the engines printed; empty for external ones. */
+  logs(): string;
+}
 
 /**
  * Starts Kafka and Redis for the suite or the demo, or finds them where they run: `external` when KAFKA_BROKERS and

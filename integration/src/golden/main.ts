@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { startEngines } from "../engines/index.js";
 import { repositoryRoot } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
-import { recordPeers } from "./record.js";
-import { renderModule } from "./render.js";
+import { type Recording, recordPeers, SENDER } from "./record.js";
 
 const FILE = "packages/testkit/src/golden/recorded.ts";
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -21,6 +20,21 @@ async function record(): Promise<void> {
   const recordings = await recordPeers(engines, say, signal);
   await writeFile(join(repositoryRoot, FILE), renderModule(recordings));
   say(`written: ${FILE}, ${recordings.length} recordings`);
+}
+
+/** The recordings as the module that testkit publishes. */
+function renderModule(recordings: readonly Recording[]): string {
+  return [
+    "// Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.",
+    'import type { GoldenHeaders, GoldenSender } from "./index.js";',
+    "",
+    "export const sender: GoldenSender = ",
+    `${JSON.stringify(SENDER)};`,
+    "",
+    "export const recorded: readonly GoldenHeaders[] = ",
+    `${JSON.stringify(recordings, undefined, 2)};`,
+    "",
+  ].join("\n");
 }
 
 try {

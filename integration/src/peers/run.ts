@@ -1,6 +1,6 @@
 import { execa } from "execa";
-import { withProgress } from "../engines/progress.js";
 import type { Run } from "../engines/scope.js";
+import { withProgress } from "../engines/waiting.js";
 
 const SHOWN_LINES = 25;
 

@@ -7,10 +7,10 @@ import { sendRequests } from "../demo/requests.js";
 import { startEngines } from "../engines/index.js";
 import { repositoryRoot } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
-import type { Implementations } from "../topology/roles.js";
 import {
   AGENTS,
   GATEWAY,
+  type Implementations,
   LLM_GATEWAY,
   ORCHESTRATOR,
   PLANNER,

@@ -6,12 +6,15 @@ import { z } from "zod";
 import { clientOptions, queueTelemetry, tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
 import { loadService, ServiceClient } from "../system/grpc.js";
-import { createKafka } from "../system/kafka.js";
-import { type AgentFailure, type AgentRequest, agentRequest } from "../system/messages.js";
-import { sendReply } from "../system/replies.js";
+import { createKafka, sendReply } from "../system/kafka.js";
+import {
+  type AgentFailure,
+  type AgentRequest,
+  agentRequest,
+  PLANNER_QUEUE,
+} from "../system/messages.js";
 import { runRole, type Service } from "../system/service.js";
 import { inAgentSpan, messageOf } from "../system/spans.js";
-import { PLANNER_QUEUE } from "../system/topics.js";
 import { flushTracing } from "../system/tracing.js";
 
 const NAME = "jeeves-planner-worker";

@@ -1,12 +1,16 @@
 import type { EachMessagePayload, Producer } from "kafkajs";
 import { tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
-import { createKafka, firstFetch, MAX_WAIT_MS } from "../system/kafka.js";
-import { type AgentRequest, agentRequest, parseJson } from "../system/messages.js";
-import { sendReply } from "../system/replies.js";
+import { createKafka, firstFetch, MAX_WAIT_MS, sendReply } from "../system/kafka.js";
+import {
+  type AgentRequest,
+  agentRequest,
+  PARTITIONS,
+  parseJson,
+  TOOL_REQUESTS,
+} from "../system/messages.js";
 import { runRole, type Service } from "../system/service.js";
 import { inAgentSpan, messageOf } from "../system/spans.js";
-import { PARTITIONS, TOOL_REQUESTS } from "../system/topics.js";
 import { flushTracing } from "../system/tracing.js";
 
 const NAME = "jeeves-tools-worker";

@@ -1,5 +1,13 @@
-import { type Consumer, Kafka, type KafkaConfig, type LogEntry, logLevel } from "kafkajs";
+import {
+  type Consumer,
+  Kafka,
+  type KafkaConfig,
+  type LogEntry,
+  logLevel,
+  type Producer,
+} from "kafkajs";
 import type { Config } from "./config.js";
+import type { AgentFailure, AgentReply, AgentRequest } from "./messages.js";
 
 /** The connection settings of every role. kafkajs's warnings and errors go to stderr, a line each. */
 export function kafkaConfig(config: Config, clientId: string): KafkaConfig {
@@ -43,5 +51,27 @@ export function firstFetch(consumer: Consumer): Promise<void> {
       for (const remove of removers) remove();
       act();
     };
+  });
+}
+
+type Outcome = Pick<AgentReply, "partial" | "result"> | { readonly failure: AgentFailure };
+
+/** Sends a reply, partial, final or failed, to the topic that the request names. */
+export async function sendReply(
+  producer: Pick<Producer, "send">,
+  request: Pick<AgentRequest, "requestId" | "agent" | "correlationId" | "replyTopic">,
+  outcome: Outcome,
+): Promise<void> {
+  const { requestId, agent, correlationId, replyTopic } = request;
+  const reply: AgentReply = { requestId, agent, correlationId, ...outcome };
+  await producer.send({
+    topic: replyTopic,
+    messages: [
+      {
+        key: correlationId,
+        value: JSON.stringify(reply),
+        headers: { "correlation-id": correlationId },
+      },
+    ],
   });
 }

@@ -1,36 +1,12 @@
 import { join } from "node:path";
-import type { EngineAddresses } from "../engines/engines.js";
+import type { EngineAddresses } from "../engines/index.js";
 import { repositoryRoot } from "../engines/paths.js";
 import type { Run } from "../engines/scope.js";
 import { buildPeers, checkToolchains } from "../peers/index.js";
 import type { Command, Language } from "../peers/peer.js";
 import { RoleProcess } from "./process.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "./roles.js";
-
-/** Where a role serves. They differ where the roles have a network of their own. */
-export interface RoleAddress {
-  /** `host:port` for the other roles. */
-  readonly inside: string;
-  /** `host:port` for this process. */
-  readonly outside: string;
-}
-
-/** One role while it runs. */
-export interface RunningRole {
-  readonly name: string;
-  /** Fulfilled when it ended before it was asked to, with its last lines; never when it was asked. */
-  readonly unexpectedEnd: Promise<Error>;
-  /** Waits for its ready line. @throws when it ends first, with its last lines */
-  ready(timeoutMs: number): Promise<RoleAddress>;
-  /** The last it printed, indented. */
-  lastLines(): string;
-  /** Asks it to stop and waits; one that does not is killed. */
-  stop(): Promise<void>;
-  /** Ends it at once, its unsent spans lost: what a crash does. */
-  kill(): Promise<void>;
-  /** Resident memory. */
-  memoryMb(): Promise<number>;
-}
+import type { RunningRole } from "./running-role.js";
 
 /** What starts roles: processes of this machine, or containers. */
 export interface Hosts {

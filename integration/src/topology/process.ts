@@ -1,7 +1,7 @@
 import { execa, type ResultPromise } from "execa";
 import pidusage from "pidusage";
 import type { Command } from "../peers/peer.js";
-import type { RoleAddress, RunningRole } from "./hosts.js";
+import type { RoleAddress, RunningRole } from "./running-role.js";
 
 const KEPT_LINES = 15;
 // Longer than a role gives itself.

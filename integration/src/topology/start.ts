@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { giveUpOn } from "../engines/abort.js";
-import type { EngineAddresses, Engines } from "../engines/engines.js";
-import { createTopics } from "../engines/index.js";
+import { createTopics, type EngineAddresses, type Engines } from "../engines/index.js";
 import { Run } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
-import { PARTITIONS, TOPICS } from "../system/topics.js";
-import { type Hosts, processes, type RoleAddress, type RunningRole } from "./hosts.js";
+import { giveUpOn } from "../engines/waiting.js";
+import { PARTITIONS, TOPICS } from "../system/messages.js";
+import { type Hosts, processes } from "./hosts.js";
 import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./roles.js";
+import type { RoleAddress, RunningRole } from "./running-role.js";
 
 const READY_TIMEOUT_MS = 60_000;
 // Where something failed nobody waits for roles that wait for a broker that is gone.

@@ -1,6 +1,6 @@
 import { execa } from "execa";
-import { giveUpOn } from "../abort.js";
 import type { Run } from "../scope.js";
+import { giveUpOn } from "../waiting.js";
 
 export interface ChildOptions {
   /** What it is called in messages and in front of its lines. */

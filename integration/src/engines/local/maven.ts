@@ -1,6 +1,6 @@
 import { execa } from "execa";
-import { withProgress } from "../progress.js";
 import type { Run } from "../scope.js";
+import { withProgress } from "../waiting.js";
 
 /** True when the mvn command works here. */
 export async function hasMaven(): Promise<boolean> {

@@ -3,8 +3,13 @@ import { Controller, Inject } from "@nestjs/common";
 import { EventPattern, Payload } from "@nestjs/microservices";
 import type { Queue } from "bullmq";
 import type { Producer } from "kafkajs";
-import { type AgentRequest, agentRequest } from "../../system/messages.js";
-import { AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../../system/topics.js";
+import {
+  AGENT_REQUESTS,
+  type AgentRequest,
+  agentRequest,
+  PLANNER_QUEUE,
+  TOOL_REQUESTS,
+} from "../../system/messages.js";
 
 export const PRODUCER = Symbol("producer");
 

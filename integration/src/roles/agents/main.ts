@@ -4,8 +4,8 @@ import { NestFactory } from "@nestjs/core";
 import { type MicroserviceOptions, Transport } from "@nestjs/microservices";
 import { readConfig } from "../../system/config.js";
 import { kafkaConfig, MAX_WAIT_MS } from "../../system/kafka.js";
+import { PARTITIONS } from "../../system/messages.js";
 import { runRole, type Service } from "../../system/service.js";
-import { PARTITIONS } from "../../system/topics.js";
 import { AgentsModule } from "./module.js";
 
 const NAME = "jeeves-agents";

@@ -10,7 +10,7 @@ import type { Producer } from "kafkajs";
 import { edgeModules, queueTelemetry, tracedKafka } from "../../system/adapters.js";
 import type { Config } from "../../system/config.js";
 import { createKafka } from "../../system/kafka.js";
-import { PLANNER_QUEUE } from "../../system/topics.js";
+import { PLANNER_QUEUE } from "../../system/messages.js";
 import { Dispatcher, PRODUCER } from "./dispatcher.js";
 
 /** Lets go of the producer when the application closes. */

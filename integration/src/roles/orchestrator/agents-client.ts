@@ -3,13 +3,15 @@ import { context } from "@opentelemetry/api";
 import type { Consumer, Kafka, Producer } from "kafkajs";
 import { firstFetch, MAX_WAIT_MS } from "../../system/kafka.js";
 import {
+  AGENT_REPLIES,
+  AGENT_REQUESTS,
   type AgentFailure,
   type AgentReply,
   type AgentRequest,
   agentReply,
+  PARTITIONS,
   parseJson,
 } from "../../system/messages.js";
-import { AGENT_REPLIES, AGENT_REQUESTS, PARTITIONS } from "../../system/topics.js";
 
 /** A stage failed: by the word of the agent, or because no reply came in time. */
 export class StageError extends Error {
