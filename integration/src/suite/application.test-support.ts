@@ -110,7 +110,7 @@ function wanted(made: Implementations, { requestId, sessionId, mode }: Required<
 }
 
 function sorted<T extends { readonly span: string }>(spans: readonly T[]): T[] {
-  return [...spans].sort((a, b) => (a.span < b.span ? -1 : a.span > b.span ? 1 : 0));
+  return spans.toSorted((a, b) => a.span.localeCompare(b.span));
 }
 
 /** "python gateway, go orchestrator, ts agents ...": for a test's title. */

@@ -40,7 +40,9 @@ function best(
   open: ReadonlySet<Pair>,
   hops: readonly (readonly [string, string])[],
 ): Implementation {
-  const neighbours = hops.flatMap(([a, b]) => (a === role ? [b] : b === role ? [a] : []));
+  const neighbours = hops
+    .filter((hop) => hop.includes(role))
+    .map(([from, to]) => (from === role ? to : from));
   const besideBare = neighbours.some((name) => row.get(name) === "bare");
   const score = (made: Implementation): number => {
     if (made === "bare" && besideBare) return -1;

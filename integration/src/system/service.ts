@@ -96,14 +96,21 @@ async function serveHealth(isReady: () => boolean): Promise<HealthServer | undef
     throw new Error("wrong configuration: HEALTH_PORT: expected a whole number from 0 to 65535");
   }
   const server = createServer((request, response) => {
-    const ok = request.url === "/healthz" || (request.url === "/readyz" && isReady());
-    const known = request.url === "/healthz" || request.url === "/readyz";
-    response.writeHead(ok ? 200 : known ? 503 : 404, { "content-type": "application/json" });
-    response.end(JSON.stringify({ status: ok ? "ok" : known ? "not ready" : "no such page" }));
+    const [code, status] = healthAt(request.url, isReady);
+    response.writeHead(code, { "content-type": "application/json" });
+    response.end(JSON.stringify({ status }));
   });
   server.listen(port, process.env.HOST ?? "127.0.0.1");
   await once(server, "listening");
   return server;
+}
+
+function healthAt(
+  path: string | undefined,
+  isReady: () => boolean,
+): readonly [code: number, status: string] {
+  if (path !== "/healthz" && path !== "/readyz") return [404, "no such page"];
+  return path === "/healthz" || isReady() ? [200, "ok"] : [503, "not ready"];
 }
 
 /** `host:port` of a server that listens. */
