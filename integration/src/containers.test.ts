@@ -17,7 +17,7 @@ import {
   ownerLabel,
   removeContainer,
 } from "./engines/docker-engine.js";
-import { Run } from "./engines/scope.js";
+import { Scope } from "./engines/scope.js";
 import { expectApplicationSpans } from "./suite/application.test-support.js";
 import { cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
@@ -135,11 +135,11 @@ describe.each<[title: string, made: Implementations, most: number]>([
 
   test("is not built again from the same files", async () => {
     const said: string[] = [];
-    const run = new Run((line) => said.push(line), undefined);
+    const scope = new Scope((line) => said.push(line), undefined);
 
-    await buildImages(made, run);
+    await buildImages(made, scope);
 
-    await run.end();
+    await scope.end();
     expect(said).toEqual([]);
   });
 
@@ -214,14 +214,14 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
       for (const { id } of await boxesOf(process.pid)) await removeContainer(client, id);
     });
     const name = "traceferry/impossible:local";
-    const run = new Run(silent, undefined);
+    const scope = new Scope(silent, undefined);
 
-    const built = build(client, { name, madeFrom: "nothing", arguments: {} }, context, run);
+    const built = build(client, { name, madeFrom: "nothing", arguments: {} }, context, scope);
 
     await expect(built).rejects.toThrow(
       /^traceferry\/impossible:local could not be built\. .*the shelf is empty\n.*code: 3/s,
     );
-    await run.end();
+    await scope.end();
   });
 });
 

@@ -8,7 +8,7 @@ import { type BinaryName, binary } from "./backends/binaries.js";
 import { buildTimeoutMs, describeWithBackends } from "./backends/describe.test-support.js";
 import { imageName } from "./containers/images.js";
 import { repositoryRoot } from "./engines/paths.js";
-import { Run } from "./engines/scope.js";
+import { Scope } from "./engines/scope.js";
 import { readConfig } from "./system/config.js";
 import { PARTITIONS, TOPICS } from "./system/messages.js";
 import { GATEWAY, ROLES } from "./topology/roles.js";
@@ -233,15 +233,15 @@ async function validate(
   name: BinaryName,
   files: readonly string[],
 ): Promise<{ exitCode: number | undefined; said: string }> {
-  const run = new Run(() => undefined, undefined);
+  const scope = new Scope(() => undefined, undefined);
   try {
-    const file = await binary(run, name);
+    const file = await binary(scope, name);
     const configs = files.map((config) => `--config=file:${join(folder, config)}`);
     const options = { all: true, reject: false, cwd: dirname(file) } as const;
     const { exitCode, all } = await execa(file, ["validate", ...configs], options);
     return { exitCode, said: all };
   } finally {
-    await run.end();
+    await scope.end();
   }
 }
 

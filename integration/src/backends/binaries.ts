@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isCached, keep } from "../engines/local/cache.js";
 import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { runTool, versionOf } from "../peers/run.js";
 
 export type BinaryName = "collector" | "jaeger";
@@ -34,13 +34,13 @@ const BINARIES: Readonly<Record<BinaryName, Binary>> = {
 export const BINARY_NAMES: readonly BinaryName[] = ["collector", "jaeger"];
 
 /** The executable, built first where it is not in the cache. @throws what is missing, or what Go said */
-export async function binary(run: Run, name: BinaryName): Promise<string> {
+export async function binary(scope: Scope, name: BinaryName): Promise<string> {
   const { title, main, takes } = BINARIES[name];
-  const folder = await keep(run, cacheName(name), async (part) => {
+  const folder = await keep(scope, cacheName(name), async (part) => {
     const missing = await lacksGo();
     if (missing !== undefined) throw new Error(`${title} cannot be built: ${missing}`);
     await runTool(
-      run,
+      scope,
       `${title}: building, once (${takes})`,
       {
         file: "go",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pRetry from "p-retry";
 import { Child } from "../engines/local/child.js";
 import { freePort, onFreePorts } from "../engines/local/ports.js";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { type BinaryName, binary } from "./binaries.js";
 
@@ -49,38 +49,38 @@ export async function startProgram<Port extends string>(
   { say, signal }: StartOptions,
 ): Promise<Running<Port>> {
   signal?.throwIfAborted();
-  const run = new Run(say, signal);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(say, signal);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
-    const file = await run.step(() => binary(run, program.name));
+    const file = await scope.step(() => binary(scope, program.name));
     const scratch = await mkdtemp(join(tmpdir(), `traceferry-${program.name}-`));
-    run.guard.removes(scratch);
-    run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+    scope.reaper.addFolder(scratch);
+    scope.onEnd(() => rm(scratch, { recursive: true, force: true }));
     const choose = () => choosePorts(program.ports);
-    const ports = await run.step(() =>
-      onFreePorts(run, program.name, choose, async (chosen) => {
-        await launch(run, program, file, scratch, chosen);
+    const ports = await scope.step(() =>
+      onFreePorts(scope, program.name, choose, async (chosen) => {
+        await launch(scope, program, file, scratch, chosen);
         return chosen;
       }),
     );
     return {
       ports,
-      logs: () => run.lines.all(),
+      logs: () => scope.lines.all(),
       [Symbol.asyncDispose]: async () => {
-        await run.end();
+        await scope.end();
         await forget();
       },
     };
   } catch (error) {
     const why = error instanceof Error ? error : new Error(String(error));
-    await run.end(why);
+    await scope.end(why);
     await forget();
     throw why;
   }
 }
 
 async function launch<Port extends string>(
-  run: Run,
+  scope: Scope,
   program: Program<Port>,
   file: string,
   scratch: string,
@@ -88,7 +88,7 @@ async function launch<Port extends string>(
 ): Promise<void> {
   const { name, configs, env, answers } = program;
   const variables = Object.entries({ LISTEN_HOST: "127.0.0.1", ...ports, ...env(scratch) });
-  const child = new Child(run, {
+  const child = new Child(scope, {
     name,
     // `env` becomes the program: it keeps the process's id.
     file: "env",
@@ -101,7 +101,9 @@ async function launch<Port extends string>(
   try {
     // Its own word first: whoever took a port in between may answer as well.
     await child.until(child.prints(/Everything is ready/));
-    await child.until(Promise.all(answers(ports).map((request) => succeeds(request, run.signal))));
+    await child.until(
+      Promise.all(answers(ports).map((request) => succeeds(request, scope.signal))),
+    );
   } catch (error) {
     throw error instanceof Error ? inOurWords(error) : error;
   }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { POLYGLOT, ROLES } from "../topology/roles.js";
@@ -24,12 +24,12 @@ async function main(): Promise<number> {
     .allowExcessArguments(false);
   const { polyglot } = command.parse().opts<{ readonly polyglot: boolean }>();
 
-  const run = new Run(say, undefined);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(say, undefined);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     const names = new Set<string>();
     for (const made of polyglot ? [{}, POLYGLOT] : [{}]) {
-      await buildImages(made, run);
+      await buildImages(made, scope);
       for (const role of ROLES) names.add(imageName(role, made[role.name] ?? "ts"));
     }
     process.stdout.write(`${[...names].join("\n")}\n`);
@@ -38,7 +38,7 @@ async function main(): Promise<number> {
     say(`images: ${messageOf(error)}`);
     return 1;
   } finally {
-    await run.end();
+    await scope.end();
     await forget();
   }
 }

@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { type ContainerRuntimeClient, GenericContainer } from "testcontainers";
 import { reasonOf } from "../engines/docker-engine.js";
-import type { Run } from "../engines/scope.js";
-import { giveUpOn, withProgress } from "../engines/waiting.js";
+import type { Scope } from "../engines/scope.js";
+import { abortable, withProgress } from "../engines/waiting.js";
 
 // On each image that is built here: what it was made from.
 const LABEL = "org.traceferry.made-from";
@@ -30,9 +30,9 @@ export async function build(
   client: ContainerRuntimeClient,
   plan: Plan,
   context: string,
-  run: Run,
+  scope: Scope,
 ): Promise<void> {
-  run.signal.throwIfAborted();
+  scope.signal.throwIfAborted();
   const before = await find(client, plan);
   const buildArgs = { ...plan.arguments, MADE_FROM: plan.madeFrom };
   const built = GenericContainer.fromDockerfile(context)
@@ -40,7 +40,7 @@ export async function build(
     .build(plan.name, { deleteOnExit: false })
     // Of a build that failed it only notices when there is no image at all, not even one of before.
     .catch(() => undefined);
-  await withProgress(run.say, `${plan.name}: building`, () => giveUpOn(run.signal, built));
+  await withProgress(scope.say, `${plan.name}: building`, () => abortable(scope.signal, built));
   if (!(await isCurrent(client, plan))) {
     const said = await complaint(client, context, buildArgs);
     throw new Error(`${plan.name} could not be built. ${said}`);

@@ -8,7 +8,7 @@ import {
   collectorEnv,
   exportTo,
 } from "../backends/collector.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { buildFrom } from "./images.js";
 import { type Content, digest } from "./recipes.js";
 import { RoleContainer, type Surroundings } from "./role.js";
@@ -22,10 +22,10 @@ export async function makeCollector(
   client: ContainerRuntimeClient,
   settings: CollectorSettings,
   surroundings: Surroundings,
-  run: Run,
+  scope: Scope,
 ): Promise<RoleContainer> {
-  const { name: image } = await buildFrom(client, NAME, NAME, prepare, run);
-  run.signal.throwIfAborted();
+  const { name: image } = await buildFrom(client, NAME, NAME, prepare, scope);
+  scope.signal.throwIfAborted();
   return new RoleContainer({
     ...surroundings,
     name: NAME,
@@ -38,8 +38,8 @@ export async function makeCollector(
   });
 }
 
-async function prepare(run: Run): Promise<Content> {
-  const file = await binary(run, NAME);
+async function prepare(scope: Scope): Promise<Content> {
+  const file = await binary(scope, NAME);
   const config = await readFile(collectorConfig);
   return {
     // The folder's name changes with the recipe of the binary.

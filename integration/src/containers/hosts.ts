@@ -8,7 +8,7 @@ import {
 import type { CollectorSettings } from "../backends/collector.js";
 import { lookDocker } from "../engines/docker.js";
 import {
-  chooseReaper,
+  disableRyukUnlessAvailable,
   engineThatAnswers,
   noEngine,
   ownerLabel,
@@ -17,9 +17,9 @@ import {
   runLabel,
 } from "../engines/docker-engine.js";
 import type { EngineAddresses, Engines } from "../engines/index.js";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
-import { giveUpOn } from "../engines/waiting.js";
+import { abortable } from "../engines/waiting.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
 import { makeCollector } from "./collector.js";
@@ -68,25 +68,25 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
   signal?.throwIfAborted();
   const client = await engineThatAnswers();
   if (client === undefined) throw new Error(noEngine);
-  const run = new Run(say, signal);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(say, signal);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   const dispose = async (): Promise<void> => {
-    await run.end();
+    await scope.end();
     await forget();
   };
   try {
-    const place = await run.step(() => makeNetwork(run, client));
-    const { engines, inside } = await run.step(() => startEngines(run, place));
+    const place = await scope.step(() => makeNetwork(scope, client));
+    const { engines, inside } = await scope.step(() => startEngines(scope, place));
     const roles: RoleContainer[] = [];
     const collectors: Promise<RoleContainer>[] = [];
     // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
-    run.atEnd(async () => {
+    scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
       const made = await Promise.allSettled(collectors);
       await Promise.all(made.map((one) => one.status === "fulfilled" && one.value.stop()));
       await removeAll(client, place.mark);
     });
-    run.signal.throwIfAborted();
+    scope.signal.throwIfAborted();
     return {
       engines,
       hosts: hostsOn(place, inside, roles),
@@ -98,9 +98,9 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
       },
       startCollector: async (settings) => {
         if (collectors.length > 0) throw new Error("the collector was started before");
-        const making = makeCollector(client, settings, surroundingsOf(place), run);
+        const making = makeCollector(client, settings, surroundingsOf(place), scope);
         collectors.push(making);
-        return run.step(() => ready(run, making));
+        return scope.step(() => ready(scope, making));
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -111,11 +111,11 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
 }
 
 /** In the same run as the network, because that can only go when they have. */
-async function startEngines(run: Run, { network }: Place) {
-  const finding = await lookDocker({}, run.say, run.signal, network);
+async function startEngines(scope: Scope, { network }: Place) {
+  const finding = await lookDocker({}, scope.say, scope.signal, network);
   if (!finding.works) throw new Error(finding.missing.join("\n"));
-  run.say(`engines: docker (${finding.because})`);
-  const { kafkaBrokers, redisUrl, inside } = await finding.start(run);
+  scope.say(`engines: docker (${finding.because})`);
+  const { kafkaBrokers, redisUrl, inside } = await finding.start(scope);
   if (kafkaBrokers === undefined || redisUrl === undefined || inside === undefined) {
     throw new Error("the engines have no addresses");
   }
@@ -124,8 +124,8 @@ async function startEngines(run: Run, { network }: Place) {
     reason: finding.because,
     kafkaBrokers,
     redisUrl,
-    failure: run.failure,
-    logs: () => run.lines.all(),
+    failure: scope.failure,
+    logs: () => scope.lines.all(),
   };
   return { engines, inside };
 }
@@ -139,12 +139,12 @@ interface Place {
   readonly isLocal: boolean;
 }
 
-async function makeNetwork(run: Run, client: ContainerRuntimeClient): Promise<Place> {
-  await chooseReaper(client);
+async function makeNetwork(scope: Scope, client: ContainerRuntimeClient): Promise<Place> {
+  await disableRyukUnlessAvailable(client);
   const { sessionId } = await getReaper(client);
   const mark = crypto.randomUUID();
   const name = `traceferry-${mark.slice(0, 8)}`;
-  run.guard.removesNetwork(name);
+  scope.reaper.addNetwork(name);
   const { dockerode } = client.container;
   const network = await dockerode.createNetwork({
     Name: name,
@@ -156,7 +156,7 @@ async function makeNetwork(run: Run, client: ContainerRuntimeClient): Promise<Pl
       [LABEL_TESTCONTAINERS_SESSION_ID]: sessionId,
     },
   });
-  run.atEnd(async () => {
+  scope.onEnd(async () => {
     try {
       await network.remove();
     } catch (error) {
@@ -196,8 +196,8 @@ function field(value: unknown, name: string): unknown {
 function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
   return {
     engines: inside,
-    prepare: async (made, run) => {
-      await buildImages(made, run);
+    prepare: async (made, scope) => {
+      await buildImages(made, scope);
       return (role, implementation, env) => {
         const isVariant = implementation === "stock" || implementation === "bare";
         const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");
@@ -218,11 +218,11 @@ function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]):
   };
 }
 
-async function ready(run: Run, making: Promise<RoleContainer>): Promise<ContainerCollector> {
-  const collector = await giveUpOn(run.signal, making);
-  const { inside } = await giveUpOn(run.signal, collector.ready(COLLECTOR_START_MS));
+async function ready(scope: Scope, making: Promise<RoleContainer>): Promise<ContainerCollector> {
+  const collector = await abortable(scope.signal, making);
+  const { inside } = await abortable(scope.signal, collector.ready(COLLECTOR_START_MS));
   const lose = (error: unknown): void =>
-    run.lost(error instanceof Error ? error : new Error(String(error)));
+    scope.fail(error instanceof Error ? error : new Error(String(error)));
   void collector.unexpectedEnd.then(lose, lose);
   return { otlpUrl: `http://${inside}` };
 }

@@ -2,9 +2,14 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { copyFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerRuntimeClient, ImageName } from "testcontainers";
-import { chooseReaper, engineThatAnswers, noEngine, provide } from "../engines/docker-engine.js";
+import {
+  disableRyukUnlessAvailable,
+  engineThatAnswers,
+  noEngine,
+  provide,
+} from "../engines/docker-engine.js";
 import { cacheFolder, repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { withProgress } from "../engines/waiting.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
 import { build, isCurrent, type Plan } from "./builder.js";
@@ -26,13 +31,13 @@ export function imageName({ name, foreign }: Role, made: Implementation): string
  *
  * @throws what is missing, or what the build said
  */
-export async function buildImages(made: Implementations, run: Run): Promise<void> {
+export async function buildImages(made: Implementations, scope: Scope): Promise<void> {
   const client = await engineThatAnswers();
   if (client === undefined) throw new Error(noEngine);
-  await chooseReaper(client);
+  await disableRyukUnlessAvailable(client);
   for (const recipe of Object.values(RECIPES)) {
     const alike = ROLES.filter((role) => recipeOf(role, made[role.name] ?? "ts") === recipe);
-    if (alike.length > 0) await buildAlike(client, recipe, alike, made, run);
+    if (alike.length > 0) await buildAlike(client, recipe, alike, made, scope);
   }
 }
 
@@ -46,10 +51,10 @@ async function buildAlike(
   recipe: Recipe,
   roles: readonly Role[],
   made: Implementations,
-  run: Run,
+  scope: Scope,
 ): Promise<void> {
   const { language: folder, prepare } = recipe;
-  const language = await buildFrom(client, folder, `roles-${folder}`, prepare, run);
+  const language = await buildFrom(client, folder, `roles-${folder}`, prepare, scope);
   const dockerfile = await readFile(join(FOLDER, "Dockerfile"), "utf8");
   const plans: Plan[] = roles.map((role) => {
     const { name, entry, foreign, port } = role;
@@ -66,7 +71,7 @@ async function buildAlike(
       arguments: settings,
     };
   });
-  await buildStale(client, plans, run, (context) =>
+  await buildStale(client, plans, scope, (context) =>
     copyFile(join(FOLDER, "Dockerfile"), join(context, "Dockerfile")),
   );
 }
@@ -76,8 +81,8 @@ export async function buildFrom(
   client: ContainerRuntimeClient,
   folderName: string,
   name: string,
-  prepare: (run: Run) => Promise<Content>,
-  run: Run,
+  prepare: (scope: Scope) => Promise<Content>,
+  scope: Scope,
 ): Promise<Plan> {
   const folder = join(FOLDER, folderName);
   const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
@@ -85,19 +90,19 @@ export async function buildFrom(
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
   const below: string[] = [];
   for (const base of bases) {
-    const missing = await provide(client, base, run.say, run.signal);
+    const missing = await provide(client, base, scope.say, scope.signal);
     if (missing !== undefined) throw new Error(missing);
     below.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
-  run.signal.throwIfAborted();
-  const { inputs, fill } = await prepare(run);
+  scope.signal.throwIfAborted();
+  const { inputs, fill } = await prepare(scope);
   const plan = {
     name: `traceferry/${name}:local`,
     madeFrom: digest(dockerfile, check, ...below, inputs),
     arguments: {},
   };
-  await buildStale(client, [plan], run, async (context) => {
-    await withProgress(run.say, `${plan.name}: gathering its files`, () => fill(context));
+  await buildStale(client, [plan], scope, async (context) => {
+    await withProgress(scope.say, `${plan.name}: gathering its files`, () => fill(context));
     await copyFile(join(folder, "Dockerfile"), join(context, "Dockerfile"));
     await copyFile(join(FOLDER, "healthy"), join(context, "healthy"));
   });
@@ -108,7 +113,7 @@ export async function buildFrom(
 async function buildStale(
   client: ContainerRuntimeClient,
   plans: readonly Plan[],
-  run: Run,
+  scope: Scope,
   fill: (context: string) => Promise<void>,
 ): Promise<void> {
   const current = await Promise.all(plans.map((plan) => isCurrent(client, plan)));
@@ -116,10 +121,10 @@ async function buildStale(
   if (stale.length === 0) return;
   mkdirSync(cacheFolder(), { recursive: true });
   const context = mkdtempSync(join(cacheFolder(), "context."));
-  run.guard.removes(context);
+  scope.reaper.addFolder(context);
   try {
     await fill(context);
-    for (const plan of stale) await build(client, plan, context, run);
+    for (const plan of stale) await build(client, plan, context, scope);
   } finally {
     await rm(context, { recursive: true, force: true });
   }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { keep } from "../engines/local/cache.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { PEERS } from "../peers/index.js";
 import { type Language, sourcesOf } from "../peers/peer.js";
 import { runTool } from "../peers/run.js";
@@ -23,7 +23,7 @@ export interface Content {
 export interface Recipe {
   readonly language: "node" | Language;
   /** Has what goes into the images built or fetched, outside of Docker and into the cache. */
-  prepare(run: Run): Promise<Content>;
+  prepare(scope: Scope): Promise<Content>;
 }
 
 const node: Recipe = {
@@ -36,8 +36,8 @@ const node: Recipe = {
 
 const go: Recipe = {
   language: "go",
-  prepare: async (run) => {
-    const folder = await built("go", run);
+  prepare: async (scope) => {
+    const folder = await built("go", scope);
     return {
       inputs: basename(folder),
       fill: (context) => copyInto(join(context, "app"), folder, programsIn("go")),
@@ -47,8 +47,8 @@ const go: Recipe = {
 
 const java: Recipe = {
   language: "java",
-  prepare: async (run) => {
-    const folder = await built("java", run);
+  prepare: async (scope) => {
+    const folder = await built("java", scope);
     const jars = ["opentelemetry-javaagent.jar", "jeeves.jar", "lib"].map((jar) => `target/${jar}`);
     return {
       inputs: basename(folder),
@@ -64,13 +64,13 @@ const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarc
 
 const python: Recipe = {
   language: "python",
-  prepare: async (run) => {
+  prepare: async (scope) => {
     const missing = await PEERS.python.lacks();
     if (missing !== undefined) throw new Error(`the python images cannot be built: ${missing}`);
     const sources = sourcesOf("python");
     const pinned = await readFile(join(sources, "requirements.txt"));
-    const wheels = await keep(run, `wheels-${digest(pinned)}`, (folder) =>
-      fetchWheels(run, sources, folder),
+    const wheels = await keep(scope, `wheels-${digest(pinned)}`, (folder) =>
+      fetchWheels(scope, sources, folder),
     );
     const entries = await readdir(join(sources, "src"), { recursive: true, withFileTypes: true });
     const files = entries
@@ -93,13 +93,13 @@ const python: Recipe = {
 };
 
 /** Exactly what requirements.txt pins, for the image's Python and this machine's processor. */
-async function fetchWheels(run: Run, sources: string, folder: string): Promise<void> {
+async function fetchWheels(scope: Scope, sources: string, folder: string): Promise<void> {
   const machine = MACHINES[process.arch];
   if (machine === undefined) throw new Error(`no Python images for ${process.arch}`);
   // Debian's Python has no pip outside of an environment.
-  const pip = await keep(run, `pip-${PYTHON}`, (environment) =>
+  const pip = await keep(scope, `pip-${PYTHON}`, (environment) =>
     runTool(
-      run,
+      scope,
       "python: making a virtual environment",
       { file: "python3", arguments: ["-m", "venv", environment] },
       { cwd: sources },
@@ -107,7 +107,7 @@ async function fetchWheels(run: Run, sources: string, folder: string): Promise<v
   );
   const platforms = ["manylinux2014", "manylinux_2_17", "manylinux_2_28"];
   await runTool(
-    run,
+    scope,
     "python: fetching what requirements.txt pins, as wheels",
     {
       file: join(pip, "bin/python"),
@@ -123,10 +123,10 @@ async function fetchWheels(run: Run, sources: string, folder: string): Promise<v
   );
 }
 
-async function built(language: Language, run: Run): Promise<string> {
+async function built(language: Language, scope: Scope): Promise<string> {
   const missing = await PEERS[language].lacks();
   if (missing !== undefined) throw new Error(`the ${language} images cannot be built: ${missing}`);
-  return PEERS[language].build(run);
+  return PEERS[language].build(scope);
 }
 
 function programsIn(language: Language): readonly string[] {

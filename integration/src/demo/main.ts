@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { giveUpOn } from "../engines/waiting.js";
+import { abortable } from "../engines/waiting.js";
 import { messageOf } from "../system/spans.js";
 import { expected, startTopology } from "../topology/index.js";
 import { startGround } from "./environment.js";
@@ -49,7 +49,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     timeoutMs: 20_000,
   });
   const arrived = quiet.catch(() => receiver.spans);
-  const spans = await giveUpOn(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
+  const spans = await abortable(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
 
   const verdict = judge(answers, spans, options);
   const refused = answers.find(({ reply }) => reply === undefined);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
-import { giveUpOn, withProgress } from "./waiting.js";
+import { abortable, withProgress } from "./waiting.js";
 
 type Say = (line: string) => void;
 
@@ -53,7 +53,7 @@ export async function provide(
   if (await client.image.exists(name)) return undefined;
   const hint = "make it here with integration/images/build.sh";
   try {
-    await withProgress(say, `${image}: pulling`, () => giveUpOn(signal, client.image.pull(name)));
+    await withProgress(say, `${image}: pulling`, () => abortable(signal, client.image.pull(name)));
     // A pull that breaks off in the middle is not reported as an error.
     if (await client.image.exists(name)) return undefined;
     return `the image ${image} is not here and its pull broke off: ${hint}`;
@@ -64,12 +64,12 @@ export async function provide(
 }
 
 /** Ryuk removes our containers when we die. Where its image cannot be had, our guard does. */
-export async function chooseReaper(client: ContainerRuntimeClient): Promise<void> {
+export async function disableRyukUnlessAvailable(client: ContainerRuntimeClient): Promise<void> {
   if (process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined) return;
   const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? reaperImage);
   try {
     if (await client.image.exists(name)) return;
-    await giveUpOn(AbortSignal.timeout(10_000), client.image.pull(name));
+    await abortable(AbortSignal.timeout(10_000), client.image.pull(name));
     if (await client.image.exists(name)) return;
   } catch {
     // Nothing to tell: the guard does the same.

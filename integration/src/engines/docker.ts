@@ -5,7 +5,7 @@ import { type ContainerRuntimeClient, GenericContainer, Wait } from "testcontain
 import type { Finding } from "./choose.js";
 import {
   type ContainerNetwork,
-  chooseReaper,
+  disableRyukUnlessAvailable,
   engineThatAnswers,
   exitCodeIn,
   noEngine,
@@ -18,8 +18,8 @@ import {
   runLabel,
 } from "./docker-engine.js";
 import type { Need } from "./options.js";
-import type { Run, Start, Started } from "./scope.js";
-import { giveUpOn, withProgress } from "./waiting.js";
+import type { Scope, Start, Started } from "./scope.js";
+import { abortable, withProgress } from "./waiting.js";
 
 // Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
 // plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.
@@ -54,34 +54,36 @@ export async function lookDocker(
   return {
     works: true,
     because: `Docker engine ${serverVersion ?? ""} answers and has ${images.join(" and ")}`,
-    start: (run) => startDocker(run, client, need, network),
+    start: (scope) => startDocker(scope, client, need, network),
   };
 }
 
 async function startDocker(
-  run: Run,
+  scope: Scope,
   client: ContainerRuntimeClient,
   need: Need,
   network: ContainerNetwork | undefined,
 ): Promise<Started> {
-  await chooseReaper(client);
+  await disableRyukUnlessAvailable(client);
   const mark = crypto.randomUUID();
-  run.guard.removesContainers(`${runLabel}=${mark}`);
-  run.atEnd(() => removeAll(client, mark));
+  scope.reaper.addContainers(`${runLabel}=${mark}`);
+  scope.onEnd(() => removeAll(client, mark));
   const labels = { [runLabel]: mark, [ownerLabel]: String(process.pid) };
 
   const tasks: (() => Promise<Started>)[] = [];
   if (need.kafka !== false) {
     const kafka = new Kafka(kafkaImage).withLabels(labels).on(network);
-    const watch = new Watch(run, client, "kafka");
-    tasks.push(() => unlessEnded(run, client, mark, "kafka", startKafka(kafka, watch)));
+    const watch = new Watch(scope, client, "kafka");
+    tasks.push(() => unlessEnded(scope, client, mark, "kafka", startKafka(kafka, watch)));
   }
   if (need.redis !== false) {
     const redis = new Redis(redisImage).withLabels(labels).on(network);
-    const watch = new Watch(run, client, "redis");
-    tasks.push(() => unlessEnded(run, client, mark, "redis", startRedis(redis, watch)));
+    const watch = new Watch(scope, client, "redis");
+    tasks.push(() => unlessEnded(scope, client, mark, "redis", startRedis(redis, watch)));
   }
-  const started = await withProgress(run.say, "containers: starting", () => run.together(tasks));
+  const started = await withProgress(scope.say, "containers: starting", () =>
+    scope.parallel(tasks),
+  );
   const inside = { kafkaBrokers: [`${kafkaAlias}:9092`], redisUrl: `redis://${redisAlias}:6379` };
   return Object.assign({}, ...started, network && { inside });
 }
@@ -143,7 +145,7 @@ async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
 
 /** A start of testcontainers cannot be called off. When the run ends, its containers go, and then it gives up by itself. */
 async function unlessEnded<T>(
-  run: Run,
+  scope: Scope,
   client: ContainerRuntimeClient,
   mark: string,
   name: string,
@@ -158,15 +160,15 @@ async function unlessEnded<T>(
     isSettled = true;
   });
   try {
-    return await giveUpOn(run.signal, start);
+    return await abortable(scope.signal, start);
   } catch (error) {
-    while (run.signal.aborted && !isSettled) {
+    while (scope.signal.aborted && !isSettled) {
       await removeAll(client, mark);
       await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 200))]);
     }
-    run.signal.throwIfAborted();
+    scope.signal.throwIfAborted();
     throw new Error(
-      `${name} did not start in its container: ${reasonOf(error)}. ${run.lines.summary(name)}`,
+      `${name} did not start in its container: ${reasonOf(error)}. ${scope.lines.summary(name)}`,
       { cause: error },
     );
   }
@@ -174,25 +176,25 @@ async function unlessEnded<T>(
 
 /** Keeps what a container prints, and tells the run when it ends though the run does not. */
 class Watch {
-  readonly #run: Run;
+  readonly #scope: Scope;
   readonly #client: ContainerRuntimeClient;
   readonly #name: string;
   readonly #printed = Promise.withResolvers<void>();
   #isEnding = false;
 
-  constructor(run: Run, client: ContainerRuntimeClient, name: string) {
-    this.#run = run;
+  constructor(scope: Scope, client: ContainerRuntimeClient, name: string) {
+    this.#scope = scope;
     this.#client = client;
     this.#name = name;
     // The newest is undone first: the removal of the containers was remembered before.
-    run.atEnd(async () => {
+    scope.onEnd(async () => {
       this.#isEnding = true;
     });
   }
 
   keepLines(stream: Readable): void {
     createInterface({ input: stream })
-      .on("line", (line) => this.#run.lines.add(this.#name, line))
+      .on("line", (line) => this.#scope.lines.add(this.#name, line))
       .on("close", this.#printed.resolve);
   }
 
@@ -207,8 +209,8 @@ class Watch {
     } catch (error) {
       how = `cannot be watched any more (${reasonOf(error)})`;
     }
-    if (this.#isEnding || !this.#run.isOrderly) return;
-    this.#run.lines.add(this.#name, `(${how})`);
-    this.#run.lost(new Error(`${this.#name} ${how}. ${this.#run.lines.summary(this.#name)}`));
+    if (this.#isEnding || !this.#scope.isOrderly) return;
+    this.#scope.lines.add(this.#name, `(${how})`);
+    this.#scope.fail(new Error(`${this.#name} ${how}. ${this.#scope.lines.summary(this.#name)}`));
   }
 }

@@ -26,13 +26,13 @@ export async function lookExternal(
   return {
     works: true,
     because: `${wanted.join(" and ")} ${wanted.length === 1 ? "is" : "are"} set`,
-    start: async (run) => {
+    start: async (scope) => {
       const started: { kafkaBrokers?: string[]; redisUrl?: string } = {};
       if (need.kafka !== false) {
         await named(`Kafka at ${brokers.join(",")} (KAFKA_BROKERS)`, askKafka(brokers));
         started.kafkaBrokers = brokers;
       }
-      run.signal.throwIfAborted();
+      scope.signal.throwIfAborted();
       if (need.redis !== false) {
         // The address may hold a password; the variable's name is enough to find it.
         await named("Redis at the address in REDIS_URL", pingRedis(redis));

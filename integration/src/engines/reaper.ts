@@ -17,7 +17,7 @@ eval "$commands"
 `;
 
 /** Cleans up after this process when it is killed or crashes, where no code of its own can. */
-export class Guard {
+export class Reaper {
   readonly #shell;
 
   private constructor() {
@@ -33,32 +33,32 @@ export class Guard {
     this.#shell.stdin.on("error", () => undefined);
   }
 
-  static start(): Guard {
-    return new Guard();
+  static start(): Reaper {
+    return new Reaper();
   }
 
-  kills(pid: number): void {
+  addProcess(pid: number): void {
     this.#write(`kill -9 ${pid}`);
   }
 
-  removes(folder: string): void {
+  addFolder(folder: string): void {
     this.#write(`rm -rf -- ${quote(folder)}`);
   }
 
   /** Needs the docker command; without it such containers stay when we are killed and there is no Ryuk. */
-  removesContainers(label: string): void {
+  addContainers(label: string): void {
     this.#write(
-      `boxes=$(docker ps -aq --filter label=${quote(label)}) && [ -n "$boxes" ] && docker rm -fv $boxes`,
+      `containers=$(docker ps -aq --filter label=${quote(label)}) && [ -n "$containers" ] && docker rm -fv $containers`,
     );
   }
 
   /** Removes the network and all containers on it. Needs the docker command. */
-  removesNetwork(name: string): void {
+  addNetwork(name: string): void {
     const network = quote(name);
     // Another guard may be removing some of the same containers: the network goes when the last of them has.
     this.#write(
-      `for _ in 1 2 3 4 5 6 7 8 9 10; do boxes=$(docker ps -aq --filter network=${network}); ` +
-        `[ -z "$boxes" ] || docker rm -fv $boxes; docker network rm ${network} && break; sleep 0.5; done`,
+      `for _ in 1 2 3 4 5 6 7 8 9 10; do containers=$(docker ps -aq --filter network=${network}); ` +
+        `[ -z "$containers" ] || docker rm -fv $containers; docker network rm ${network} && break; sleep 0.5; done`,
     );
   }
 

@@ -1,5 +1,5 @@
 import { Lines } from "./lines.js";
-import { Guard } from "./reaper.js";
+import { Reaper } from "./reaper.js";
 
 /** Where Kafka and Redis answer. */
 export interface EngineAddresses {
@@ -16,41 +16,43 @@ export interface Started {
 }
 
 /** Starts the engines of one kind. What has to be undone is told to the run at once. */
-export type Start = (run: Run) => Promise<Started>;
+export type Start = (scope: Scope) => Promise<Started>;
 
 /** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
-export class Run {
+export class Scope {
   readonly lines = new Lines();
   readonly say: (line: string) => void;
   readonly #undo: (() => Promise<void>)[] = [];
   readonly #steps: Promise<unknown>[] = [];
-  readonly #giveUp = new AbortController();
+  readonly #controller = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #lost = Promise.withResolvers<never>();
-  #guard: Guard | undefined;
+  readonly #fail = Promise.withResolvers<never>();
+  #reaper: Reaper | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
     this.say = say;
-    this.#signal = signal ? AbortSignal.any([signal, this.#giveUp.signal]) : this.#giveUp.signal;
+    this.#signal = signal
+      ? AbortSignal.any([signal, this.#controller.signal])
+      : this.#controller.signal;
     // Whoever does not ask is not told.
     this.failure.catch(() => undefined);
   }
 
   /** Rejects when something of this run ended though nobody had asked it to. */
   get failure(): Promise<never> {
-    return this.#lost.promise;
+    return this.#fail.promise;
   }
 
   /** Something of this run is gone. */
-  lost(error: Error): void {
-    this.#lost.reject(error);
+  fail(error: Error): void {
+    this.#fail.reject(error);
   }
 
   /** Ends things for us when we die. External engines never need one. */
-  get guard(): Guard {
-    this.#guard ??= Guard.start();
-    return this.#guard;
+  get reaper(): Reaper {
+    this.#reaper ??= Reaper.start();
+    return this.#reaper;
   }
 
   /** Aborted when the caller gives up, when a sibling failed, and when the run ends. */
@@ -64,7 +66,7 @@ export class Run {
   }
 
   /** Remembers how to undo what was just done. The newest is undone first. */
-  atEnd(undo: () => Promise<void>): void {
+  onEnd(undo: () => Promise<void>): void {
     this.#undo.push(undo);
   }
 
@@ -76,7 +78,7 @@ export class Run {
   }
 
   /** Steps side by side. All have settled before it throws. */
-  async together<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
+  async parallel<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
     const steps = works.map((work) => this.step(work));
     await Promise.allSettled(steps);
     // The first to fail is the cause; the others only gave up because of it.
@@ -88,7 +90,7 @@ export class Run {
     try {
       return await work();
     } catch (error) {
-      this.#giveUp.abort(error);
+      this.#controller.abort(error);
       throw error;
     }
   }
@@ -100,7 +102,7 @@ export class Run {
   }
 
   async #end(reason: Error | undefined): Promise<void> {
-    if (reason !== undefined) this.#giveUp.abort(reason);
+    if (reason !== undefined) this.#controller.abort(reason);
     await Promise.allSettled(this.#steps);
     const faults: unknown[] = [];
     for (const undo of this.#undo.reverse()) {
@@ -110,7 +112,7 @@ export class Run {
         faults.push(error);
       }
     }
-    await this.#guard?.done();
+    await this.#reaper?.done();
     if (faults.length > 0) throw new AggregateError(faults, "some engines could not be ended");
   }
 }

@@ -14,7 +14,7 @@ import { createTopics, type EngineKind, startEngines } from "./index.js";
 import { lookLocal } from "./local/index.js";
 import type { KafkaPorts } from "./local/kafka.js";
 import { pingRedis } from "./ping.js";
-import { Run } from "./scope.js";
+import { Scope } from "./scope.js";
 
 const silent = () => {};
 // The kind the suite runs on; without such a wish those that this machine has.
@@ -173,34 +173,34 @@ if (kinds.includes("local")) {
     test("a port in use: the broker's complaint is told, and nothing is left behind", async () => {
       const before = await everythingOf(process.pid);
       const [broker, controller] = [await takenPort(), await getPort()];
-      const run = new Run(silent, undefined);
+      const scope = new Scope(silent, undefined);
 
-      await expect(startLocal(run, async () => ({ broker, controller }))).rejects.toThrow(
+      await expect(startLocal(scope, async () => ({ broker, controller }))).rejects.toThrow(
         /^kafka did not start, it ended in vain\. It complained:\n(.*\n)*.*Address already in use/,
       );
-      await run.end();
+      await scope.end();
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
     test("a port that was taken in the last moment is replaced by another", async () => {
       const said: string[] = [];
-      const run = new Run((line) => said.push(line), undefined);
+      const scope = new Scope((line) => said.push(line), undefined);
       const ports = [await takenPort(), await getPort()];
 
       const choosePorts = async () => ({ broker: ports.shift() ?? 0, controller: await getPort() });
-      const started = await startLocal(run, choosePorts);
+      const started = await startLocal(scope, choosePorts);
       await createTopics(started.kafkaBrokers ?? [], ["greetings"], 1);
-      await run.end();
+      await scope.end();
 
       expect(said).toContain("Kafka: somebody else took its port, once more with another");
     });
   });
 }
 
-async function startLocal(run: Run, choosePorts: () => Promise<KafkaPorts>) {
+async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) {
   const found = await lookLocal({}, choosePorts);
   if (!found.works) throw new Error(found.missing.join());
-  return found.start(run);
+  return found.start(scope);
 }
 
 /** A program of its own that starts engines and stays, once it has printed such a line (by default: they run). */

@@ -2,7 +2,7 @@ import { askedKind, type Choice, choose } from "./choose.js";
 import { lookExternal } from "./external.js";
 import { lookLocal } from "./local/index.js";
 import type { EngineKind, StartOptions } from "./options.js";
-import { type EngineAddresses, Run, type Start, type Started } from "./scope.js";
+import { type EngineAddresses, Scope, type Start, type Started } from "./scope.js";
 import { endOnSignal } from "./signals.js";
 
 /** Engines that run and answer, until they are disposed of. */
@@ -42,18 +42,18 @@ export async function startEngines(options: StartOptions): Promise<Engines> {
   });
   signal?.throwIfAborted();
   say(`engines: ${choice.kind} (${choice.reason})`);
-  return begin(choice, new Run(say, signal));
+  return begin(choice, new Scope(say, signal));
 }
 
-async function begin(choice: Choice<Start>, run: Run): Promise<Engines> {
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+async function begin(choice: Choice<Start>, scope: Scope): Promise<Engines> {
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
-    const started = await choice.start(run);
-    run.signal.throwIfAborted();
-    return new StartedEngines(choice, started, run, forget);
+    const started = await choice.start(scope);
+    scope.signal.throwIfAborted();
+    return new StartedEngines(choice, started, scope, forget);
   } catch (error) {
     const why = error instanceof Error ? error : new Error(String(error));
-    await run.end(why);
+    await scope.end(why);
     await forget();
     throw why;
   }
@@ -63,14 +63,14 @@ class StartedEngines implements Engines {
   readonly kind: EngineKind;
   readonly reason: string;
   readonly #started: Started;
-  readonly #run: Run;
+  readonly #scope: Scope;
   readonly #forget: () => Promise<void>;
 
-  constructor(choice: Choice<Start>, started: Started, run: Run, forget: () => Promise<void>) {
+  constructor(choice: Choice<Start>, started: Started, scope: Scope, forget: () => Promise<void>) {
     this.kind = choice.kind;
     this.reason = choice.reason;
     this.#started = started;
-    this.#run = run;
+    this.#scope = scope;
     this.#forget = forget;
   }
 
@@ -86,15 +86,15 @@ class StartedEngines implements Engines {
   }
 
   get failure(): Promise<never> {
-    return this.#run.failure;
+    return this.#scope.failure;
   }
 
   logs(): string {
-    return this.#run.lines.all();
+    return this.#scope.lines.all();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#run.end();
+    await this.#scope.end();
     await this.#forget();
   }
 }

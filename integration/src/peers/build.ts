@@ -1,6 +1,6 @@
 // Builds the programs in other languages: npm run peers.
 import { Argument, Command } from "commander";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { buildPeers, PEERS } from "./index.js";
@@ -21,17 +21,17 @@ const command = new Command()
 const wanted = languages.filter(
   (language: Language) => command.args.length === 0 || command.args.includes(language),
 );
-const run = new Run(say, undefined);
-const forget = endOnSignal(() => run.end(new Error("interrupted")));
+const scope = new Scope(say, undefined);
+const forget = endOnSignal(() => scope.end(new Error("interrupted")));
 const began = Date.now();
 let code = 0;
 try {
-  await buildPeers(wanted, run);
+  await buildPeers(wanted, scope);
   say(`peers: ${wanted.join(", ")} ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
 } catch (error) {
   say(`peers: ${messageOf(error)}`);
   code = 1;
 }
-await run.end();
+await scope.end();
 await forget();
 process.exit(code);

@@ -25,13 +25,13 @@ function goPrograms(what: string, ldflags: string, wanted: readonly string[]): P
       const old = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
       return old ? `${version} is too old: ${install}` : undefined;
     },
-    build: async (run) => {
+    build: async (scope) => {
       const version = (await versionOf("go", "version")) ?? "";
       const name = buildName("go", [version, what].join(), ["dist"]);
-      return keep(run, name, (folder) => {
+      return keep(scope, name, (folder) => {
         const flags = ["-trimpath", "-ldflags", ldflags, "-o", `${folder}/`];
         return runTool(
-          run,
+          scope,
           `${what}: building`,
           { file: "go", arguments: ["build", ...flags, ...wanted] },
           { cwd: sourcesOf("go"), env: { CGO_ENABLED: "0" } },

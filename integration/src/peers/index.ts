@@ -1,4 +1,4 @@
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { go } from "./go.js";
 import { java } from "./java.js";
 import type { Command, Language, Peer } from "./peer.js";
@@ -21,10 +21,12 @@ export async function checkToolchains(languages: Iterable<Language>): Promise<vo
 }
 
 /** Builds the peers of these languages, side by side. @throws what is missing, or what a build said */
-export async function buildPeers(languages: Iterable<Language>, run: Run): Promise<Built> {
+export async function buildPeers(languages: Iterable<Language>, scope: Scope): Promise<Built> {
   const wanted = [...new Set(languages)];
   await checkToolchains(wanted);
-  const folders = await run.together(wanted.map((language) => () => PEERS[language].build(run)));
+  const folders = await scope.parallel(
+    wanted.map((language) => () => PEERS[language].build(scope)),
+  );
   return (language, program) => {
     const folder = folders[wanted.indexOf(language)];
     if (folder === undefined) throw new Error(`the ${language} programs were not built`);

@@ -23,10 +23,10 @@ export const java: Peer = {
     if (!maven) missing.push("mvn is not installed: install Maven 3.9 or newer (Debian: maven)");
     return missing.length === 0 ? undefined : missing.join("; ");
   },
-  build: async (run) => {
+  build: async (scope) => {
     const found = await findJava();
     if (typeof found === "string") throw new Error(found);
-    return keep(run, buildName("java", found.build, ["target"]), async (folder) => {
+    return keep(scope, buildName("java", found.build, ["target"]), async (folder) => {
       // Maven writes beside its sources: in a copy two builds do not meet.
       await cp(sourcesOf("java"), folder, {
         recursive: true,
@@ -34,7 +34,7 @@ export const java: Peer = {
       });
       const quiet = ["--quiet", "--batch-mode", "-Dstyle.color=never"];
       const goal = { file: "mvn", arguments: [...quiet, "package", "-DskipTests"] };
-      await runTool(run, "java: building", goal, { cwd: folder });
+      await runTool(scope, "java: building", goal, { cwd: folder });
     });
   },
   // The files that java.args names lie beside it.

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 
 export type Language = "go" | "python" | "java";
 
@@ -22,7 +22,7 @@ export interface Peer {
   /** What is missing on this machine to build and run them; nothing when all is there. */
   lacks(): Promise<string | undefined>;
   /** Builds what is not built yet, into the cache. Gives the folder. @throws with the builder's last lines */
-  build(run: Run): Promise<string>;
+  build(scope: Scope): Promise<string>;
   /** @param folder - what `build` gave */
   command(folder: string, program: string): Command;
 }

@@ -24,18 +24,18 @@ export const python: Peer = {
     const modules = await versionOf("python3", "-c", "import venv, ensurepip; print('ok')");
     return modules === undefined ? `${version} has no venv: ${install}` : undefined;
   },
-  build: async (run) => {
+  build: async (scope) => {
     const version = (await versionOf("python3", "--version")) ?? "";
     // The programs run from their sources: what is kept are the packages.
     const pinned = createHash("sha256").update(version).update(readFileSync(requirements));
     const name = `python-${pinned.digest("hex").slice(0, 12)}`;
-    return keep(run, name, async (folder) => {
+    return keep(scope, name, async (folder) => {
       const cwd = sourcesOf("python");
       const venv = { file: "python3", arguments: ["-m", "venv", folder] };
-      await runTool(run, "python: making a virtual environment", venv, { cwd });
+      await runTool(scope, "python: making a virtual environment", venv, { cwd });
       const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
       await runTool(
-        run,
+        scope,
         "python: installing what requirements.txt pins",
         {
           file: join(folder, "bin/python"),

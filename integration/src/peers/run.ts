@@ -1,28 +1,28 @@
 import { execa } from "execa";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { withProgress } from "../engines/waiting.js";
 
 const SHOWN_LINES = 25;
 
 /** Runs one step of a build; an error shows the last it said. */
 export async function runTool(
-  run: Run,
+  scope: Scope,
   what: string,
   command: { readonly file: string; readonly arguments: readonly string[] },
   options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<void> {
-  run.signal.throwIfAborted();
+  scope.signal.throwIfAborted();
   const child = execa(command.file, command.arguments, {
     ...options,
     stdin: "ignore",
     all: true,
     reject: false,
-    cancelSignal: run.signal,
+    cancelSignal: scope.signal,
     forceKillAfterDelay: 2_000,
   });
-  if (child.pid !== undefined) run.guard.kills(child.pid);
-  const result = await withProgress(run.say, what, () => child);
-  run.signal.throwIfAborted();
+  if (child.pid !== undefined) scope.reaper.addProcess(child.pid);
+  const result = await withProgress(scope.say, what, () => child);
+  scope.signal.throwIfAborted();
   if (!result.failed) return;
   const said = String(result.all || result.shortMessage)
     .trim()

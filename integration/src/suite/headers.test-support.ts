@@ -8,7 +8,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { z } from "zod";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 
@@ -58,9 +58,9 @@ export async function startProgram(
   env: Readonly<Record<string, string>>,
 ): Promise<Program> {
   await using stack = new AsyncDisposableStack();
-  const run = new Run(() => undefined, undefined);
-  stack.defer(() => run.end());
-  const folder = await peer.build(run);
+  const scope = new Scope(() => undefined, undefined);
+  stack.defer(() => scope.end());
+  const folder = await peer.build(scope);
   const child = new RoleProcess(name, peer.command(folder, program), env);
   stack.defer(() => child.stop());
   const { outside } = await child.ready(READY_MS);

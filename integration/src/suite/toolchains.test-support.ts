@@ -1,5 +1,5 @@
 import { beforeAll } from "vitest";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { buildPeers, PEERS } from "../peers/index.js";
 import type { Language } from "../peers/peer.js";
 import type { Implementations } from "../topology/roles.js";
@@ -28,11 +28,11 @@ const BUILD_TIMEOUT_MS = 15 * 60_000;
 export function buildBefore(...systems: readonly Implementations[]): void {
   const runnable = systems.filter((made) => cannotRun(made) === undefined);
   beforeAll(async () => {
-    const run = new Run((line) => process.stderr.write(`${line}\n`), undefined);
+    const scope = new Scope((line) => process.stderr.write(`${line}\n`), undefined);
     try {
-      await buildPeers(runnable.flatMap(languagesOf), run);
+      await buildPeers(runnable.flatMap(languagesOf), scope);
     } finally {
-      await run.end();
+      await scope.end();
     }
   }, BUILD_TIMEOUT_MS);
 }

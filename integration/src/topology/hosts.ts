@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { EngineAddresses } from "../engines/index.js";
 import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { buildPeers, checkToolchains } from "../peers/index.js";
 import type { Command, Language } from "../peers/peer.js";
 import { RoleProcess } from "./process.js";
@@ -13,7 +13,7 @@ export interface Hosts {
   /** Where the roles find Kafka and Redis. Default: where this process does. */
   readonly engines?: EngineAddresses;
   /** Makes what the roles need to start: builds programs or images. */
-  prepare(made: Implementations, run: Run): Promise<StartRole>;
+  prepare(made: Implementations, scope: Scope): Promise<StartRole>;
 }
 
 /** Starts one role. @param env - its settings; addresses in it are those of inside */
@@ -25,8 +25,8 @@ type StartRole = (
 
 /** Each role as a process of this machine. */
 export const processes: Hosts = {
-  prepare: async (made, run) => {
-    const built = await buildPeers(languagesOf(made), run);
+  prepare: async (made, scope) => {
+    const built = await buildPeers(languagesOf(made), scope);
     return (role, implementation, env) => {
       const { foreign } = role;
       const command =

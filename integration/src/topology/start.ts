@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createTopics, type EngineAddresses, type Engines } from "../engines/index.js";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
-import { giveUpOn } from "../engines/waiting.js";
+import { abortable } from "../engines/waiting.js";
 import { PARTITIONS, TOPICS } from "../system/messages.js";
 import { type Hosts, processes } from "./hosts.js";
 import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./roles.js";
@@ -62,7 +62,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   const broken = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, broken.signal]) : broken.signal;
   engines.failure?.catch((error: unknown) => broken.abort(error));
-  const run = new Run(say, signal);
+  const scope = new Scope(say, signal);
   const runId = randomUUID();
   const common = environment(options, runId);
   const running = new Map<string, RunningRole>();
@@ -70,7 +70,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
 
   const stop = async (): Promise<void> => {
     // First of all nothing new is started or built.
-    await run.end(new Error("the roles were stopped"));
+    await scope.end(new Error("the roles were stopped"));
     const roles = [...running.values()];
     const hurry = (): void => {
       setTimeout(() => void Promise.all(roles.map((role) => role.kill())), KILL_AFTER_MS).unref();
@@ -91,8 +91,8 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
 
   try {
-    const startRole = await hosts.prepare(made, run);
-    await giveUpOn(run.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
+    const startRole = await hosts.prepare(made, scope);
+    await abortable(scope.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
     const began = Date.now();
     say(`roles: starting ${ROLES.length}${describe(made)} ...`);
     const start = async (role: Role): Promise<RoleAddress> => {
@@ -101,7 +101,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
         return [variable, variable.endsWith("_URL") ? httpUrl(address) : address] as const;
       });
       const found = Object.fromEntries(await Promise.all(needed));
-      run.signal.throwIfAborted();
+      scope.signal.throwIfAborted();
       const child = startRole(role, made[role.name] ?? "ts", {
         ...common,
         ...found,
@@ -118,7 +118,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
         given === undefined ? start(role) : Promise.resolve({ inside: given, outside: given }),
       );
     }
-    await giveUpOn(run.signal, Promise.all(addresses.values()));
+    await abortable(scope.signal, Promise.all(addresses.values()));
     say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   } catch (error) {
     for (const address of addresses.values()) address.catch(() => undefined);

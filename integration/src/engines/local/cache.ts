@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder } from "../paths.js";
-import type { Run } from "../scope.js";
+import type { Scope } from "../scope.js";
 
 /** The folder of that name in the cache, filled or not. */
 export function cached(name: string): string {
@@ -19,7 +19,7 @@ export function isCached(name: string): boolean {
  * complete, so an interrupted download never looks like a finished one, and two at a time do not mix.
  */
 export async function keep(
-  run: Run,
+  scope: Scope,
   name: string,
   fill: (folder: string) => Promise<void>,
 ): Promise<string> {
@@ -27,7 +27,7 @@ export async function keep(
   if (existsSync(folder)) return folder;
   await mkdir(cacheFolder(), { recursive: true });
   const part = await mkdtemp(join(cacheFolder(), `${name}.part-`));
-  run.guard.removes(part);
+  scope.reaper.addFolder(part);
   try {
     await fill(part);
     await rename(part, folder);

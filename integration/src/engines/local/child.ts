@@ -1,6 +1,6 @@
 import { execa } from "execa";
-import type { Run } from "../scope.js";
-import { giveUpOn } from "../waiting.js";
+import type { Scope } from "../scope.js";
+import { abortable } from "../waiting.js";
 
 export interface ChildOptions {
   /** What it is called in messages and in front of its lines. */
@@ -16,7 +16,7 @@ const startSeconds = 60;
 /** A process of this run: its lines are kept, and it ends with the run or with us, whichever is first. */
 export class Child {
   readonly name: string;
-  readonly #run: Run;
+  readonly #scope: Scope;
   readonly #process;
   readonly #exited: Promise<void>;
   readonly #watchers = new Set<(line: string) => void>();
@@ -24,11 +24,11 @@ export class Child {
   /** How it ended, as the end of a sentence; empty while it runs. */
   #how = "";
 
-  constructor(run: Run, options: ChildOptions) {
+  constructor(scope: Scope, options: ChildOptions) {
     // Between this check and the guard's line nothing waits, so that no process escapes an end that comes meanwhile.
-    run.signal.throwIfAborted();
+    scope.signal.throwIfAborted();
     this.name = options.name;
-    this.#run = run;
+    this.#scope = scope;
     this.#process = execa(options.file, options.arguments, {
       stdin: "ignore",
       all: true,
@@ -38,9 +38,9 @@ export class Child {
       forceKillAfterDelay: false,
     });
     const { pid } = this.#process;
-    if (pid !== undefined) run.guard.kills(pid);
+    if (pid !== undefined) scope.reaper.addProcess(pid);
     this.#exited = this.#listen(options.hopeless);
-    run.atEnd(() => this.kill("SIGKILL"));
+    scope.onEnd(() => this.kill("SIGKILL"));
   }
 
   /** Waits until `ready` is fulfilled; throws, with its last lines, when the process ends before that or takes a minute. */
@@ -54,7 +54,7 @@ export class Child {
       throw this.#failure(`did not start, it ended ${this.#how}`);
     });
     try {
-      await giveUpOn(this.#run.signal, Promise.race([ready, tooLate, ended]));
+      await abortable(this.#scope.signal, Promise.race([ready, tooLate, ended]));
     } finally {
       clearTimeout(timer);
     }
@@ -88,7 +88,7 @@ export class Child {
   async #listen(hopeless: RegExp | undefined): Promise<void> {
     let isHopeless = false;
     for await (const line of this.#process.iterable({ from: "all" })) {
-      this.#run.lines.add(this.name, line);
+      this.#scope.lines.add(this.name, line);
       for (const watcher of this.#watchers) watcher(line);
       if (!hopeless?.test(line)) continue;
       isHopeless = true;
@@ -100,11 +100,11 @@ export class Child {
     else if (result.exitCode !== undefined) this.#how = `with exit code ${result.exitCode}`;
     else this.#how = `(${result.originalMessage})`;
     if (this.#ending) return;
-    this.#run.lines.add(this.name, `(ended ${this.#how})`);
-    this.#run.lost(this.#failure(`ended ${this.#how}`));
+    this.#scope.lines.add(this.name, `(ended ${this.#how})`);
+    this.#scope.fail(this.#failure(`ended ${this.#how}`));
   }
 
   #failure(what: string): Error {
-    return new Error(`${this.name} ${what}. ${this.#run.lines.summary(this.name)}`);
+    return new Error(`${this.name} ${what}. ${this.#scope.lines.summary(this.name)}`);
   }
 }

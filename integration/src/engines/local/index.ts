@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Finding } from "../choose.js";
 import type { Need } from "../options.js";
-import type { Run, Start, Started } from "../scope.js";
+import type { Scope, Start, Started } from "../scope.js";
 import { withProgress } from "../waiting.js";
 import { findJava, type Java } from "./java.js";
 import { freeKafkaPorts, type KafkaPorts, kafkaHome, kafkaRelease, startKafka } from "./kafka.js";
@@ -40,32 +40,34 @@ export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promi
   return {
     works: true,
     because: because.join(", "),
-    start: (run) => startLocal(run, java, redis, choosePorts),
+    start: (scope) => startLocal(scope, java, redis, choosePorts),
   };
 }
 
 async function startLocal(
-  run: Run,
+  scope: Scope,
   java: Java | undefined,
   redis: RedisSource | undefined,
   choosePorts: () => Promise<KafkaPorts>,
 ): Promise<Started> {
   const scratch = mkdtempSync(join(tmpdir(), "traceferry-engines-"));
-  run.guard.removes(scratch);
-  run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+  scope.reaper.addFolder(scratch);
+  scope.onEnd(() => rm(scratch, { recursive: true, force: true }));
 
   // One after the other: two Mavens at a time may spoil each other's repository.
-  const home = java && (await run.step(() => kafkaHome(run, java)));
-  const server = redis && (await run.step(() => redis.file(run)));
+  const home = java && (await scope.step(() => kafkaHome(scope, java)));
+  const server = redis && (await scope.step(() => redis.file(scope)));
 
   const tasks: (() => Promise<Started>)[] = [];
   if (java !== undefined && home !== undefined) {
     const kafka = { java, home, scratch, choosePorts };
-    tasks.push(async () => ({ kafkaBrokers: [await startKafka(run, kafka)] }));
+    tasks.push(async () => ({ kafkaBrokers: [await startKafka(scope, kafka)] }));
   }
   if (server !== undefined) {
-    tasks.push(async () => ({ redisUrl: await startRedis(run, server, scratch) }));
+    tasks.push(async () => ({ redisUrl: await startRedis(scope, server, scratch) }));
   }
-  const started = await withProgress(run.say, "local engines: starting", () => run.together(tasks));
+  const started = await withProgress(scope.say, "local engines: starting", () =>
+    scope.parallel(tasks),
+  );
   return Object.assign({}, ...started);
 }

