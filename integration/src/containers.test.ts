@@ -33,11 +33,11 @@ const hasEngine = (await engineThatAnswers()) !== undefined;
 // What is absent is reported as such; in CI it is tried all the same, and fails.
 const noDocker = hasEngine || process.env.CI !== undefined ? undefined : noEngine;
 
-describe.each<[title: string, made: Implementations, most: number]>([
+describe.each<[title: string, implementations: Implementations, most: number]>([
   ["every role in TypeScript, in a container of its own,", {}, 40],
   ["every role in another language that has one, in a container of its own,", POLYGLOT, 140],
-])("%s", (title, made, mostMb) => {
-  const missing = noDocker ?? cannotRun(made) ?? lacksBackends(["collector"]);
+])("%s", (title, implementations, mostMb) => {
+  const missing = noDocker ?? cannotRun(implementations) ?? lacksBackends(["collector"]);
   if (missing !== undefined) {
     test.skip(`${title} (skipped: ${missing})`);
     return;
@@ -55,7 +55,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
       engines: boxes.engines,
       otlpUrl,
       hosts: boxes.hosts,
-      made,
+      implementations,
       say: silent,
     });
   }, buildTimeoutMs);
@@ -68,7 +68,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
   test.each([false, true])(
     "makes one unbroken trace of a request, by way of the collector, streamed: %s",
     async (stream) => {
-      const { services, paths, root } = expected(made);
+      const { services, paths, root } = expected(implementations);
       const options = { message: "Plan a picnic", sessionId: "session-7", stream };
 
       const { traceId, reply, requestId } = await chat(topology.gatewayUrl, options);
@@ -80,7 +80,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
         quietMs: 3000,
       });
       await expect(spans).toHaveUnbrokenTrace({ traceId, root, paths, services });
-      expectApplicationSpans(spans, made, { requestId, sessionId: "session-7" });
+      expectApplicationSpans(spans, implementations, { requestId, sessionId: "session-7" });
     },
   );
 
@@ -113,7 +113,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
     );
 
     const gateway = ROLES.find(({ name }) => name === GATEWAY);
-    const name = gateway && imageName(gateway, made[GATEWAY] ?? "ts");
+    const name = gateway && imageName(gateway, implementations[GATEWAY] ?? "ts");
     expect(published.sort()).toEqual([
       "confluentinc/cp-kafka:8.0.0 127.0.0.1",
       "redis:7 127.0.0.1",
@@ -123,8 +123,8 @@ describe.each<[title: string, made: Implementations, most: number]>([
 
   test(`takes up to ${mostMb} MB more than its base, once for all roles of a language`, async () => {
     for (const role of ROLES) {
-      const { layers, size } = await imageOf(imageName(role, made[role.name] ?? "ts"));
-      const foreign = made[role.name];
+      const { layers, size } = await imageOf(imageName(role, implementations[role.name] ?? "ts"));
+      const foreign = implementations[role.name];
       const shared = await imageOf(`traceferry/roles-${foreign ?? "node"}:local`);
       const base = await imageOf(BASES[foreign ?? "node"] ?? "");
       expect(size - base.size, role.name).toBeLessThan(mostMb * 1e6);
@@ -137,7 +137,7 @@ describe.each<[title: string, made: Implementations, most: number]>([
     const said: string[] = [];
     const scope = new Scope((line) => said.push(line), undefined);
 
-    await buildImages(made, scope);
+    await buildImages(implementations, scope);
 
     await scope.end();
     expect(said).toEqual([]);

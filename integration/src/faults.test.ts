@@ -46,8 +46,12 @@ async function takenPort(): Promise<string> {
 }
 
 /** A test of a role that is made of this, skipped where that cannot be built. */
-function testMade(title: string, made: Record<string, Implementation>, body: () => Promise<void>) {
-  const why = cannotRun(made);
+function testWith(
+  title: string,
+  implementations: Record<string, Implementation>,
+  body: () => Promise<void>,
+) {
+  const why = cannotRun(implementations);
   if (why === undefined) test(title, body);
   else test.skip(`${title} (skipped: ${why})`, () => undefined);
 }
@@ -95,12 +99,12 @@ describeWithEngines("a role that cannot start", () => {
       [AGENTS, "ts", "HEALTH_PORT"],
     ] as const;
     for (const [role, implementation, variable] of roles) {
-      const made = { [role]: implementation };
+      const implementations = { [role]: implementation };
 
-      testMade(`${implementation} ${role} with a wrong ${variable}`, made, async () => {
+      testWith(`${implementation} ${role} with a wrong ${variable}`, implementations, async () => {
         const mark = marked();
         const starting = startJeeves({
-          made,
+          implementations,
           env: mark,
           roleEnv: { [role]: { [variable]: "eighty" } },
         });
@@ -114,11 +118,11 @@ describeWithEngines("a role that cannot start", () => {
         expect(await processesWith(mark)).toEqual([]);
       });
 
-      testMade(`${implementation} ${role} on a port that is taken`, made, async () => {
+      testWith(`${implementation} ${role} on a port that is taken`, implementations, async () => {
         const port = await takenPort();
         const mark = marked();
         const starting = startJeeves({
-          made,
+          implementations,
           env: mark,
           roleEnv: { [role]: { [variable]: port } },
         });
@@ -135,7 +139,7 @@ describeWithEngines("a role that cannot start", () => {
   });
 
   onLinux("ends the demo with 1", () => {
-    testMade("with a wrong setting", { [ORCHESTRATOR]: "go" }, async () => {
+    testWith("with a wrong setting", { [ORCHESTRATOR]: "go" }, async () => {
       const demo = await DemoRun.start(["--orchestrator", "go", "--engines", "external"], {
         ...onEngines(),
         STAGE_TIMEOUT_MS: "soon",
@@ -214,7 +218,7 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
       [TOOLS, "tools", "java", "jeeves.ToolsWorker"],
     ] as const;
     for (const [role, option, implementation, command] of roles) {
-      testMade(`${implementation} ${role}`, { [role]: implementation }, async () => {
+      testWith(`${implementation} ${role}`, { [role]: implementation }, async () => {
         const args = [...busy, "--engines", "local", `--${option}`, implementation];
         const demo = await DemoRun.start(args);
         await demo.prints(/^requests: \d+ of 2000 answered/);
@@ -249,7 +253,7 @@ describeWithEngines("a role that goes away in a test", () => {
 
 describeWithEngines("Ctrl-C ends the demo with 130 and leaves nothing", () => {
   onLinux("at any time", () => {
-    testMade("while programs are built", { [ORCHESTRATOR]: "go" }, async () => {
+    testWith("while programs are built", { [ORCHESTRATOR]: "go" }, async () => {
       const cache = join(await emptyFolder(), "cache");
       await mkdir(cache);
       const demo = await DemoRun.start(["--orchestrator", "go", "--engines", "external"], {

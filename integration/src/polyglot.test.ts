@@ -30,26 +30,29 @@ const rows = coveringSet(choices, neighbours).slice(1);
 describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
   buildBefore(POLYGLOT);
 
-  describe.for(rows.map((made) => [titleOf(made), made] as const))("%s", ([, made]) => {
-    const why = cannotRun(made);
-    const title = "in one piece, streamed, and side by side";
-    if (why !== undefined) {
-      test.skip(`${title} (skipped: ${why})`, () => undefined);
-      return;
-    }
-    test(title, async () => {
-      await using jeeves = await startJeeves({ made });
-      await expectWhole(jeeves, made, { message: "Plan a picnic" });
-      await expectWhole(jeeves, made, { message: "Plan a picnic", stream: true });
-      await expectWhole(jeeves, made, { message: "Plan a picnic", mode: "parallel" });
-      expect(requestTraces(jeeves.receiver.spans)).toBe(3);
-    });
-  });
+  describe.for(rows.map((implementations) => [titleOf(implementations), implementations] as const))(
+    "%s",
+    ([, implementations]) => {
+      const why = cannotRun(implementations);
+      const title = "in one piece, streamed, and side by side";
+      if (why !== undefined) {
+        test.skip(`${title} (skipped: ${why})`, () => undefined);
+        return;
+      }
+      test(title, async () => {
+        await using jeeves = await startJeeves({ implementations });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic" });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic", stream: true });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic", mode: "parallel" });
+        expect(requestTraces(jeeves.receiver.spans)).toBe(3);
+      });
+    },
+  );
 });
 
 async function expectWhole(
   jeeves: Jeeves,
-  made: Implementations,
+  implementations: Implementations,
   options: ChatOptions,
 ): Promise<void> {
   const sessionId = `session ${options.mode ?? "sequential"}`;
@@ -63,11 +66,11 @@ async function expectWhole(
   }
 
   const traceId =
-    made[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
+    implementations[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
   const spans = await jeeves.trace(traceId);
-  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
-  expect(missingHops(spans, options.stream === true, made)).toEqual([]);
-  expectApplicationSpans(spans, made, {
+  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(implementations) });
+  expect(missingHops(spans, options.stream === true, implementations)).toEqual([]);
+  expectApplicationSpans(spans, implementations, {
     requestId: answer.requestId,
     sessionId,
     ...(options.mode && { mode: options.mode }),
@@ -78,10 +81,12 @@ async function expectWhole(
 function missingHops(
   spans: readonly Span[],
   streamed: boolean,
-  made: Implementations,
+  implementations: Implementations,
 ): readonly Hop[] {
-  const seen = diagnose(spans, { root: expected(made).root }).hops.filter(({ ok }) => ok);
-  return hopsOf(streamed, made).filter(
+  const seen = diagnose(spans, { root: expected(implementations).root }).hops.filter(
+    ({ ok }) => ok,
+  );
+  return hopsOf(streamed, implementations).filter(
     (hop) =>
       !seen.some(({ from, to, via }) => from === hop.from && to === hop.to && via === hop.via),
   );

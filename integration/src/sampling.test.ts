@@ -24,8 +24,8 @@ const REQUESTS = 500;
 const CONCURRENCY = 20;
 
 /** A test of a system made of these; skipped by name where its toolchain is absent. */
-function testOf(made: Implementations, title: string, run: () => Promise<void>): void {
-  const why = cannotRun(made);
+function testOf(implementations: Implementations, title: string, run: () => Promise<void>): void {
+  const why = cannotRun(implementations);
   if (why === undefined) test(title, { timeout: 180_000 }, run);
   else test.skip(`${title} (skipped: ${why})`, () => undefined);
 }
@@ -38,7 +38,7 @@ describeWithEngines("of 500 requests", () => {
     "a tenth is sampled, in every language alike: a trace is whole or absent",
     async () => {
       await using jeeves = await startJeeves({
-        made: POLYGLOT,
+        implementations: POLYGLOT,
         env: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.1" },
       });
       const answers = await sendLoad(jeeves.url);
@@ -63,7 +63,7 @@ describeWithEngines("of 500 requests", () => {
     testOf(POLYGLOT, "every trace is whole without: they pass on what they got", async () => {
       const off = { OTEL_SDK_DISABLED: "true" };
       await using jeeves = await startJeeves({
-        made: POLYGLOT,
+        implementations: POLYGLOT,
         roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
       });
       await sendLoad(jeeves.url, fromOutside);
@@ -78,8 +78,8 @@ describeWithEngines("of 500 requests", () => {
 
   describe.for(["ts", "python"] as const)(
     "with a traceparent from outside, to a gateway of %s",
-    (made) => {
-      const system: Implementations = { [GATEWAY]: made };
+    (implementation) => {
+      const system: Implementations = { [GATEWAY]: implementation };
 
       testOf(system, "every trace continues the caller's under relation child", async () => {
         const traces = await spoof(system, "child");
@@ -122,7 +122,7 @@ describeWithEngines("of 500 requests", () => {
             (headers) => toLlm.push(headers),
           );
           await using jeeves = await startJeeves({
-            made: system,
+            implementations: system,
             providerUrl: `http://${provider.address}`,
             env: { EDGE_BAGGAGE: "tenant" },
             roleEnv: {
@@ -168,12 +168,12 @@ async function sendLoad(
 }
 
 async function spoof(
-  made: Implementations,
+  implementations: Implementations,
   relation: "child" | "link" | "none",
 ): Promise<readonly Trace[]> {
-  await using jeeves = await startJeeves({ made, env: { EDGE_RELATION: relation } });
+  await using jeeves = await startJeeves({ implementations, env: { EDGE_RELATION: relation } });
   await sendLoad(jeeves.url, fromOutside);
-  return await arrived(jeeves, made);
+  return await arrived(jeeves, implementations);
 }
 
 function traceIdOf(i: number): string {
@@ -197,11 +197,11 @@ const CALLERS: ReadonlySet<string> = new Set(
 /** All traces, once no more comes. */
 async function arrived(
   { receiver }: Jeeves,
-  made: Implementations,
+  implementations: Implementations,
   traces = REQUESTS,
 ): Promise<readonly Trace[]> {
   const spans: readonly Span[] = await receiver.waitForQuiet({
-    services: [...expected(made).services],
+    services: [...expected(implementations).services],
     traces,
     quietMs: 1000,
   });
@@ -211,10 +211,10 @@ async function arrived(
 /** What is wrong with the first few that are not whole: thousands of lines help nobody. */
 function notWhole(
   traces: readonly Trace[],
-  made: Implementations,
+  implementations: Implementations,
   remoteRoot = false,
 ): readonly string[] {
-  const { root, ...rest } = expected(made);
+  const { root, ...rest } = expected(implementations);
   return traces
     .map(({ traceId, spans }) => evaluateUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
     .flatMap(({ pass, message }) => (pass ? [] : [message]))

@@ -24,10 +24,10 @@ const allStock: Implementations = Object.fromEntries(
 );
 
 describeWithEngines("roles that the incumbents trace", () => {
-  const made = allStock;
+  const implementations = allStock;
   let jeeves: Jeeves;
   beforeAll(async () => {
-    jeeves = await startJeeves({ made });
+    jeeves = await startJeeves({ implementations });
   });
   afterAll(async () => {
     await jeeves?.[Symbol.asyncDispose]();
@@ -39,19 +39,19 @@ describeWithEngines("roles that the incumbents trace", () => {
   ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
     const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
 
-    const spans = await jeeves.trace(traceId, expected(made).services);
+    const spans = await jeeves.trace(traceId, expected(implementations).services);
     expect(reply).toContain("The message has 8 words.");
-    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(implementations) });
     expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
     expect(servicesWithOurSpans(spans)).toEqual(
-      expected(made).services.filter((name) => made[name] === undefined),
+      expected(implementations).services.filter((name) => implementations[name] === undefined),
     );
   });
 
   test("name gRPC's spans with a prefix, and bullmq-otel makes traces of its own beside the request's", async () => {
     const { traceId } = await chat(jeeves.url);
 
-    const spans = await jeeves.trace(traceId, expected(made).services);
+    const spans = await jeeves.trace(traceId, expected(implementations).services);
     const grpc = spans.filter(({ attributes }) => attributes["rpc.system"] === "grpc");
     expect(new Set(grpc.map(({ name }) => name))).toEqual(
       new Set([
@@ -72,7 +72,7 @@ describeWithEngines("roles that the incumbents trace", () => {
     }
     const { traceId } = await chat(jeeves.url);
 
-    await jeeves.trace(traceId, expected(made).services);
+    await jeeves.trace(traceId, expected(implementations).services);
     expect(
       jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
     ).toEqual([]);
@@ -95,11 +95,13 @@ describeWithEngines("roles that only relay", () => {
     ["orchestrator", [ORCHESTRATOR]],
     ["the two workers", [PLANNER, TOOLS]],
   ] as const)("%s", ([, names]) => {
-    const made: Implementations = Object.fromEntries(names.map((name) => [name, "bare"]));
+    const implementations: Implementations = Object.fromEntries(
+      names.map((name) => [name, "bare"]),
+    );
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        made,
+        implementations,
         providerUrl: await provider.url,
       });
     });
@@ -117,9 +119,13 @@ describeWithEngines("roles that only relay", () => {
         headers: { ...headers, traceparent },
       });
 
-      const spans = await jeeves.trace(traceId, expected(made).services);
+      const spans = await jeeves.trace(traceId, expected(implementations).services);
       expect(traceparent).toContain(traceId);
-      await expect(spans).toHaveUnbrokenTrace({ traceId, remoteRoot: true, ...expected(made) });
+      await expect(spans).toHaveUnbrokenTrace({
+        traceId,
+        remoteRoot: true,
+        ...expected(implementations),
+      });
       expect(spans.find((span) => span.parentSpanId === caller.spanId)?.service).toBe(
         names[0] === GATEWAY ? ORCHESTRATOR : GATEWAY,
       );
@@ -133,11 +139,11 @@ describeWithEngines("roles that only relay", () => {
   });
 
   describe("LLM gateway and gateway", () => {
-    const made: Implementations = { [GATEWAY]: "bare", [LLM_GATEWAY]: "bare" };
+    const implementations: Implementations = { [GATEWAY]: "bare", [LLM_GATEWAY]: "bare" };
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        made,
+        implementations,
         providerUrl: await provider.url,
       });
     });
@@ -148,7 +154,7 @@ describeWithEngines("roles that only relay", () => {
     test("give the provider the traceparent they were given, and nothing else", async () => {
       const { traceId } = await chat(jeeves.url, { headers });
 
-      const spans = await jeeves.trace(traceId, expected(made).services);
+      const spans = await jeeves.trace(traceId, expected(implementations).services);
       const exit = spans.find(({ service, kind }) => service === PLANNER && kind === "CLIENT");
       expect(provider.seen.at(-1)?.traceparent).toBe(`00-${caller.traceId}-${exit?.spanId}-01`);
       expect(provider.seen.at(-1)).not.toHaveProperty("tracestate");

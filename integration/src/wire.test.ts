@@ -114,7 +114,7 @@ describeWithEngines("what libraries of other languages make of a message", () =>
   test.skipIf(why !== undefined)(
     `kotel puts a receive span between sender and work, and Python names spans with a slash${why ? ` (skipped: ${why})` : ""}`,
     async () => {
-      await using jeeves = await startJeeves({ made: POLYGLOT });
+      await using jeeves = await startJeeves({ implementations: POLYGLOT });
       const { traceId } = await chat(jeeves.url);
       const spans = await jeeves.trace(traceId);
 

@@ -28,9 +28,9 @@ async function main(): Promise<number> {
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     const names = new Set<string>();
-    for (const made of polyglot ? [{}, POLYGLOT] : [{}]) {
-      await buildImages(made, scope);
-      for (const role of ROLES) names.add(imageName(role, made[role.name] ?? "ts"));
+    for (const implementations of polyglot ? [{}, POLYGLOT] : [{}]) {
+      await buildImages(implementations, scope);
+      for (const role of ROLES) names.add(imageName(role, implementations[role.name] ?? "ts"));
     }
     process.stdout.write(`${[...names].join("\n")}\n`);
     return 0;

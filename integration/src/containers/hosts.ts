@@ -82,8 +82,8 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
     scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
-      const made = await Promise.allSettled(collectors);
-      await Promise.all(made.map((one) => one.status === "fulfilled" && one.value.stop()));
+      const settled = await Promise.allSettled(collectors);
+      await Promise.all(settled.map((one) => one.status === "fulfilled" && one.value.stop()));
       await removeAll(client, place.mark);
     });
     scope.signal.throwIfAborted();
@@ -196,8 +196,8 @@ function field(value: unknown, name: string): unknown {
 function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
   return {
     engines: inside,
-    prepare: async (made, scope) => {
-      await buildImages(made, scope);
+    prepare: async (implementations, scope) => {
+      await buildImages(implementations, scope);
       return (role, implementation, env) => {
         const isVariant = implementation === "stock" || implementation === "bare";
         const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");

@@ -20,9 +20,9 @@ const HEALTH_PORT = 9090;
 const FOLDER = join(repositoryRoot, "integration/images/roles");
 
 /** What the image of a role is called. The stock and the bare variant are the ts image, started differently. */
-export function imageName({ name, foreign }: Role, made: Implementation): string {
-  const isForeign = foreign !== undefined && made === foreign.language;
-  return `traceferry/${name}${isForeign ? `-${made}` : ""}:local`;
+export function imageName({ name, foreign }: Role, implementation: Implementation): string {
+  const isForeign = foreign !== undefined && implementation === foreign.language;
+  return `traceferry/${name}${isForeign ? `-${implementation}` : ""}:local`;
 }
 
 /**
@@ -31,18 +31,22 @@ export function imageName({ name, foreign }: Role, made: Implementation): string
  *
  * @throws what is missing, or what the build said
  */
-export async function buildImages(made: Implementations, scope: Scope): Promise<void> {
+export async function buildImages(implementations: Implementations, scope: Scope): Promise<void> {
   const client = await engineThatAnswers();
   if (client === undefined) throw new Error(noEngine);
   await disableRyukUnlessAvailable(client);
   for (const recipe of Object.values(RECIPES)) {
-    const alike = ROLES.filter((role) => recipeOf(role, made[role.name] ?? "ts") === recipe);
-    if (alike.length > 0) await buildAlike(client, recipe, alike, made, scope);
+    const alike = ROLES.filter(
+      (role) => recipeOf(role, implementations[role.name] ?? "ts") === recipe,
+    );
+    if (alike.length > 0) await buildAlike(client, recipe, alike, implementations, scope);
   }
 }
 
-function recipeOf({ foreign }: Role, made: Implementation): Recipe {
-  return RECIPES[foreign !== undefined && made === foreign.language ? foreign.language : "node"];
+function recipeOf({ foreign }: Role, implementation: Implementation): Recipe {
+  return RECIPES[
+    foreign !== undefined && implementation === foreign.language ? foreign.language : "node"
+  ];
 }
 
 /** First what the roles of one language share, then each of them: a few lines on top. */
@@ -50,7 +54,7 @@ async function buildAlike(
   client: ContainerRuntimeClient,
   recipe: Recipe,
   roles: readonly Role[],
-  made: Implementations,
+  implementations: Implementations,
   scope: Scope,
 ): Promise<void> {
   const { language: folder, prepare } = recipe;
@@ -66,7 +70,7 @@ async function buildAlike(
       PORTS: [HEALTH_PORT, ...(port === undefined ? [] : [port])].join(" "),
     };
     return {
-      name: imageName(role, made[name] ?? "ts"),
+      name: imageName(role, implementations[name] ?? "ts"),
       madeFrom: digest(dockerfile, language.madeFrom, JSON.stringify(settings)),
       arguments: settings,
     };

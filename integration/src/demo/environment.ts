@@ -39,7 +39,7 @@ async function startProcesses(
   started: Started,
   stack: AsyncDisposableStack,
 ): Promise<Parts> {
-  await checkProcesses(options.made);
+  await checkProcesses(options.implementations);
   const engines = stack.use(await startEngines({ kind: options.engines ?? "auto", ...started }));
   const receiver = stack.use(await startReceiver());
   const backend = options.backend && stack.use(await startDemoBackend(receiver.httpUrl, started));

@@ -33,7 +33,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     otlpUrl: ground.otlpUrl,
     say,
     signal,
-    made: options.made,
+    implementations: options.implementations,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
   }).catch(giveUp);
 
@@ -43,7 +43,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   ]).catch(giveUp);
   const wallMs = Date.now() - began;
   const quiet = receiver.waitForQuiet({
-    services: [...expected(options.made).services],
+    services: [...expected(options.implementations).services],
     traces: answers.filter(({ reply }) => reply !== undefined).length,
     quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
     timeoutMs: 20_000,
@@ -57,7 +57,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     say(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
-    `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
+    `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
   if (traceUrl !== undefined && shown !== undefined) {

@@ -19,7 +19,7 @@ export interface DemoOptions {
   /** Where the roles run, and with containers Kafka and Redis beside them. */
   readonly hosts: "processes" | "containers";
   /** What each role is made of. */
-  readonly made: Implementations;
+  readonly implementations: Implementations;
   /** The service that runs without a propagator, to see how broken hops are told. */
   readonly break?: string;
   /** A trace backend for people, beside the demo's own receiver. */
@@ -116,21 +116,24 @@ export function readOptions(argv: readonly string[]): DemoOptions {
   if (chosen.hosts === "containers" && (chosen.engines ?? "docker") !== "docker") {
     command.error("error: --hosts containers brings engines of its own: leave --engines out");
   }
-  return { ...chosen, made: { ...(polyglot && POLYGLOT), ...madeOf(chosen) } };
+  return {
+    ...chosen,
+    implementations: { ...(polyglot && POLYGLOT), ...implementationsIn(chosen) },
+  };
 }
 
-type Parsed = Omit<DemoOptions, "made"> & { readonly polyglot: boolean };
+type Parsed = Omit<DemoOptions, "implementations"> & { readonly polyglot: boolean };
 
-function madeOf(chosen: object): Implementations {
-  const made: Record<string, Implementation> = {};
+function implementationsIn(chosen: object): Implementations {
+  const implementations: Record<string, Implementation> = {};
   for (const role of ROLES) {
     // Commander's name of the option --llm-gateway is llmGateway.
     const name = role.option?.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
     const value: unknown = name === undefined ? undefined : Reflect.get(chosen, name);
     const known = implementationsOf(role).find((implementation) => implementation === value);
-    if (known !== undefined) made[role.name] = known;
+    if (known !== undefined) implementations[role.name] = known;
   }
-  return made;
+  return implementations;
 }
 
 /** Reads a count of requests from the command line. @throws what it must be */

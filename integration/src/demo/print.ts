@@ -11,10 +11,10 @@ export function printVerdict(
   verdict: Verdict,
   spans: readonly Span[],
   traceId: string,
-  made: Implementations,
+  implementations: Implementations,
 ): string {
   return [
-    waterfall(verdict, spans, traceId, made),
+    waterfall(verdict, spans, traceId, implementations),
     "",
     ...verdict.hops.map(hopLine),
     "",
@@ -27,7 +27,7 @@ function waterfall(
   verdict: Verdict,
   spans: readonly Span[],
   traceId: string,
-  made: Implementations,
+  implementations: Implementations,
 ): string {
   const options = {
     width: process.stdout.columns ?? DEFAULT_WIDTH,
@@ -38,7 +38,7 @@ function waterfall(
     const shown = traces.find((trace) => trace.traceId === traceId) ?? traces[0];
     return shown === undefined ? "no span arrived" : renderWaterfall(shown, options);
   }
-  const diagnosis = diagnose(traces, { root: expected(made).root });
+  const diagnosis = diagnose(traces, { root: expected(implementations).root });
   return renderWaterfall(traces, { ...options, diagnosis });
 }
 

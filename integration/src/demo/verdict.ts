@@ -36,9 +36,12 @@ export interface Verdict {
 export function judge(
   answers: readonly ChatAnswer[],
   spans: readonly Span[],
-  { stream, made }: { readonly stream: boolean; readonly made: Implementations },
+  {
+    stream,
+    implementations,
+  }: { readonly stream: boolean; readonly implementations: Implementations },
 ): Verdict {
-  const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, made));
+  const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, implementations));
   const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
   const byRequest = new Map(
     spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
@@ -47,7 +50,7 @@ export function judge(
     // A bare gateway has no span whose id it could tell.
     const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
     const trace = byId.get(traceId)?.spans ?? [];
-    return evaluateUnbroken(trace, { traceId, ...expected(made) }).pass;
+    return evaluateUnbroken(trace, { traceId, ...expected(implementations) }).pass;
   };
   const answered = answers.filter(({ reply }) => reply !== undefined);
   return {
@@ -58,15 +61,15 @@ export function judge(
     roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
     orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
     services: [...new Set(traces.flatMap((trace) => trace.services))],
-    hops: judgeHops(spans, hopsOf(stream, made), made, answered.length),
+    hops: judgeHops(spans, hopsOf(stream, implementations), implementations, answered.length),
     spanToReceivedMs: delays(spans),
   };
 }
 
 /** bullmq-otel traces what a worker does for itself as well, in traces that no request is part of. */
-function isOwnWork({ spans, services }: Trace, made: Implementations): boolean {
+function isOwnWork({ spans, services }: Trace, implementations: Implementations): boolean {
   return (
-    services.every((service) => made[service] === "stock") &&
+    services.every((service) => implementations[service] === "stock") &&
     spans.every(
       ({ kind, attributes }) => kind === "INTERNAL" && !("jeeves.request.id" in attributes),
     )
@@ -82,11 +85,11 @@ export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdic
 function judgeHops(
   spans: readonly Span[],
   hops: readonly Hop[],
-  made: Implementations,
+  implementations: Implementations,
   answered: number,
 ): HopVerdict[] {
   const seen = diagnose(spans, {
-    root: expected(made).root,
+    root: expected(implementations).root,
     joinBy: ["jeeves.request.id"],
   }).hops;
   const key = ({ from, to, via }: Hop): string => `${from} ${to} ${via}`;

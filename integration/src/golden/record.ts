@@ -59,7 +59,7 @@ export async function recordPeers(
     otlpUrl: "http://127.0.0.1:9",
     say,
     signal,
-    made: POLYGLOT,
+    implementations: POLYGLOT,
     providerUrl: `http://${provider.address}`,
     env: { OTEL_TRACES_EXPORTER: "none" },
     roleEnv: {

@@ -49,11 +49,13 @@ async function run(
 ): Promise<boolean> {
   await using engines = await startEngines({ say, signal });
   const results: Result[] = [];
-  for (const [name, made] of Object.entries(SYSTEMS)) {
+  for (const [name, implementations] of Object.entries(SYSTEMS)) {
     say(`\n${name}`);
     const load = { concurrency, stream: false, parallel: false };
-    const result = await measure({ name, made, engines, say, signal }, requests, (url, count) =>
-      sendRequests(url, { requests: count, ...load }, say, signal),
+    const result = await measure(
+      { name, implementations, engines, say, signal },
+      requests,
+      (url, count) => sendRequests(url, { requests: count, ...load }, say, signal),
     );
     say(JSON.stringify(result));
     results.push(result);

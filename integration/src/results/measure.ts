@@ -8,7 +8,7 @@ import type { Implementations } from "../topology/roles.js";
 /** What came out for one system. */
 export interface Result {
   readonly name: string;
-  readonly made: Implementations;
+  readonly implementations: Implementations;
   readonly answered: number;
   /** Requests whose trace is whole. */
   readonly whole: number;
@@ -26,7 +26,7 @@ export interface Result {
 
 export interface Measured {
   readonly name: string;
-  readonly made: Implementations;
+  readonly implementations: Implementations;
   readonly engines: Engines;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -37,16 +37,20 @@ export const WARM_UP = 200;
 
 /** Starts one system, lets `send` send so many requests to its gateway, and judges all traces. */
 export async function measure(
-  { name, made, engines, say, signal }: Measured,
+  { name, implementations, engines, say, signal }: Measured,
   requests: number,
   send: (gatewayUrl: string, requests: number) => Promise<ChatAnswer[]>,
 ): Promise<Result> {
   await using receiver = await startReceiver();
   const otlpUrl = receiver.httpUrl;
-  await using topology = await startTopology({ engines, otlpUrl, made, say, signal });
+  await using topology = await startTopology({ engines, otlpUrl, implementations, say, signal });
   const sendAll = (count: number): Promise<ChatAnswer[]> =>
     Promise.race([send(topology.gatewayUrl, count), topology.failure]);
-  const quiet = { services: [...expected(made).services], quietMs: 1000, timeoutMs: 60_000 };
+  const quiet = {
+    services: [...expected(implementations).services],
+    quietMs: 1000,
+    timeoutMs: 60_000,
+  };
   await sendAll(WARM_UP);
   await receiver.waitForQuiet({ ...quiet, traces: WARM_UP });
   receiver.clear();
@@ -56,11 +60,11 @@ export async function measure(
   const spans = await receiver.waitForQuiet({ ...quiet, traces: requests });
   const { answered, complete, traces, orphans, spanToReceivedMs } = judge(answers, spans, {
     stream: false,
-    made,
+    implementations,
   });
   return {
     name,
-    made,
+    implementations,
     answered,
     whole: complete,
     traces,

@@ -22,13 +22,13 @@ export interface Request {
  */
 export function expectApplicationSpans(
   spans: readonly Span[],
-  made: Implementations,
+  implementations: Implementations,
   { requestId, sessionId, mode = "sequential" }: Request,
 ): void {
   const seen = spans
     .filter(({ name }) => own.test(name))
     .map((span) => ({ span: `${span.name} of ${span.service}`, ...told(span) }));
-  expect(sorted(seen)).toEqual(sorted(wanted(made, { requestId, sessionId, mode })));
+  expect(sorted(seen)).toEqual(sorted(wanted(implementations, { requestId, sessionId, mode })));
 }
 
 const own = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
@@ -45,7 +45,10 @@ function told({ kind, attributes, status, events }: Span): object {
   };
 }
 
-function wanted(made: Implementations, { requestId, sessionId, mode }: Required<Request>) {
+function wanted(
+  implementations: Implementations,
+  { requestId, sessionId, mode }: Required<Request>,
+) {
   const base = { kind: "INTERNAL", status: "UNSET", events: [] };
   const agent = (service: string, name: string, type: string, more: object = {}) => ({
     ...base,
@@ -105,7 +108,7 @@ function wanted(made: Implementations, { requestId, sessionId, mode }: Required<
     },
   ];
   return all
-    .filter(({ service }) => made[service] !== "bare")
+    .filter(({ service }) => implementations[service] !== "bare")
     .map(({ service: _, ...span }) => span);
 }
 
@@ -114,9 +117,9 @@ function sorted<T extends { readonly span: string }>(spans: readonly T[]): T[] {
 }
 
 /** "python gateway, go orchestrator, ts agents ...": for a test's title. */
-export function titleOf(made: Implementations): string {
+export function titleOf(implementations: Implementations): string {
   const names = [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY];
   return names
-    .map((name) => `${made[name] ?? "ts"} ${name.replace(/^jeeves-|-worker$/g, "")}`)
+    .map((name) => `${implementations[name] ?? "ts"} ${name.replace(/^jeeves-|-worker$/g, "")}`)
     .join(", ");
 }

@@ -14,7 +14,7 @@ export interface Jeeves extends AsyncDisposable {
 }
 
 export async function startJeeves(
-  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "made"> = {},
+  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "implementations"> = {},
 ): Promise<Jeeves> {
   const receiver = await startReceiver();
   try {
@@ -29,7 +29,7 @@ export async function startJeeves(
       receiver,
       url: topology.gatewayUrl,
       // A trace that a role took with it does not come: which role that was is better known at once.
-      trace: (traceId, services = expected(options.made).services) =>
+      trace: (traceId, services = expected(options.implementations).services) =>
         Promise.race([
           receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
           topology.failure,

@@ -2,8 +2,8 @@ import type { Implementation, Implementations } from "../topology/roles.js";
 
 /** One pair that has to meet: this role made of this, beside that role made of that. */
 interface Pair {
-  readonly a: readonly [role: string, made: Implementation];
-  readonly b: readonly [role: string, made: Implementation];
+  readonly a: readonly [role: string, implementation: Implementation];
+  readonly b: readonly [role: string, implementation: Implementation];
 }
 
 /**
@@ -44,18 +44,20 @@ function best(
     .filter((hop) => hop.includes(role))
     .map(([from, to]) => (from === role ? to : from));
   const besideBare = neighbours.some((name) => row.get(name) === "bare");
-  const score = (made: Implementation): number => {
-    if (made === "bare" && besideBare) return -1;
-    const tried = new Map(row).set(role, made);
+  const score = (implementation: Implementation): number => {
+    if (implementation === "bare" && besideBare) return -1;
+    const tried = new Map(row).set(role, implementation);
     let met = 0;
     let possible = 0;
     for (const pair of open) {
       if (meets(pair, tried)) met++;
-      else if (isIn(pair, role, made)) possible++;
+      else if (isIn(pair, role, implementation)) possible++;
     }
     return met + possible / 1000;
   };
-  return offered.reduce((found, made) => (score(made) > score(found) ? made : found));
+  return offered.reduce((found, implementation) =>
+    score(implementation) > score(found) ? implementation : found,
+  );
 }
 
 function pairsOf(
@@ -73,6 +75,6 @@ function meets({ a, b }: Pair, row: ReadonlyMap<string, Implementation>): boolea
   return row.get(a[0]) === a[1] && row.get(b[0]) === b[1];
 }
 
-function isIn({ a, b }: Pair, role: string, made: Implementation): boolean {
-  return [a, b].some(([name, what]) => name === role && what === made);
+function isIn({ a, b }: Pair, role: string, implementation: Implementation): boolean {
+  return [a, b].some(([name, what]) => name === role && what === implementation);
 }

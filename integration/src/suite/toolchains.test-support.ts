@@ -14,9 +14,9 @@ for (const peer of Object.values(PEERS)) {
  * Why a system made of these cannot run here, for the title of a test that is skipped; undefined when it can. In CI
  * it is never skipped: it runs, and fails with that reason.
  */
-export function cannotRun(made: Implementations): string | undefined {
+export function cannotRun(implementations: Implementations): string | undefined {
   if (process.env.CI !== undefined) return undefined;
-  return languagesOf(made)
+  return languagesOf(implementations)
     .flatMap((language) => missing.get(language) ?? [])
     .at(0);
 }
@@ -26,7 +26,7 @@ const BUILD_TIMEOUT_MS = 15 * 60_000;
 
 /** Builds the peers that these systems need before the first test, which then takes no longer than it does. */
 export function buildBefore(...systems: readonly Implementations[]): void {
-  const runnable = systems.filter((made) => cannotRun(made) === undefined);
+  const runnable = systems.filter((implementations) => cannotRun(implementations) === undefined);
   beforeAll(async () => {
     const scope = new Scope((line) => process.stderr.write(`${line}\n`), undefined);
     try {
@@ -37,7 +37,7 @@ export function buildBefore(...systems: readonly Implementations[]): void {
   }, BUILD_TIMEOUT_MS);
 }
 
-function languagesOf(made: Implementations): Language[] {
-  const used = new Set<string>(Object.values(made));
+function languagesOf(implementations: Implementations): Language[] {
+  const used = new Set<string>(Object.values(implementations));
   return Object.values(PEERS).flatMap(({ language }) => (used.has(language) ? [language] : []));
 }

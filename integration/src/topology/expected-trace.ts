@@ -62,12 +62,12 @@ export interface Expected {
  * What is expected of a system made of these. A bare role makes no span: the ways lead past it, and the next
  * service continues the exit span of the one before it.
  */
-export function expected(made: Implementations = {}): Expected {
-  const paths = WAYS.map((way) => seen(way, made).map(({ to }) => to));
+export function expected(implementations: Implementations = {}): Expected {
+  const paths = WAYS.map((way) => seen(way, implementations).map(({ to }) => to));
   const [service = GATEWAY] = paths[0] ?? [];
   return {
     services: ROLES.map(({ name }) => name).filter(
-      (name) => name !== PROVIDER && made[name] !== "bare",
+      (name) => name !== PROVIDER && implementations[name] !== "bare",
     ),
     paths,
     root: {
@@ -78,10 +78,10 @@ export function expected(made: Implementations = {}): Expected {
 }
 
 /** The hops that one request makes. @param streamed - whether the text comes in pieces */
-export function hopsOf(streamed: boolean, made: Implementations = {}): readonly Hop[] {
+export function hopsOf(streamed: boolean, implementations: Implementations = {}): readonly Hop[] {
   const hops = new Map<string, Hop>();
   for (const way of WAYS) {
-    const steps = seen(way, made);
+    const steps = seen(way, implementations);
     for (const [i, step] of steps.entries()) {
       const from = steps[i - 1]?.to;
       if (from === undefined) continue;
@@ -92,8 +92,8 @@ export function hopsOf(streamed: boolean, made: Implementations = {}): readonly 
   return [...hops.values()];
 }
 
-function seen(way: readonly Step[], made: Implementations): readonly Step[] {
-  return way.filter(({ to }) => made[to] !== "bare");
+function seen(way: readonly Step[], implementations: Implementations): readonly Step[] {
+  return way.filter(({ to }) => implementations[to] !== "bare");
 }
 
 const all = expected();

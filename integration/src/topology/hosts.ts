@@ -13,20 +13,20 @@ export interface Hosts {
   /** Where the roles find Kafka and Redis. Default: where this process does. */
   readonly engines?: EngineAddresses;
   /** Makes what the roles need to start: builds programs or images. */
-  prepare(made: Implementations, scope: Scope): Promise<StartRole>;
+  prepare(implementations: Implementations, scope: Scope): Promise<StartRole>;
 }
 
 /** Starts one role. @param env - its settings; addresses in it are those of inside */
 type StartRole = (
   role: Role,
-  made: Implementation,
+  implementation: Implementation,
   env: Readonly<Record<string, string>>,
 ) => RunningRole;
 
 /** Each role as a process of this machine. */
 export const processes: Hosts = {
-  prepare: async (made, scope) => {
-    const built = await buildPeers(languagesOf(made), scope);
+  prepare: async (implementations, scope) => {
+    const built = await buildPeers(languagesOf(implementations), scope);
     return (role, implementation, env) => {
       const { foreign } = role;
       const command =
@@ -39,13 +39,13 @@ export const processes: Hosts = {
 };
 
 /** Finds out, before anything is started, whether such processes can be built here. @throws what is missing */
-export function checkProcesses(made: Implementations): Promise<void> {
-  return checkToolchains(languagesOf(made));
+export function checkProcesses(implementations: Implementations): Promise<void> {
+  return checkToolchains(languagesOf(implementations));
 }
 
-function languagesOf(made: Implementations): Language[] {
+function languagesOf(implementations: Implementations): Language[] {
   return ROLES.flatMap(({ name, foreign }) =>
-    foreign !== undefined && made[name] === foreign.language ? [foreign.language] : [],
+    foreign !== undefined && implementations[name] === foreign.language ? [foreign.language] : [],
   );
 }
 
@@ -54,7 +54,7 @@ const DIST = join(repositoryRoot, "integration/dist");
 /** How a role of ours is started, for a repository that lies at `dist`'s parent. */
 export function nodeCommand(
   { entry }: Role,
-  made: Implementation,
+  implementation: Implementation,
   dist = DIST,
   node = process.execPath,
 ): Command {
@@ -63,16 +63,16 @@ export function nodeCommand(
     arguments: [
       // kafkajs 2.2.4 sets timeouts in the past, and Node 24 says so each time.
       "--disable-warning=TimeoutNegativeWarning",
-      ...(made === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
+      ...(implementation === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
       join(dist, "roles", entry),
     ],
-    env: variantEnv(made),
+    env: variantEnv(implementation),
   };
 }
 
-function variantEnv(made: Implementation): Record<string, string> {
+function variantEnv(implementation: Implementation): Record<string, string> {
   // The variable has no effect on propagators (OpenTelemetry's specification of it): what came in is passed on.
-  if (made === "bare") return { OTEL_SDK_DISABLED: "true" };
-  if (made === "stock") return { INSTRUMENTATION: "stock" };
+  if (implementation === "bare") return { OTEL_SDK_DISABLED: "true" };
+  if (implementation === "stock") return { INSTRUMENTATION: "stock" };
   return {};
 }

@@ -23,7 +23,7 @@ export interface TopologyOptions {
   /** Hears what is built and started. */
   readonly say: (line: string) => void;
   /** What each role is made of. Default: all of them `ts`. */
-  readonly made?: Implementations | undefined;
+  readonly implementations?: Implementations | undefined;
   /** Where the roles run. Default: processes of this machine. */
   readonly hosts?: Hosts | undefined;
   /** For all roles, beside what the topology sets. */
@@ -41,7 +41,7 @@ export interface Topology extends AsyncDisposable {
   readonly gatewayUrl: string;
   /** The resource attribute `test.run.id` of every span of this run. */
   readonly runId: string;
-  readonly made: Implementations;
+  readonly implementations: Implementations;
   /** Rejects when a role or an engine ends before it was asked to; says which and shows its last lines. */
   readonly failure: Promise<never>;
   role(name: string): RunningRole;
@@ -57,7 +57,14 @@ export interface Topology extends AsyncDisposable {
  * Roles that are stopped because of a failure or a signal are killed after three seconds.
  */
 export async function startTopology(options: TopologyOptions): Promise<Topology> {
-  const { engines, say, providerUrl, roleEnv = {}, made = {}, hosts = processes } = options;
+  const {
+    engines,
+    say,
+    providerUrl,
+    roleEnv = {},
+    implementations = {},
+    hosts = processes,
+  } = options;
   options.signal?.throwIfAborted();
   const broken = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, broken.signal]) : broken.signal;
@@ -91,10 +98,10 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
 
   try {
-    const startRole = await hosts.prepare(made, scope);
+    const startRole = await hosts.prepare(implementations, scope);
     await abortable(scope.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
     const began = Date.now();
-    say(`roles: starting ${ROLES.length}${describe(made)} ...`);
+    say(`roles: starting ${ROLES.length}${describe(implementations)} ...`);
     const start = async (role: Role): Promise<RoleAddress> => {
       const needed = Object.entries(role.needs).map(async ([variable, name]) => {
         const address = (await addresses.get(name))?.inside ?? "";
@@ -102,7 +109,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
       });
       const found = Object.fromEntries(await Promise.all(needed));
       scope.signal.throwIfAborted();
-      const child = startRole(role, made[role.name] ?? "ts", {
+      const child = startRole(role, implementations[role.name] ?? "ts", {
         ...common,
         ...found,
         OTEL_SERVICE_NAME: role.name,
@@ -152,7 +159,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   return {
     gatewayUrl: `http://${addressOf(GATEWAY)}`,
     runId,
-    made,
+    implementations,
     failure,
     role,
     addressOf,
@@ -165,8 +172,10 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
 }
 
 /** " (jeeves-gateway python, ...)" of those that are not `ts`. */
-function describe(made: Implementations): string {
-  const others = Object.entries(made).filter(([, implementation]) => implementation !== "ts");
+function describe(implementations: Implementations): string {
+  const others = Object.entries(implementations).filter(
+    ([, implementation]) => implementation !== "ts",
+  );
   if (others.length === 0) return "";
   return ` (${others.map(([name, implementation]) => `${name} ${implementation}`).join(", ")})`;
 }
