@@ -90,8 +90,8 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
     });
 
     test("is used where it runs already, and left running", async () => {
-      const environment = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
-      const running = await startJaeger({ say }, environment);
+      const env = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
+      const running = await startJaeger({ say }, env);
       await running[Symbol.asyncDispose]();
 
       expect(running.otlpUrl).toBe(jaeger.otlpUrl);
@@ -105,13 +105,13 @@ describe("a Jaeger that is said to run", () => {
     [{ JAEGER_URL: "http://127.0.0.1:1" }, "JAEGER_OTLP_URL is not set"],
     [{ JAEGER_OTLP_URL: "http://127.0.0.1:1" }, "JAEGER_URL is not set"],
     [{ JAEGER_URL: "jaeger", JAEGER_OTLP_URL: "http://127.0.0.1:1" }, 'JAEGER_URL is "jaeger"'],
-  ])("at %o is a clear error", async (environment, message) => {
-    await expect(startJaeger({ say }, environment)).rejects.toThrow(message);
+  ])("at %o is a clear error", async (env, message) => {
+    await expect(startJaeger({ say }, env)).rejects.toThrow(message);
   });
 
   test("but does not answer is a clear error", async () => {
-    const environment = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
-    const start = startJaeger({ say }, environment);
+    const env = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
+    const start = startJaeger({ say }, env);
     await expect(start).rejects.toThrow(/Jaeger at http.* \(JAEGER_URL\) does not answer/);
   });
 });

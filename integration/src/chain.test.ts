@@ -67,7 +67,9 @@ describeWithEngines(
       const spans = await jeeves.trace(traceId);
       expect(reply).toContain("At your service.");
       await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
-      expect(named(spans, "pipeline.execute").attributes["jeeves.pipeline.mode"]).toBe("parallel");
+      expect(spanNamed(spans, "pipeline.execute").attributes["jeeves.pipeline.mode"]).toBe(
+        "parallel",
+      );
     });
 
     test("is one unbroken trace when the answer is streamed, piece by piece", async () => {
@@ -86,9 +88,11 @@ describeWithEngines(
       const { traceId } = await chat(jeeves.url, { sessionId: "session-7" });
 
       const spans = await jeeves.trace(traceId);
-      const requestId = named(spans, "pipeline.execute").attributes["jeeves.request.id"];
+      const requestId = spanNamed(spans, "pipeline.execute").attributes["jeeves.request.id"];
       expect(requestId).toMatch(/^[0-9a-f-]{36}$/);
-      expect(named(spans, "pipeline.execute").attributes["jeeves.session.id"]).toBe("session-7");
+      expect(spanNamed(spans, "pipeline.execute").attributes["jeeves.session.id"]).toBe(
+        "session-7",
+      );
       for (const span of spans.filter(({ name }) => /^agent\.|^llm\.generate/.test(name))) {
         expect(span.attributes["jeeves.request.id"], `${span.service} ${span.name}`).toBe(
           requestId,
@@ -128,7 +132,7 @@ describeWithEngines(
         path: [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, LLM_GATEWAY],
       });
       for (const name of ["llm.provider.call", "llm.generate", "pipeline.execute"]) {
-        expect(named(spans, name).status.code, name).toBe("ERROR");
+        expect(spanNamed(spans, name).status.code, name).toBe("ERROR");
       }
     });
 
@@ -166,13 +170,15 @@ describeWithEngines(
         quietMs: 600,
       });
       await expect(spans).toHaveUnbrokenTrace({ traceId, remoteRoot: true });
-      expect(named(spans, "pipeline.execute").attributes["termination.reason"]).toBe("cancelled");
+      expect(spanNamed(spans, "pipeline.execute").attributes["termination.reason"]).toBe(
+        "cancelled",
+      );
       expect(spans.filter(({ service }) => service === TOOLS)).toEqual([]);
     });
   },
 );
 
-function named(spans: readonly Span[], name: string): Span {
+function spanNamed(spans: readonly Span[], name: string): Span {
   const found = spans.filter((span) => span.name === name);
   const [span] = found;
   if (span === undefined || found.length > 1) {

@@ -7,21 +7,16 @@ import { execa } from "execa";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import "@traceferry/testkit/vitest";
-import { buildTimeoutMs, lacksBackends } from "./backends/describe.test-support.js";
+import { buildTimeoutMs, missingBackends } from "./backends/describe.test-support.js";
 import { build } from "./containers/builder.js";
 import { buildImages, imageName } from "./containers/images.js";
 import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
-import {
-  engineThatAnswers,
-  noEngine,
-  ownerLabel,
-  removeContainer,
-} from "./engines/docker-engine.js";
+import { connectToEngine, noEngine, ownerLabel, removeContainer } from "./engines/docker-engine.js";
 import { Scope } from "./engines/scope.js";
 import { expectApplicationSpans } from "./suite/application.test-support.js";
 import { cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
-import { expected, startTopology, type Topology } from "./topology/index.js";
+import { expectedTrace, startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";
 
 const COLLECTOR = "traceferry/collector:local";
@@ -29,7 +24,7 @@ const COLLECTOR = "traceferry/collector:local";
 const quick = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 const silent = (): void => undefined;
-const hasEngine = (await engineThatAnswers()) !== undefined;
+const hasEngine = (await connectToEngine()) !== undefined;
 // What is absent is reported as such; in CI it is tried all the same, and fails.
 const noDocker = hasEngine || process.env.CI !== undefined ? undefined : noEngine;
 
@@ -37,24 +32,24 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   ["every role in TypeScript, in a container of its own,", {}, 40],
   ["every role in another language that has one, in a container of its own,", POLYGLOT, 140],
 ])("%s", (title, implementations, mostMb) => {
-  const missing = noDocker ?? cannotRun(implementations) ?? lacksBackends(["collector"]);
+  const missing = noDocker ?? cannotRun(implementations) ?? missingBackends(["collector"]);
   if (missing !== undefined) {
     test.skip(`${title} (skipped: ${missing})`);
     return;
   }
 
-  let boxes: ContainerHosts;
+  let containers: ContainerHosts;
   let receiver: OtlpReceiver;
   let topology: Topology;
   beforeAll(async () => {
-    boxes = await startContainerHosts({ say: silent });
-    receiver = await startReceiver({ host: boxes.receiverHost });
-    const exportTo = [boxes.insideUrl(receiver.httpUrl)];
-    const { otlpUrl } = await boxes.startCollector({ ...quick, exportTo });
+    containers = await startContainerHosts({ say: silent });
+    receiver = await startReceiver({ host: containers.receiverHost });
+    const exportTo = [containers.insideUrl(receiver.httpUrl)];
+    const { otlpUrl } = await containers.startCollector({ ...quick, exportTo });
     topology = await startTopology({
-      engines: boxes.engines,
+      engines: containers.engines,
       otlpUrl,
-      hosts: boxes.hosts,
+      hosts: containers.hosts,
       implementations,
       say: silent,
     });
@@ -62,13 +57,13 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   afterAll(async () => {
     await topology?.[Symbol.asyncDispose]();
     await receiver?.close();
-    await boxes?.[Symbol.asyncDispose]();
+    await containers?.[Symbol.asyncDispose]();
   });
 
   test.each([false, true])(
     "makes one unbroken trace of a request, by way of the collector, streamed: %s",
     async (stream) => {
-      const { services, paths, root } = expected(implementations);
+      const { services, paths, root } = expectedTrace(implementations);
       const options = { message: "Plan a picnic", sessionId: "session-7", stream };
 
       const { traceId, reply, requestId } = await chat(topology.gatewayUrl, options);
@@ -87,7 +82,9 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   test("is healthy, and says so itself", async () => {
     await vi.waitFor(
       async () => {
-        const all = await Promise.all((await boxesOf(process.pid)).map(({ id }) => inspect(id)));
+        const all = await Promise.all(
+          (await containersOf(process.pid)).map(({ id }) => inspect(id)),
+        );
         const ours = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
         const health = ours.map(({ State }) => State.Health?.Status);
         expect(health).toEqual([...ROLES, COLLECTOR].map(() => "healthy"));
@@ -97,7 +94,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   });
 
   test("runs as nobody in particular, with no right of a system's own", async () => {
-    for (const { id, image } of await boxesOf(process.pid)) {
+    for (const { id, image } of await containersOf(process.pid)) {
       if (!image.startsWith("traceferry/")) continue;
       const { Config, HostConfig } = await inspect(id);
       const users = await usersIn(id);
@@ -108,7 +105,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   });
 
   test("can be reached from outside at the gateway only, and from this machine only", async () => {
-    const published = (await boxesOf(process.pid)).flatMap(({ image, ports }) =>
+    const published = (await containersOf(process.pid)).flatMap(({ image, ports }) =>
       ports.map((port) => `${image} ${port}`),
     );
 
@@ -145,7 +142,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
 
   test("is named when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
-    const tools = (await boxesOf(process.pid)).find(({ image }) => image.includes(TOOLS));
+    const tools = (await containersOf(process.pid)).find(({ image }) => image.includes(TOOLS));
 
     await dockerode.getContainer(tools?.id ?? "").kill();
 
@@ -156,23 +153,23 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
 
   test("has a collector that is named when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
-    const collector = (await boxesOf(process.pid)).find(({ image }) => image === COLLECTOR);
+    const collector = (await containersOf(process.pid)).find(({ image }) => image === COLLECTOR);
 
     await dockerode.getContainer(collector?.id ?? "").kill();
 
-    await expect(boxes.engines.failure).rejects.toThrow(
+    await expect(containers.engines.failure).rejects.toThrow(
       /^collector ended with code 137; its last lines:\n/,
     );
   });
 
   test("is gone, and its network too, when all is disposed of", async () => {
-    expect(await boxesOf(process.pid)).not.toEqual([]);
+    expect(await containersOf(process.pid)).not.toEqual([]);
     expect(await networksOf(process.pid)).toHaveLength(1);
 
     await topology[Symbol.asyncDispose]();
-    await boxes[Symbol.asyncDispose]();
+    await containers[Symbol.asyncDispose]();
 
-    expect(await boxesOf(process.pid)).toEqual([]);
+    expect(await containersOf(process.pid)).toEqual([]);
     expect(await networksOf(process.pid)).toEqual([]);
   });
 });
@@ -191,12 +188,12 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
     async (signal) => {
       const { child } = await programWithContainers();
       const { pid = 0 } = child;
-      expect(await boxesOf(pid)).toHaveLength(2);
+      expect(await containersOf(pid)).toHaveLength(2);
 
       child.kill(signal);
 
       expect((await child).signal).toBe(signal);
-      const left = async () => [...(await boxesOf(pid)), ...(await networksOf(pid))];
+      const left = async () => [...(await containersOf(pid)), ...(await networksOf(pid))];
       await vi.waitFor(async () => expect(await left()).toEqual([]), 20_000);
     },
   );
@@ -211,7 +208,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
     );
     onTestFinished(async () => {
       // The engine keeps the container in which a build failed, for people to look into.
-      for (const { id } of await boxesOf(process.pid)) await removeContainer(client, id);
+      for (const { id } of await containersOf(process.pid)) await removeContainer(client, id);
     });
     const name = "traceferry/impossible:local";
     const scope = new Scope(silent, undefined);
@@ -225,7 +222,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
   });
 });
 
-async function boxesOf(pid: number) {
+async function containersOf(pid: number) {
   const { dockerode } = (await getContainerRuntimeClient()).container;
   const filters = { label: [`${ownerLabel}=${pid}`] };
   const all = await dockerode.listContainers({ all: true, filters });

@@ -37,11 +37,11 @@ test.each([
   [["--requests", "none"], "whole number"],
   [["--engines", "cloud"], "docker, local, external"],
   [["--wrong"], "unknown option"],
-])("a wrong option is named: %j", async (args, complaint) => {
+])("a wrong option is named: %j", async (args, buildOutput) => {
   const { stderr, exitCode } = await demo(args);
 
   expect(exitCode).toBe(1);
-  expect(stderr).toContain(complaint);
+  expect(stderr).toContain(buildOutput);
 });
 
 describeWithEngines("the demo", () => {

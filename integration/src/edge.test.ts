@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
-import { addressOf } from "./system/service.js";
+import { hostAndPort } from "./system/service.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY } from "./topology/roles.js";
 
@@ -28,7 +28,7 @@ describeWithEngines("at the edge", () => {
   beforeAll(async () => {
     provider.listen(0, "127.0.0.1");
     await once(provider, "listening");
-    jeeves = await startJeeves({ providerUrl: `http://${addressOf(provider.address())}` });
+    jeeves = await startJeeves({ providerUrl: `http://${hostAndPort(provider.address())}` });
   });
   afterAll(async () => {
     await jeeves?.[Symbol.asyncDispose]();

@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { lookLocal } from "./engines/local/index.js";
-import { DemoRun, marked, processesWith } from "./suite/demo-run.test-support.js";
+import { detectLocal } from "./engines/local/index.js";
+import { DemoRun, processesWith, uniqueMark } from "./suite/demo-run.test-support.js";
 import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 import { startJeeves } from "./suite/jeeves.test-support.js";
 import { cannotRun } from "./suite/toolchains.test-support.js";
@@ -21,8 +21,9 @@ import {
 
 // What is left behind is looked for in /proc.
 const onLinux = describe.runIf(process.platform === "linux");
-const local = await lookLocal({});
-const cannotKill = local.works || process.env.CI !== undefined ? undefined : local.missing.join();
+const local = await detectLocal({});
+const cannotKill =
+  local.available || process.env.CI !== undefined ? undefined : local.missing.join();
 
 function onEngines(): Record<string, string> {
   const { kafkaBrokers, redisUrl } = engines();
@@ -102,7 +103,7 @@ describeWithEngines("a role that cannot start", () => {
       const implementations = { [role]: implementation };
 
       testWith(`${implementation} ${role} with a wrong ${variable}`, implementations, async () => {
-        const mark = marked();
+        const mark = uniqueMark();
         const starting = startJeeves({
           implementations,
           env: mark,
@@ -120,7 +121,7 @@ describeWithEngines("a role that cannot start", () => {
 
       testWith(`${implementation} ${role} on a port that is taken`, implementations, async () => {
         const port = await takenPort();
-        const mark = marked();
+        const mark = uniqueMark();
         const starting = startJeeves({
           implementations,
           env: mark,
@@ -238,7 +239,7 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
 describeWithEngines("a role that goes away in a test", () => {
   onLinux("is named to whoever waits for its spans", () => {
     test("and none of them comes", async () => {
-      const mark = marked();
+      const mark = uniqueMark();
       await using jeeves = await startJeeves({ env: mark });
       const waiting = jeeves.trace("4bf92f3577b34da6a3ce929d0e0e4736");
       const running = await processesWith(mark);

@@ -7,7 +7,7 @@ import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { coveringSet } from "./suite/pairs.test-support.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { type ChatOptions, chat } from "./system/chat.js";
-import { expected, type Hop, hopsOf } from "./topology/expected-trace.js";
+import { expectedTrace, type Hop, hopsOf } from "./topology/expected-trace.js";
 import {
   GATEWAY,
   type Implementations,
@@ -68,7 +68,7 @@ async function expectWhole(
   const traceId =
     implementations[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
   const spans = await jeeves.trace(traceId);
-  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(implementations) });
+  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expectedTrace(implementations) });
   expect(missingHops(spans, options.stream === true, implementations)).toEqual([]);
   expectApplicationSpans(spans, implementations, {
     requestId: answer.requestId,
@@ -83,7 +83,7 @@ function missingHops(
   streamed: boolean,
   implementations: Implementations,
 ): readonly Hop[] {
-  const seen = diagnose(spans, { root: expected(implementations).root }).hops.filter(
+  const seen = diagnose(spans, { root: expectedTrace(implementations).root }).hops.filter(
     ({ ok }) => ok,
   );
   return hopsOf(streamed, implementations).filter(

@@ -3,12 +3,12 @@ import { assembleTraces, evaluateUnbroken, type Span, type Trace } from "@tracef
 import getPort from "get-port";
 import pLimit from "p-limit";
 import { describe, expect, test } from "vitest";
-import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
+import { type RawHeaders, startGrpcRecorder, startHttpRecorder } from "./golden/recorders.js";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { type ChatAnswer, type ChatOptions, chat } from "./system/chat.js";
-import { expected } from "./topology/expected-trace.js";
+import { expectedTrace } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,
@@ -112,11 +112,11 @@ describeWithEngines("of 500 requests", () => {
           const toLlm: RawHeaders[] = [];
           const toProvider: RawHeaders[] = [];
           const port = await getPort({ host: "127.0.0.1" });
-          await using provider = await tapHttp(
+          await using provider = await startHttpRecorder(
             { model: "tap", choices: [{ message: { content: "Very good." } }] },
             (headers) => toProvider.push(headers),
           );
-          await using llm = await tapGrpc(
+          await using llm = await startGrpcRecorder(
             { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
             { forwardTo: `127.0.0.1:${port}` },
             (headers) => toLlm.push(headers),
@@ -201,7 +201,7 @@ async function arrived(
   traces = REQUESTS,
 ): Promise<readonly Trace[]> {
   const spans: readonly Span[] = await receiver.waitForQuiet({
-    services: [...expected(implementations).services],
+    services: [...expectedTrace(implementations).services],
     traces,
     quietMs: 1000,
   });
@@ -214,7 +214,7 @@ function notWhole(
   implementations: Implementations,
   remoteRoot = false,
 ): readonly string[] {
-  const { root, ...rest } = expected(implementations);
+  const { root, ...rest } = expectedTrace(implementations);
   return traces
     .map(({ traceId, spans }) => evaluateUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
     .flatMap(({ pass, message }) => (pass ? [] : [message]))

@@ -7,8 +7,8 @@ import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
 import { PLANNER_QUEUE } from "./system/messages.js";
-import { addressOf } from "./system/service.js";
-import { expected } from "./topology/expected-trace.js";
+import { hostAndPort } from "./system/service.js";
+import { expectedTrace } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,
@@ -39,19 +39,19 @@ describeWithEngines("roles that the incumbents trace", () => {
   ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
     const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
 
-    const spans = await jeeves.trace(traceId, expected(implementations).services);
+    const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
     expect(reply).toContain("The message has 8 words.");
-    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(implementations) });
+    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expectedTrace(implementations) });
     expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
     expect(servicesWithOurSpans(spans)).toEqual(
-      expected(implementations).services.filter((name) => implementations[name] === undefined),
+      expectedTrace(implementations).services.filter((name) => implementations[name] === undefined),
     );
   });
 
   test("name gRPC's spans with a prefix, and bullmq-otel makes traces of its own beside the request's", async () => {
     const { traceId } = await chat(jeeves.url);
 
-    const spans = await jeeves.trace(traceId, expected(implementations).services);
+    const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
     const grpc = spans.filter(({ attributes }) => attributes["rpc.system"] === "grpc");
     expect(new Set(grpc.map(({ name }) => name))).toEqual(
       new Set([
@@ -72,7 +72,7 @@ describeWithEngines("roles that the incumbents trace", () => {
     }
     const { traceId } = await chat(jeeves.url);
 
-    await jeeves.trace(traceId, expected(implementations).services);
+    await jeeves.trace(traceId, expectedTrace(implementations).services);
     expect(
       jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
     ).toEqual([]);
@@ -119,12 +119,12 @@ describeWithEngines("roles that only relay", () => {
         headers: { ...headers, traceparent },
       });
 
-      const spans = await jeeves.trace(traceId, expected(implementations).services);
+      const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
       expect(traceparent).toContain(traceId);
       await expect(spans).toHaveUnbrokenTrace({
         traceId,
         remoteRoot: true,
-        ...expected(implementations),
+        ...expectedTrace(implementations),
       });
       expect(spans.find((span) => span.parentSpanId === caller.spanId)?.service).toBe(
         names[0] === GATEWAY ? ORCHESTRATOR : GATEWAY,
@@ -154,7 +154,7 @@ describeWithEngines("roles that only relay", () => {
     test("give the provider the traceparent they were given, and nothing else", async () => {
       const { traceId } = await chat(jeeves.url, { headers });
 
-      const spans = await jeeves.trace(traceId, expected(implementations).services);
+      const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
       const exit = spans.find(({ service, kind }) => service === PLANNER && kind === "CLIENT");
       expect(provider.seen.at(-1)?.traceparent).toBe(`00-${caller.traceId}-${exit?.spanId}-01`);
       expect(provider.seen.at(-1)).not.toHaveProperty("tracestate");
@@ -200,7 +200,7 @@ function servicesWithOurSpans(spans: readonly Span[]): string[] {
   const ours = new Set(
     spans.filter(({ scope }) => scope.name.startsWith("@traceferry/")).map((span) => span.service),
   );
-  return expected().services.filter((name) => ours.has(name));
+  return expectedTrace().services.filter((name) => ours.has(name));
 }
 
 /** Somebody else's service: it notes which headers leave the system. */
@@ -219,6 +219,6 @@ function startProvider() {
     });
   });
   server.listen(0, "127.0.0.1");
-  const url = once(server, "listening").then(() => `http://${addressOf(server.address())}`);
+  const url = once(server, "listening").then(() => `http://${hostAndPort(server.address())}`);
   return { server, seen, url };
 }

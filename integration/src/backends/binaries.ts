@@ -37,7 +37,7 @@ export const BINARY_NAMES: readonly BinaryName[] = ["collector", "jaeger"];
 export async function binary(scope: Scope, name: BinaryName): Promise<string> {
   const { title, main, takes } = BINARIES[name];
   const folder = await keep(scope, cacheName(name), async (part) => {
-    const missing = await lacksGo();
+    const missing = await missingGo();
     if (missing !== undefined) throw new Error(`${title} cannot be built: ${missing}`);
     await runTool(
       scope,
@@ -65,7 +65,7 @@ export function isBuilt(name: BinaryName): boolean {
 }
 
 /** What is missing on this machine to build; nothing when all is there. */
-async function lacksGo(): Promise<string | undefined> {
+async function missingGo(): Promise<string | undefined> {
   return (await versionOf("go", "version")) === undefined
     ? "go is not installed: install Go 1.26 or newer"
     : undefined;

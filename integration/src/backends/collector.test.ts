@@ -13,13 +13,13 @@ describeWithBackends("the collector", ["collector"], () => {
   describe("between a busy system and its backend", () => {
     let chain: Chain;
     let late: readonly Span[];
-    const ordinary = many("ordinary", 600);
-    const failed = many("failed", 60);
-    const slow = many("slow", 60);
-    const checks = many("check", 1000);
-    const grpcChecks = many("grpc check", 1000);
-    const failedChecks = many("failed check", 40);
-    const withCheckInside = many("check inside", 600);
+    const ordinary = traceNames("ordinary", 600);
+    const failed = traceNames("failed", 60);
+    const slow = traceNames("slow", 60);
+    const checks = traceNames("check", 1000);
+    const grpcChecks = traceNames("grpc check", 1000);
+    const failedChecks = traceNames("failed check", 40);
+    const withCheckInside = traceNames("check inside", 600);
 
     beforeAll(async () => {
       chain = await startChain(quick);
@@ -92,7 +92,7 @@ describeWithBackends("the collector", ["collector"], () => {
     });
 
     test("keeps every ordinary trace", async () => {
-      const traces = many("all", 200);
+      const traces = traceNames("all", 200);
       await sendSpans(
         chain.collector.otlpUrl,
         traces.flatMap((trace) => withChild({ trace })),
@@ -217,7 +217,7 @@ async function decided({ collector, receiver }: Chain): Promise<readonly Span[]>
   return receiver.waitForQuiet({ quietMs: 600 });
 }
 
-function many(name: string, count: number): readonly string[] {
+function traceNames(name: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `${name} ${i}`);
 }
 

@@ -46,7 +46,7 @@ function programOf(
       await writeFile(file, exportTo(options.exportTo));
       return [collectorConfig, file];
     },
-    answers: (ports) => [
+    readinessRequests: (ports) => [
       new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/`),
       new Request(`http://127.0.0.1:${ports.OTLP_HTTP_PORT}/v1/traces`, {
         method: "POST",

@@ -9,7 +9,7 @@ export const buildTimeoutMs = 15 * 60_000;
  * build, so where they are not built the tests are skipped. In CI, and with TRACEFERRY_BACKENDS=build, they run, and
  * build them.
  */
-export function lacksBackends(needs: readonly BinaryName[]): string | undefined {
+export function missingBackends(needs: readonly BinaryName[]): string | undefined {
   if (process.env.CI !== undefined || process.env.TRACEFERRY_BACKENDS === "build") return undefined;
   const missing = needs.filter((name) => !isBuilt(name));
   if (missing.length === 0) return undefined;
@@ -22,7 +22,7 @@ export function describeWithBackends(
   needs: readonly BinaryName[],
   tests: () => void,
 ): void {
-  const reason = lacksBackends(needs);
+  const reason = missingBackends(needs);
   if (reason !== undefined) describe.skip(`${title} (skipped: ${reason})`, tests);
   else describe(title, tests);
 }

@@ -20,15 +20,15 @@ const jaegerConfig = join(repositoryRoot, "integration/deploy/jaeger/jaeger.yaml
  */
 export async function startJaeger(
   options: StartOptions,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Jaeger> {
-  const given = runningJaeger(environment);
-  if (given !== undefined) return useRunning(given, options);
+  const configured = configuredJaeger(env);
+  if (configured !== undefined) return useConfigured(configured, options);
   const running = await startProgram(program, options);
   const url = `http://127.0.0.1:${running.ports.UI_PORT}`;
   options.say(`jaeger: ${url}`);
   return {
-    ...faceOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
+    ...endpointsOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
     logs: running.logs,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
@@ -41,21 +41,21 @@ const program: Program<
   ports: ["UI_PORT", "GRPC_PORT", "OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
   env: (scratch) => ({ STORAGE: join(scratch, "storage") }),
   configs: async () => [jaegerConfig],
-  answers: (ports) => [
+  readinessRequests: (ports) => [
     new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/status`),
     new Request(`http://127.0.0.1:${ports.UI_PORT}/api/services`),
   ],
 };
 
-interface Given {
+interface RunningJaeger {
   readonly url: string;
   readonly otlpUrl: string;
 }
 
-function runningJaeger(
-  environment: Readonly<Record<string, string | undefined>>,
-): Given | undefined {
-  const { JAEGER_URL: url = "", JAEGER_OTLP_URL: otlpUrl = "" } = environment;
+function configuredJaeger(
+  env: Readonly<Record<string, string | undefined>>,
+): RunningJaeger | undefined {
+  const { JAEGER_URL: url = "", JAEGER_OTLP_URL: otlpUrl = "" } = env;
   if (url === "" && otlpUrl === "") return undefined;
   if (url === "" || otlpUrl === "") {
     throw new TypeError(
@@ -73,9 +73,12 @@ function runningJaeger(
   return { url: url.replace(/\/+$/, ""), otlpUrl: otlpUrl.replace(/\/+$/, "") };
 }
 
-async function useRunning({ url, otlpUrl }: Given, { say, signal }: StartOptions): Promise<Jaeger> {
+async function useConfigured(
+  { url, otlpUrl }: RunningJaeger,
+  { say, signal }: StartOptions,
+): Promise<Jaeger> {
   signal?.throwIfAborted();
-  const jaeger = faceOf(url, otlpUrl);
+  const jaeger = endpointsOf(url, otlpUrl);
   try {
     await jaeger.api.services();
   } catch (error) {
@@ -87,7 +90,7 @@ async function useRunning({ url, otlpUrl }: Given, { say, signal }: StartOptions
   return { ...jaeger, logs: () => "", [Symbol.asyncDispose]: async () => undefined };
 }
 
-function faceOf(url: string, otlpUrl: string) {
+function endpointsOf(url: string, otlpUrl: string) {
   return {
     url,
     otlpUrl,

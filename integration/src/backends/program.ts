@@ -31,7 +31,7 @@ export interface Program<Port extends string> {
   readonly configs: (scratch: string) => Promise<readonly string[]>;
   readonly env: (scratch: string) => Readonly<Record<string, string>>;
   /** Addresses that answer with success once it can do its work. */
-  readonly answers: (ports: Readonly<Record<Port, number>>) => readonly Request[];
+  readonly readinessRequests: (ports: Readonly<Record<Port, number>>) => readonly Request[];
 }
 
 /** What was started, before it is given a face. */
@@ -86,7 +86,7 @@ async function launch<Port extends string>(
   scratch: string,
   ports: Readonly<Record<Port, number>>,
 ): Promise<void> {
-  const { name, configs, env, answers } = program;
+  const { name, configs, env, readinessRequests } = program;
   const variables = Object.entries({ LISTEN_HOST: "127.0.0.1", ...ports, ...env(scratch) });
   const child = new Child(scope, {
     name,
@@ -102,20 +102,20 @@ async function launch<Port extends string>(
     // Its own word first: whoever took a port in between may answer as well.
     await child.until(child.prints(/Everything is ready/));
     await child.until(
-      Promise.all(answers(ports).map((request) => succeeds(request, scope.signal))),
+      Promise.all(readinessRequests(ports).map((request) => waitForSuccess(request, scope.signal))),
     );
   } catch (error) {
-    throw error instanceof Error ? inOurWords(error) : error;
+    throw error instanceof Error ? withKnownPortError(error) : error;
   }
 }
 
 /** Go writes it small, and `onFreePorts` looks for it as Kafka and Redis write it. */
-function inOurWords(error: Error): Error {
+function withKnownPortError(error: Error): Error {
   const message = error.message.replaceAll("address already in use", "Address already in use");
   return message === error.message ? error : new Error(message, { cause: error });
 }
 
-async function succeeds(request: Request, signal: AbortSignal): Promise<void> {
+async function waitForSuccess(request: Request, signal: AbortSignal): Promise<void> {
   await pRetry(
     async () => {
       const timeout = AbortSignal.timeout(2_000);

@@ -107,13 +107,13 @@ describeWithEngines("BullMQ on Redis", () => {
     await using shop = new Shop(bullmqTelemetry(), { tracedInbox: true });
     const request = spans.tracer().startSpan("request");
     const order = { id: 1042, lines: [{ sku: "mug", traceparent: "mine" }] };
-    let sight: string | undefined;
+    let activeSpanId: string | undefined;
 
     const job = await context.with(trace.setSpan(ROOT_CONTEXT, request), () =>
       shop.run(
         {},
         () => {
-          sight = trace.getActiveSpan()?.spanContext().spanId;
+          activeSpanId = trace.getActiveSpan()?.spanContext().spanId;
         },
         order,
       ),
@@ -128,7 +128,7 @@ describeWithEngines("BullMQ on Redis", () => {
       parentIsRemote: true,
       links: [{ traceId: sent.traceId, spanId: sent.spanId }],
     });
-    expect(sight).toBe(processed.spanId);
+    expect(activeSpanId).toBe(processed.spanId);
     const ids = [sent, processed].map((span) => span.attributes["messaging.message.id"]);
     expect(ids).toEqual([job.id, job.id]);
     expect(await redis().hget(shop.inbox.toKey(`${job.id}`), "data")).toBe(JSON.stringify(order));

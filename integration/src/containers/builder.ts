@@ -9,18 +9,18 @@ const LABEL = "org.traceferry.made-from";
 const SHOWN_LINES = 25;
 
 /** What an image is called, and from what it is made. */
-export interface Plan {
+export interface ImagePlan {
   readonly name: string;
   /** Changes with everything that goes into the image. */
   readonly madeFrom: string;
   readonly arguments: Readonly<Record<string, string>>;
 }
 
-export async function isCurrent(client: ContainerRuntimeClient, plan: Plan): Promise<boolean> {
+export async function isCurrent(client: ContainerRuntimeClient, plan: ImagePlan): Promise<boolean> {
   return (await find(client, plan))?.Labels?.[LABEL] === plan.madeFrom;
 }
 
-async function find({ container }: ContainerRuntimeClient, { name }: Plan) {
+async function find({ container }: ContainerRuntimeClient, { name }: ImagePlan) {
   const [found] = await container.dockerode.listImages({ filters: { reference: [name] } });
   return found;
 }
@@ -28,7 +28,7 @@ async function find({ container }: ContainerRuntimeClient, { name }: Plan) {
 /** Builds the image from a folder with its Dockerfile. @throws what the build said */
 export async function build(
   client: ContainerRuntimeClient,
-  plan: Plan,
+  plan: ImagePlan,
   context: string,
   scope: Scope,
 ): Promise<void> {
@@ -42,14 +42,14 @@ export async function build(
     .catch(() => undefined);
   await withProgress(scope.say, `${plan.name}: building`, () => abortable(scope.signal, built));
   if (!(await isCurrent(client, plan))) {
-    const said = await complaint(client, context, buildArgs);
+    const said = await buildOutput(client, context, buildArgs);
     throw new Error(`${plan.name} could not be built. ${said}`);
   }
-  if (before !== undefined) await removeFormer(client, before.Id);
+  if (before !== undefined) await removePrevious(client, before.Id);
 }
 
 /** What was built again has lost its name. Removing it, rather than all that has none, keeps the builder's cache. */
-async function removeFormer({ container }: ContainerRuntimeClient, id: string): Promise<void> {
+async function removePrevious({ container }: ContainerRuntimeClient, id: string): Promise<void> {
   try {
     await container.dockerode.getImage(id).remove();
   } catch (error) {
@@ -59,7 +59,7 @@ async function removeFormer({ container }: ContainerRuntimeClient, id: string): 
 }
 
 /** Testcontainers does not tell why a build failed. The engine, asked for the same once more, does. */
-async function complaint(
+async function buildOutput(
   { container: { dockerode } }: ContainerRuntimeClient,
   context: string,
   buildargs: Readonly<Record<string, string>>,

@@ -11,17 +11,17 @@ import {
 import type { Scope } from "../engines/scope.js";
 import { buildFrom } from "./images.js";
 import { type Content, digest } from "./recipes.js";
-import { RoleContainer, type Surroundings } from "./role.js";
+import { type ContainerSettings, RoleContainer } from "./role.js";
 
 /** Its name on the network. */
 const NAME = "collector";
 const OTLP_PORT = 4318;
 
 /** Builds the Collector and its image where they have to be, and begins to start it. @throws what is missing */
-export async function makeCollector(
+export async function createCollector(
   client: ContainerRuntimeClient,
   settings: CollectorSettings,
-  surroundings: Surroundings,
+  surroundings: ContainerSettings,
   scope: Scope,
 ): Promise<RoleContainer> {
   const { name: image } = await buildFrom(client, NAME, NAME, prepare, scope);

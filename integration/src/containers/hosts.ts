@@ -6,14 +6,14 @@ import {
   LABEL_TESTCONTAINERS_SESSION_ID,
 } from "testcontainers";
 import type { CollectorSettings } from "../backends/collector.js";
-import { lookDocker } from "../engines/docker.js";
+import { detectDocker } from "../engines/docker.js";
 import {
+  connectToEngine,
   disableRyukUnlessAvailable,
-  engineThatAnswers,
   noEngine,
   ownerLabel,
   reasonOf,
-  removeAll,
+  removeContainersOf,
   runLabel,
 } from "../engines/docker-engine.js";
 import type { EngineAddresses, Engines } from "../engines/index.js";
@@ -22,10 +22,10 @@ import { endOnSignal } from "../engines/signals.js";
 import { abortable } from "../engines/waiting.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
-import { makeCollector } from "./collector.js";
+import { createCollector } from "./collector.js";
 import { buildImages, imageName } from "./images.js";
 import { APP } from "./recipes.js";
-import { RoleContainer, type Surroundings } from "./role.js";
+import { type ContainerSettings, RoleContainer } from "./role.js";
 
 // By this name the containers know this machine, wherever its engine runs.
 const MACHINE = "host.docker.internal";
@@ -66,7 +66,7 @@ interface ContainerCollector {
 export async function startContainerHosts(options: ContainerHostsOptions): Promise<ContainerHosts> {
   const { say, signal } = options;
   signal?.throwIfAborted();
-  const client = await engineThatAnswers();
+  const client = await connectToEngine();
   if (client === undefined) throw new Error(noEngine);
   const scope = new Scope(say, signal);
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
@@ -75,8 +75,8 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     await forget();
   };
   try {
-    const place = await scope.step(() => makeNetwork(scope, client));
-    const { engines, inside } = await scope.step(() => startEngines(scope, place));
+    const network = await scope.step(() => createNetwork(scope, client));
+    const { engines, inside } = await scope.step(() => startEngines(scope, network));
     const roles: RoleContainer[] = [];
     const collectors: Promise<RoleContainer>[] = [];
     // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
@@ -84,13 +84,13 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
       await Promise.all(roles.map((role) => role.stop()));
       const settled = await Promise.allSettled(collectors);
       await Promise.all(settled.map((one) => one.status === "fulfilled" && one.value.stop()));
-      await removeAll(client, place.mark);
+      await removeContainersOf(client, network.runId);
     });
     scope.signal.throwIfAborted();
     return {
       engines,
-      hosts: hostsOn(place, inside, roles),
-      receiverHost: place.isLocal ? place.gateway : "127.0.0.1",
+      hosts: hostsOn(network, inside, roles),
+      receiverHost: network.isLocal ? network.gateway : "127.0.0.1",
       insideUrl: (url) => {
         const inside = new URL(url);
         inside.hostname = MACHINE;
@@ -98,7 +98,7 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
       },
       startCollector: async (settings) => {
         if (collectors.length > 0) throw new Error("the collector was started before");
-        const making = makeCollector(client, settings, surroundingsOf(place), scope);
+        const making = createCollector(client, settings, containerSettings(network), scope);
         collectors.push(making);
         return scope.step(() => ready(scope, making));
       },
@@ -111,17 +111,17 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
 }
 
 /** In the same run as the network, because that can only go when they have. */
-async function startEngines(scope: Scope, { network }: Place) {
-  const finding = await lookDocker({}, scope.say, scope.signal, network);
-  if (!finding.works) throw new Error(finding.missing.join("\n"));
-  scope.say(`engines: docker (${finding.because})`);
-  const { kafkaBrokers, redisUrl, inside } = await finding.start(scope);
+async function startEngines(scope: Scope, { network }: BridgeNetwork) {
+  const availability = await detectDocker({}, scope.say, scope.signal, network);
+  if (!availability.available) throw new Error(availability.missing.join("\n"));
+  scope.say(`engines: docker (${availability.reason})`);
+  const { kafkaBrokers, redisUrl, inside } = await availability.start(scope);
   if (kafkaBrokers === undefined || redisUrl === undefined || inside === undefined) {
     throw new Error("the engines have no addresses");
   }
   const engines = {
     kind: "docker" as const,
-    reason: finding.because,
+    reason: availability.reason,
     kafkaBrokers,
     redisUrl,
     failure: scope.failure,
@@ -131,19 +131,19 @@ async function startEngines(scope: Scope, { network }: Place) {
 }
 
 /** A network of this run, and the way from it to this machine. */
-interface Place {
-  readonly mark: string;
+interface BridgeNetwork {
+  readonly runId: string;
   readonly network: { readonly name: string };
   readonly gateway: string;
   /** Whether the gateway is an address of this machine; it is not where the engine runs in a machine of its own. */
   readonly isLocal: boolean;
 }
 
-async function makeNetwork(scope: Scope, client: ContainerRuntimeClient): Promise<Place> {
+async function createNetwork(scope: Scope, client: ContainerRuntimeClient): Promise<BridgeNetwork> {
   await disableRyukUnlessAvailable(client);
   const { sessionId } = await getReaper(client);
-  const mark = crypto.randomUUID();
-  const name = `traceferry-${mark.slice(0, 8)}`;
+  const runId = crypto.randomUUID();
+  const name = `traceferry-${runId.slice(0, 8)}`;
   scope.reaper.addNetwork(name);
   const { dockerode } = client.container;
   const network = await dockerode.createNetwork({
@@ -151,7 +151,7 @@ async function makeNetwork(scope: Scope, client: ContainerRuntimeClient): Promis
     CheckDuplicate: true,
     Driver: "bridge",
     Labels: {
-      [runLabel]: mark,
+      [runLabel]: runId,
       [ownerLabel]: String(process.pid),
       [LABEL_TESTCONTAINERS_SESSION_ID]: sessionId,
     },
@@ -166,7 +166,7 @@ async function makeNetwork(scope: Scope, client: ContainerRuntimeClient): Promis
   });
   const gateway = gatewayIn(await network.inspect());
   if (gateway === undefined) throw new Error(`the network ${name} has no gateway`);
-  return { mark, network: { name }, gateway, isLocal: await isOwn(gateway) };
+  return { runId, network: { name }, gateway, isLocal: await isOwn(gateway) };
 }
 
 /** Whether this machine has the address. Asking by use: a network without containers is on no list yet. */
@@ -193,7 +193,7 @@ function field(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
+function hostsOn(network: BridgeNetwork, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
   return {
     engines: inside,
     prepare: async (implementations, scope) => {
@@ -202,7 +202,7 @@ function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]):
         const isVariant = implementation === "stock" || implementation === "bare";
         const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");
         const container = new RoleContainer({
-          ...surroundingsOf(place),
+          ...containerSettings(network),
           readyLine: new RegExp(`^READY ${role.name} `),
           name: role.name,
           image: imageName(role, implementation),
@@ -227,9 +227,9 @@ async function ready(scope: Scope, making: Promise<RoleContainer>): Promise<Cont
   return { otlpUrl: `http://${inside}` };
 }
 
-function surroundingsOf({ mark, network, gateway, isLocal }: Place): Surroundings {
+function containerSettings({ runId, network, gateway, isLocal }: BridgeNetwork): ContainerSettings {
   return {
-    labels: { [runLabel]: mark, [ownerLabel]: String(process.pid) },
+    labels: { [runLabel]: runId, [ownerLabel]: String(process.pid) },
     network,
     extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
   };

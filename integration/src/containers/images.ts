@@ -3,16 +3,16 @@ import { copyFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerRuntimeClient, ImageName } from "testcontainers";
 import {
+  connectToEngine,
   disableRyukUnlessAvailable,
-  engineThatAnswers,
   noEngine,
-  provide,
+  pullUnlessPresent,
 } from "../engines/docker-engine.js";
 import { cacheFolder, repositoryRoot } from "../engines/paths.js";
 import type { Scope } from "../engines/scope.js";
 import { withProgress } from "../engines/waiting.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
-import { build, isCurrent, type Plan } from "./builder.js";
+import { build, type ImagePlan, isCurrent } from "./builder.js";
 import { type Content, digest, RECIPES, type Recipe } from "./recipes.js";
 
 /** Where each role in a container is asked for its health. */
@@ -32,14 +32,15 @@ export function imageName({ name, foreign }: Role, implementation: Implementatio
  * @throws what is missing, or what the build said
  */
 export async function buildImages(implementations: Implementations, scope: Scope): Promise<void> {
-  const client = await engineThatAnswers();
+  const client = await connectToEngine();
   if (client === undefined) throw new Error(noEngine);
   await disableRyukUnlessAvailable(client);
   for (const recipe of Object.values(RECIPES)) {
-    const alike = ROLES.filter(
+    const sameRecipe = ROLES.filter(
       (role) => recipeOf(role, implementations[role.name] ?? "ts") === recipe,
     );
-    if (alike.length > 0) await buildAlike(client, recipe, alike, implementations, scope);
+    if (sameRecipe.length > 0)
+      await buildLanguage(client, recipe, sameRecipe, implementations, scope);
   }
 }
 
@@ -50,7 +51,7 @@ function recipeOf({ foreign }: Role, implementation: Implementation): Recipe {
 }
 
 /** First what the roles of one language share, then each of them: a few lines on top. */
-async function buildAlike(
+async function buildLanguage(
   client: ContainerRuntimeClient,
   recipe: Recipe,
   roles: readonly Role[],
@@ -60,7 +61,7 @@ async function buildAlike(
   const { language: folder, prepare } = recipe;
   const language = await buildFrom(client, folder, `roles-${folder}`, prepare, scope);
   const dockerfile = await readFile(join(FOLDER, "Dockerfile"), "utf8");
-  const plans: Plan[] = roles.map((role) => {
+  const plans: ImagePlan[] = roles.map((role) => {
     const { name, entry, foreign, port } = role;
     const settings = {
       LANGUAGE_IMAGE: language.name,
@@ -87,14 +88,14 @@ export async function buildFrom(
   name: string,
   prepare: (scope: Scope) => Promise<Content>,
   scope: Scope,
-): Promise<Plan> {
+): Promise<ImagePlan> {
   const folder = join(FOLDER, folderName);
   const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
   const check = await readFile(join(FOLDER, "healthy"));
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
   const below: string[] = [];
   for (const base of bases) {
-    const missing = await provide(client, base, scope.say, scope.signal);
+    const missing = await pullUnlessPresent(client, base, scope.say, scope.signal);
     if (missing !== undefined) throw new Error(missing);
     below.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
@@ -116,7 +117,7 @@ export async function buildFrom(
 /** Builds those that are not there or made from something else, in one context. */
 async function buildStale(
   client: ContainerRuntimeClient,
-  plans: readonly Plan[],
+  plans: readonly ImagePlan[],
   scope: Scope,
   fill: (context: string) => Promise<void>,
 ): Promise<void> {

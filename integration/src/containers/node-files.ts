@@ -9,7 +9,7 @@ import { ROLES } from "../topology/roles.js";
 const DIST = "integration/dist";
 const MANIFEST = "package.json";
 // Loaded by name while the program runs, so that no import leads there.
-const UNSEEN = [
+const LOADED_BY_NAME = [
   "node_modules/@opentelemetry/instrumentation/hook.mjs",
   "node_modules/import-in-the-middle/hook.mjs",
 ];
@@ -23,7 +23,7 @@ export async function nodeInputs(): Promise<string> {
   }
   const files = [`${DIST}/../${MANIFEST}`];
   for (const folder of folders) files.push(...(await filesIn(folder)));
-  for (const file of files.filter(isRun).sort()) {
+  for (const file of files.filter(isRuntimeFile).sort()) {
     hash.update(file).update(await readFile(join(repositoryRoot, file)));
   }
   // What npm says of the libraries that it installed stands for their thousands of files.
@@ -39,7 +39,7 @@ export async function copyNodeFiles(target: string): Promise<void> {
   const stock = `${DIST}/system/stock.js`;
   const entries = [
     ...ROLES.map(({ entry }) => `${DIST}/roles/${entry}`),
-    ...[stock, ...UNSEEN].filter((file) => existsSync(join(repositoryRoot, file))),
+    ...[stock, ...LOADED_BY_NAME].filter((file) => existsSync(join(repositoryRoot, file))),
   ];
   const { fileList, warnings } = await nodeFileTrace(
     entries.map((file) => join(repositoryRoot, file)),
@@ -70,7 +70,7 @@ async function copy(file: string, target: string): Promise<void> {
   await (isLink ? symlink(await readlink(from), to) : copyFile(from, to));
 }
 
-function isRun(file: string): boolean {
+function isRuntimeFile(file: string): boolean {
   return /\.(m?js|proto|json)$/.test(file) && !file.endsWith(".test.js");
 }
 

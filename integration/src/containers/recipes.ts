@@ -37,7 +37,7 @@ const node: Recipe = {
 const go: Recipe = {
   language: "go",
   prepare: async (scope) => {
-    const folder = await built("go", scope);
+    const folder = await buildPeer("go", scope);
     return {
       inputs: basename(folder),
       fill: (context) => copyInto(join(context, "app"), folder, programsIn("go")),
@@ -48,7 +48,7 @@ const go: Recipe = {
 const java: Recipe = {
   language: "java",
   prepare: async (scope) => {
-    const folder = await built("java", scope);
+    const folder = await buildPeer("java", scope);
     const jars = ["opentelemetry-javaagent.jar", "jeeves.jar", "lib"].map((jar) => `target/${jar}`);
     return {
       inputs: basename(folder),
@@ -65,7 +65,7 @@ const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarc
 const python: Recipe = {
   language: "python",
   prepare: async (scope) => {
-    const missing = await PEERS.python.lacks();
+    const missing = await PEERS.python.missingTools();
     if (missing !== undefined) throw new Error(`the python images cannot be built: ${missing}`);
     const sources = sourcesOf("python");
     const pinned = await readFile(join(sources, "requirements.txt"));
@@ -123,8 +123,8 @@ async function fetchWheels(scope: Scope, sources: string, folder: string): Promi
   );
 }
 
-async function built(language: Language, scope: Scope): Promise<string> {
-  const missing = await PEERS[language].lacks();
+async function buildPeer(language: Language, scope: Scope): Promise<string> {
+  const missing = await PEERS[language].missingTools();
   if (missing !== undefined) throw new Error(`the ${language} images cannot be built: ${missing}`);
   return PEERS[language].build(scope);
 }

@@ -9,9 +9,9 @@ import {
 } from "testcontainers";
 import {
   type ContainerNetwork,
-  exitCodeIn,
-  onLoopback,
-  placeOn,
+  endpointOn,
+  exitCodeOf,
+  publishOnLoopback,
   reasonOf,
   removeContainer,
 } from "../engines/docker-engine.js";
@@ -21,10 +21,10 @@ const KEPT_LINES = 40;
 // Longer than a role gives itself.
 const KILL_AFTER_S = 9;
 // Not modified: it had ended already.
-const GONE = new Set([304, 404, 409]);
+const ALREADY_ENDED = new Set([304, 404, 409]);
 
 /** How one role, or the collector, runs in a container. */
-export interface RoleContainerOptions extends Surroundings {
+export interface RoleContainerOptions extends ContainerSettings {
   readonly name: string;
   readonly image: string;
   /** The line that says that it can do its work. */
@@ -38,7 +38,7 @@ export interface RoleContainerOptions extends Surroundings {
 }
 
 /** What all containers of a run have in common. */
-export interface Surroundings {
+export interface ContainerSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly network: ContainerNetwork;
   /** By which the containers reach this machine: a name, and its address. */
@@ -64,12 +64,12 @@ export class RoleContainer implements RunningRole {
     this.#exited = exited.promise;
     this.#created.catch(() => undefined);
     this.#exited.catch(() => undefined);
-    const box = new Box(options, async (id) => {
+    const container = new UnderlyingContainer(options, async (id) => {
       const { ended } = await this.#watch(id);
       ended.then(exited.resolve, exited.reject);
       created.resolve(id);
     });
-    box.start().catch((error: unknown) => {
+    container.start().catch((error: unknown) => {
       // Nothing but what was before its creation: of what comes later its end tells.
       created.reject(error);
       exited.resolve(`before it began (${reasonOf(error)})`);
@@ -155,10 +155,10 @@ export class RoleContainer implements RunningRole {
     const printed = once(lines, "close");
     const ended: Promise<unknown> = container.wait({ condition: "next-exit" });
     const all = Promise.all([ended, printed]);
-    return { ended: all.then(([result]) => `with code ${exitCodeIn(result)}`) };
+    return { ended: all.then(([result]) => `with code ${exitCodeOf(result)}`) };
   }
 
-  async #end(ask: (container: Handle) => Promise<unknown>): Promise<void> {
+  async #end(ask: (container: ContainerHandle) => Promise<unknown>): Promise<void> {
     const client = await getContainerRuntimeClient();
     const id = await this.#created.catch(() => undefined);
     if (id === undefined) return;
@@ -166,26 +166,26 @@ export class RoleContainer implements RunningRole {
       await ask(this.#container(client, id));
       await this.#exited;
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!hasEndedAlready(error)) throw error;
     }
     await removeContainer(client, id);
   }
 
-  #container(client: ContainerRuntimeClient, id: string): Handle {
+  #container(client: ContainerRuntimeClient, id: string): ContainerHandle {
     return client.container.dockerode.getContainer(id);
   }
 }
 
-type Handle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
+type ContainerHandle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
 
-class Box extends GenericContainer {
+class UnderlyingContainer extends GenericContainer {
   readonly #onCreated: (id: string) => Promise<void>;
 
   constructor(options: RoleContainerOptions, onCreated: (id: string) => Promise<void>) {
     super(options.image);
     this.#onCreated = onCreated;
     const { network, name, command, port, isPublished } = options;
-    this.createOpts.NetworkingConfig = placeOn(network, name);
+    this.createOpts.NetworkingConfig = endpointOn(network, name);
     this.withNetworkMode(network.name)
       .withLabels(options.labels)
       .withEnvironment(options.env)
@@ -199,7 +199,7 @@ class Box extends GenericContainer {
   }
 
   protected override beforeContainerCreated(): Promise<void> {
-    return onLoopback(this.hostConfig.PortBindings ?? {});
+    return publishOnLoopback(this.hostConfig.PortBindings ?? {});
   }
 
   protected override containerCreated(id: string): Promise<void> {
@@ -207,7 +207,7 @@ class Box extends GenericContainer {
   }
 }
 
-function isGone(error: unknown): boolean {
+function hasEndedAlready(error: unknown): boolean {
   const code: unknown = error instanceof Error ? Reflect.get(error, "statusCode") : undefined;
-  return typeof code === "number" && GONE.has(code);
+  return typeof code === "number" && ALREADY_ENDED.has(code);
 }

@@ -5,7 +5,7 @@ import { startDemoBackend } from "./backend.js";
 import type { DemoOptions } from "./options.js";
 
 /** What the roles stand on: engines, a place to run, and somebody who takes their spans. */
-export interface Ground extends AsyncDisposable {
+export interface DemoEnvironment extends AsyncDisposable {
   readonly engines: Omit<Engines, keyof AsyncDisposable>;
   /** Undefined for processes of this machine. */
   readonly hosts: Hosts | undefined;
@@ -22,17 +22,20 @@ interface Started {
 }
 
 /** Starts all of it, or, when one part cannot start, ends what was started. */
-export async function startGround(options: DemoOptions, started: Started): Promise<Ground> {
+export async function startEnvironment(
+  options: DemoOptions,
+  started: Started,
+): Promise<DemoEnvironment> {
   await using stack = new AsyncDisposableStack();
-  const ground =
+  const environment =
     options.hosts === "containers"
       ? await startContainers(started, stack)
       : await startProcesses(options, started, stack);
   const ended = stack.move();
-  return { ...ground, [Symbol.asyncDispose]: () => ended.disposeAsync() };
+  return { ...environment, [Symbol.asyncDispose]: () => ended.disposeAsync() };
 }
 
-type Parts = Omit<Ground, keyof AsyncDisposable>;
+type Parts = Omit<DemoEnvironment, keyof AsyncDisposable>;
 
 async function startProcesses(
   options: DemoOptions,
@@ -55,13 +58,13 @@ async function startProcesses(
 async function startContainers(started: Started, stack: AsyncDisposableStack): Promise<Parts> {
   // Loaded only when it is asked for: testcontainers is large.
   const { startContainerHosts } = await import("../containers/index.js");
-  const boxes = stack.use(await startContainerHosts(started));
-  const receiver = stack.use(await startReceiver({ host: boxes.receiverHost }));
+  const containers = stack.use(await startContainerHosts(started));
+  const receiver = stack.use(await startReceiver({ host: containers.receiverHost }));
   return {
-    engines: boxes.engines,
-    hosts: boxes.hosts,
+    engines: containers.engines,
+    hosts: containers.hosts,
     receiver,
-    otlpUrl: boxes.insideUrl(receiver.httpUrl),
+    otlpUrl: containers.insideUrl(receiver.httpUrl),
     traceUrl: undefined,
   };
 }

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { abortable } from "../engines/waiting.js";
 import { messageOf } from "../system/spans.js";
-import { expected, startTopology } from "../topology/index.js";
-import { startGround } from "./environment.js";
+import { expectedTrace, startTopology } from "../topology/index.js";
+import { startEnvironment } from "./environment.js";
 import { type DemoOptions, readOptions } from "./options.js";
-import { printVerdict } from "./print.js";
+import { printSummary } from "./print.js";
 import { sendRequests } from "./requests.js";
-import { isUnbroken, judge } from "./verdict.js";
+import { isUnbroken, summarize } from "./summary.js";
 
 const INTERRUPTED = 130;
 const QUIET_MS = 500;
@@ -25,12 +25,12 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     failed.abort(error);
     throw error;
   };
-  await using ground = await startGround(options, { say, signal });
-  const { engines, hosts, receiver, traceUrl } = ground;
+  await using environment = await startEnvironment(options, { say, signal });
+  const { engines, hosts, receiver, traceUrl } = environment;
   await using topology = await startTopology({
     engines,
     hosts,
-    otlpUrl: ground.otlpUrl,
+    otlpUrl: environment.otlpUrl,
     say,
     signal,
     implementations: options.implementations,
@@ -43,7 +43,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   ]).catch(giveUp);
   const wallMs = Date.now() - began;
   const quiet = receiver.waitForQuiet({
-    services: [...expected(options.implementations).services],
+    services: [...expectedTrace(options.implementations).services],
     traces: answers.filter(({ reply }) => reply !== undefined).length,
     quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
     timeoutMs: 20_000,
@@ -51,13 +51,13 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   const arrived = quiet.catch(() => receiver.spans);
   const spans = await abortable(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
 
-  const verdict = judge(answers, spans, options);
+  const verdict = summarize(answers, spans, options);
   const refused = answers.find(({ reply }) => reply === undefined);
   if (refused !== undefined) {
     say(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
-    `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
+    `${printSummary(verdict, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
   if (traceUrl !== undefined && shown !== undefined) {
@@ -76,13 +76,13 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   if (options.keep) {
-    say(tryByHand(topology.gatewayUrl, receiver.httpUrl));
+    say(manualInstructions(topology.gatewayUrl, receiver.httpUrl));
     await Promise.race([once(interrupted, "abort"), topology.failure]).catch(giveUp);
   }
   return isUnbroken(verdict) ? 0 : 1;
 }
 
-function tryByHand(gatewayUrl: string, otlpUrl: string): string {
+function manualInstructions(gatewayUrl: string, otlpUrl: string): string {
   const body = JSON.stringify({ message: "Hello", session_id: "me" });
   return [
     "",
@@ -97,9 +97,9 @@ function tryByHand(gatewayUrl: string, otlpUrl: string): string {
 }
 
 /** An error, after those that it hides: what goes wrong while all is ended is not why it was ended. */
-function faultsIn(error: unknown): unknown[] {
+function errorsIn(error: unknown): unknown[] {
   const hides = error instanceof Error && "suppressed" in error && "error" in error;
-  return hides ? [...faultsIn(error.suppressed), ...faultsIn(error.error)] : [error];
+  return hides ? [...errorsIn(error.suppressed), ...errorsIn(error.error)] : [error];
 }
 
 async function main(): Promise<number> {
@@ -116,7 +116,7 @@ async function main(): Promise<number> {
     return await run(options, interrupted.signal);
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
-    for (const fault of faultsIn(error)) say(`demo: ${messageOf(fault)}`);
+    for (const fault of errorsIn(error)) say(`demo: ${messageOf(fault)}`);
     return 1;
   }
 }

@@ -10,8 +10,8 @@ const QUESTIONS = [
 ];
 
 // Below this many there is nothing to wait for.
-const TELL_FROM = 20;
-const TELL_EVERY_MS = 2000;
+const PROGRESS_FROM = 20;
+const PROGRESS_EVERY_MS = 2000;
 
 /** Sends all requests, so many at a time, and gives their answers in order. A request that fails has no reply. */
 export async function sendRequests(
@@ -28,8 +28,8 @@ export async function sendRequests(
   const limit = pLimit(concurrency);
   let answered = 0;
   const timer = setInterval(() => {
-    if (requests >= TELL_FROM) say(`requests: ${answered} of ${requests} answered`);
-  }, TELL_EVERY_MS);
+    if (requests >= PROGRESS_FROM) say(`requests: ${answered} of ${requests} answered`);
+  }, PROGRESS_EVERY_MS);
   try {
     return await Promise.all(
       Array.from({ length: requests }, (_, i) =>

@@ -1,12 +1,12 @@
 import type { EngineKind } from "./options.js";
 
 /** What was found out about one way to have engines. `start` is what the choice is for. */
-export type Finding<Start> =
-  | { readonly works: true; readonly because: string; readonly start: Start }
-  | { readonly works: false; readonly missing: readonly string[] };
+export type Availability<Start> =
+  | { readonly available: true; readonly reason: string; readonly start: Start }
+  | { readonly available: false; readonly missing: readonly string[] };
 
 /** Finds out whether a kind can work. Called only when the kinds before it cannot. */
-export type Look<Start> = () => Promise<Finding<Start>>;
+export type Detect<Start> = () => Promise<Availability<Start>>;
 
 export interface Choice<Start> {
   readonly kind: EngineKind;
@@ -23,14 +23,14 @@ const needs: Record<EngineKind, string> = {
 };
 
 /** Which kind is asked for: by the option, else by TRACEFERRY_ENGINES; "auto" is no wish. Throws when the variable is no kind. */
-export function askedKind(
+export function requestedKind(
   option: EngineKind | "auto" | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
 ): { kind: EngineKind | "auto"; by: string } {
   if (option !== undefined && option !== "auto") {
     return { kind: option, by: `kind "${option}" was asked for` };
   }
-  const value = environment.TRACEFERRY_ENGINES;
+  const value = env.TRACEFERRY_ENGINES;
   if (value === undefined || value === "") return { kind: "auto", by: "nothing was asked for" };
   const kind = [...order, "auto" as const].find((known) => known === value);
   if (kind === undefined) {
@@ -43,25 +43,26 @@ export function askedKind(
 
 /** The first kind that works, or the one that is asked for. The error says what each kind needs and what was missing. */
 export async function choose<Start>(
-  asked: { kind: EngineKind | "auto"; by: string },
-  look: Record<EngineKind, Look<Start>>,
+  requested: { kind: EngineKind | "auto"; by: string },
+  detectors: Record<EngineKind, Detect<Start>>,
 ): Promise<Choice<Start>> {
   const missing: string[] = [];
-  const kinds = asked.kind === "auto" ? order : [asked.kind];
+  const kinds = requested.kind === "auto" ? order : [requested.kind];
   const notes: string[] = [];
   for (const kind of kinds) {
-    const finding = await look[kind]();
-    if (finding.works) {
-      const why = asked.kind === "auto" ? finding.because : `${asked.by}; ${finding.because}`;
-      return { kind, reason: [why, ...notes].join("; "), start: finding.start };
+    const availability = await detectors[kind]();
+    if (availability.available) {
+      const why =
+        requested.kind === "auto" ? availability.reason : `${requested.by}; ${availability.reason}`;
+      return { kind, reason: [why, ...notes].join("; "), start: availability.start };
     }
-    notes.push(`not ${kind}: ${finding.missing.map(firstClause).join(", ")}`);
-    missing.push(describe(kind, finding.missing));
+    notes.push(`not ${kind}: ${availability.missing.map(firstClause).join(", ")}`);
+    missing.push(describe(kind, availability.missing));
   }
   throw new Error(
-    asked.kind === "auto"
+    requested.kind === "auto"
       ? `there are no engines for the test to run on. One of these three ways is needed:\n${missing.join("\n")}`
-      : `${asked.by}, but that cannot work here:\n${missing.join("\n")}`,
+      : `${requested.by}, but that cannot work here:\n${missing.join("\n")}`,
   );
 }
 

@@ -14,7 +14,7 @@ export const runLabel = "org.traceferry.run";
 export const ownerLabel = "org.traceferry.process";
 
 /** The Docker engine, where one answers within two seconds. */
-export async function engineThatAnswers(): Promise<ContainerRuntimeClient | undefined> {
+export async function connectToEngine(): Promise<ContainerRuntimeClient | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), answerSeconds * 1000);
@@ -43,7 +43,7 @@ export const noEngine =
   "no Docker engine answers: start one (bare Debian, as root: .ci/docker-engine.sh)";
 
 /** Pulls the image unless it is here; returns what kept it from being pulled. */
-export async function provide(
+export async function pullUnlessPresent(
   client: ContainerRuntimeClient,
   image: string,
   say: Say,
@@ -78,9 +78,12 @@ export async function disableRyukUnlessAvailable(client: ContainerRuntimeClient)
 }
 
 /** Removes every container of a run, running or not. */
-export async function removeAll(client: ContainerRuntimeClient, mark: string): Promise<void> {
+export async function removeContainersOf(
+  client: ContainerRuntimeClient,
+  runId: string,
+): Promise<void> {
   const { dockerode } = client.container;
-  const filters = { label: [`${runLabel}=${mark}`] };
+  const filters = { label: [`${runLabel}=${runId}`] };
   const containers = await dockerode.listContainers({ all: true, filters });
   await Promise.all(containers.map(({ Id }) => removeContainer(client, Id)));
 }
@@ -101,12 +104,12 @@ export interface ContainerNetwork {
 }
 
 /** The container's place on its network. Testcontainers' own way would leave it on Docker's common network as well. */
-export function placeOn({ name }: ContainerNetwork, alias: string) {
+export function endpointOn({ name }: ContainerNetwork, alias: string) {
   return { EndpointsConfig: { [name]: { Aliases: [alias] } } };
 }
 
 /** Publishes the ports for this machine only, where the engine is on it; testcontainers publishes them for everybody. */
-export async function onLoopback(
+export async function publishOnLoopback(
   ports: Record<string, { HostIp?: string | undefined }[]>,
 ): Promise<void> {
   const client = await getContainerRuntimeClient();
@@ -117,7 +120,7 @@ export async function onLoopback(
 }
 
 /** The exit code in the answer to a wait for a container's end. */
-export function exitCodeIn(answer: unknown): string {
+export function exitCodeOf(answer: unknown): string {
   const isObject = typeof answer === "object" && answer !== null;
   return isObject && "StatusCode" in answer ? String(answer.StatusCode) : "unknown";
 }

@@ -2,19 +2,19 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { KafkaContainer } from "@testcontainers/kafka";
 import { type ContainerRuntimeClient, GenericContainer, Wait } from "testcontainers";
-import type { Finding } from "./choose.js";
+import type { Availability } from "./choose.js";
 import {
   type ContainerNetwork,
+  connectToEngine,
   disableRyukUnlessAvailable,
-  engineThatAnswers,
-  exitCodeIn,
+  endpointOn,
+  exitCodeOf,
   noEngine,
-  onLoopback,
   ownerLabel,
-  placeOn,
-  provide,
+  publishOnLoopback,
+  pullUnlessPresent,
   reasonOf,
-  removeAll,
+  removeContainersOf,
   runLabel,
 } from "./docker-engine.js";
 import type { Need } from "./options.js";
@@ -32,28 +32,28 @@ const redisAlias = "redis";
 const startSeconds = 60;
 
 /** Engines as containers, where a Docker engine answers within two seconds and has the images or can pull them. */
-export async function lookDocker(
+export async function detectDocker(
   need: Need,
   say: (line: string) => void,
   signal: AbortSignal | undefined,
   network?: ContainerNetwork,
-): Promise<Finding<Start>> {
-  const client = await engineThatAnswers();
-  if (client === undefined) return { works: false, missing: [noEngine] };
+): Promise<Availability<Start>> {
+  const client = await connectToEngine();
+  if (client === undefined) return { available: false, missing: [noEngine] };
   const images = [
     ...(need.kafka === false ? [] : [kafkaImage]),
     ...(need.redis === false ? [] : [redisImage]),
   ];
   const missing: string[] = [];
   for (const image of images) {
-    const problem = await provide(client, image, say, signal);
+    const problem = await pullUnlessPresent(client, image, say, signal);
     if (problem !== undefined) missing.push(problem);
   }
-  if (missing.length > 0) return { works: false, missing };
+  if (missing.length > 0) return { available: false, missing };
   const { serverVersion } = client.info.containerRuntime;
   return {
-    works: true,
-    because: `Docker engine ${serverVersion ?? ""} answers and has ${images.join(" and ")}`,
+    available: true,
+    reason: `Docker engine ${serverVersion ?? ""} answers and has ${images.join(" and ")}`,
     start: (scope) => startDocker(scope, client, need, network),
   };
 }
@@ -65,21 +65,21 @@ async function startDocker(
   network: ContainerNetwork | undefined,
 ): Promise<Started> {
   await disableRyukUnlessAvailable(client);
-  const mark = crypto.randomUUID();
-  scope.reaper.addContainers(`${runLabel}=${mark}`);
-  scope.onEnd(() => removeAll(client, mark));
-  const labels = { [runLabel]: mark, [ownerLabel]: String(process.pid) };
+  const runId = crypto.randomUUID();
+  scope.reaper.addContainers(`${runLabel}=${runId}`);
+  scope.onEnd(() => removeContainersOf(client, runId));
+  const labels = { [runLabel]: runId, [ownerLabel]: String(process.pid) };
 
   const tasks: (() => Promise<Started>)[] = [];
   if (need.kafka !== false) {
     const kafka = new Kafka(kafkaImage).withLabels(labels).on(network);
-    const watch = new Watch(scope, client, "kafka");
-    tasks.push(() => unlessEnded(scope, client, mark, "kafka", startKafka(kafka, watch)));
+    const watch = new ContainerWatch(scope, client, "kafka");
+    tasks.push(() => startUnlessEnded(scope, client, runId, "kafka", startKafka(kafka, watch)));
   }
   if (need.redis !== false) {
     const redis = new Redis(redisImage).withLabels(labels).on(network);
-    const watch = new Watch(scope, client, "redis");
-    tasks.push(() => unlessEnded(scope, client, mark, "redis", startRedis(redis, watch)));
+    const watch = new ContainerWatch(scope, client, "redis");
+    tasks.push(() => startUnlessEnded(scope, client, runId, "redis", startRedis(redis, watch)));
   }
   const started = await withProgress(scope.say, "containers: starting", () =>
     scope.parallel(tasks),
@@ -91,30 +91,30 @@ async function startDocker(
 class Kafka extends KafkaContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = placeOn(network, kafkaAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, kafkaAlias);
     // The broker sends clients to the name that its machine has.
     return this.withNetworkMode(network.name).withHostname(kafkaAlias);
   }
 
   protected override async beforeContainerCreated(): Promise<void> {
     await super.beforeContainerCreated();
-    await onLoopback(this.hostConfig.PortBindings);
+    await publishOnLoopback(this.hostConfig.PortBindings);
   }
 }
 
 class Redis extends GenericContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = placeOn(network, redisAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, redisAlias);
     return this.withNetworkMode(network.name);
   }
 
   protected override beforeContainerCreated(): Promise<void> {
-    return onLoopback(this.hostConfig.PortBindings);
+    return publishOnLoopback(this.hostConfig.PortBindings);
   }
 }
 
-async function startKafka(kafka: Kafka, watch: Watch): Promise<Started> {
+async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<Started> {
   const container = await kafka
     .withKraft()
     .withEnvironment({ KAFKA_HEAP_OPTS: "-Xms256m -Xmx256m" })
@@ -128,7 +128,7 @@ async function startKafka(kafka: Kafka, watch: Watch): Promise<Started> {
   return { kafkaBrokers: [`${container.getHost()}:${container.getMappedPort(9093)}`] };
 }
 
-async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
+async function startRedis(redis: Redis, watch: ContainerWatch): Promise<Started> {
   const container = await redis
     .withExposedPorts(6379)
     .withCommand([
@@ -144,10 +144,10 @@ async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
 }
 
 /** A start of testcontainers cannot be called off. When the run ends, its containers go, and then it gives up by itself. */
-async function unlessEnded<T>(
+async function startUnlessEnded<T>(
   scope: Scope,
   client: ContainerRuntimeClient,
-  mark: string,
+  runId: string,
   name: string,
   start: Promise<T>,
 ): Promise<T> {
@@ -163,7 +163,7 @@ async function unlessEnded<T>(
     return await abortable(scope.signal, start);
   } catch (error) {
     while (scope.signal.aborted && !isSettled) {
-      await removeAll(client, mark);
+      await removeContainersOf(client, runId);
       await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 200))]);
     }
     scope.signal.throwIfAborted();
@@ -175,7 +175,7 @@ async function unlessEnded<T>(
 }
 
 /** Keeps what a container prints, and tells the run when it ends though the run does not. */
-class Watch {
+class ContainerWatch {
   readonly #scope: Scope;
   readonly #client: ContainerRuntimeClient;
   readonly #name: string;
@@ -205,7 +205,7 @@ class Watch {
       const container = this.#client.container.dockerode.getContainer(id);
       const answer: unknown = await container.wait();
       await this.#printed.promise;
-      how = `ended with exit code ${exitCodeIn(answer)}`;
+      how = `ended with exit code ${exitCodeOf(answer)}`;
     } catch (error) {
       how = `cannot be watched any more (${reasonOf(error)})`;
     }

@@ -26,7 +26,7 @@ export async function pingRedis(url: string, timeout = 5_000): Promise<void> {
 }
 
 /** Throws unless one of the brokers answers. Waits for it up to `timeout` ms (default 5 s). */
-export async function askKafka(brokers: readonly string[], timeout = 5_000): Promise<void> {
+export async function pingKafka(brokers: readonly string[], timeout = 5_000): Promise<void> {
   const admin = new Kafka({
     clientId: "traceferry-engines",
     brokers: [...brokers],

@@ -78,8 +78,8 @@ export class Scope {
   }
 
   /** Steps side by side. All have settled before it throws. */
-  async parallel<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
-    const steps = works.map((work) => this.step(work));
+  async parallel<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+    const steps = tasks.map((work) => this.step(work));
     await Promise.allSettled(steps);
     // The first to fail is the cause; the others only gave up because of it.
     this.#signal.throwIfAborted();

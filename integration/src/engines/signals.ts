@@ -1,7 +1,7 @@
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type Signal = (typeof signals)[number];
 
-const ends = new Set<() => Promise<void>>();
+const handlers = new Set<() => Promise<void>>();
 const listeners = new Map<Signal, () => void>();
 let stopping: Promise<void> = Promise.resolve();
 
@@ -13,8 +13,8 @@ let stopping: Promise<void> = Promise.resolve();
  * Returns the way to forget about it. That is not fulfilled in a process that is about to end by the signal, so that
  * a program is not told of a failure that is none.
  */
-export function endOnSignal(end: () => Promise<void>): () => Promise<void> {
-  ends.add(end);
+export function endOnSignal(handler: () => Promise<void>): () => Promise<void> {
+  handlers.add(handler);
   if (listeners.size === 0) {
     for (const signal of signals) {
       const listener = () => {
@@ -25,8 +25,8 @@ export function endOnSignal(end: () => Promise<void>): () => Promise<void> {
     }
   }
   return () => {
-    ends.delete(end);
-    if (ends.size === 0) stopListening();
+    handlers.delete(handler);
+    if (handlers.size === 0) stopListening();
     return stopping;
   };
 }
@@ -37,7 +37,7 @@ async function endAll(signal: Signal): Promise<void> {
     raise(signal);
   };
   process.once(signal, second);
-  await Promise.allSettled([...ends].map((end) => end()));
+  await Promise.allSettled([...handlers].map((handler) => handler()));
   process.removeListener(signal, second);
   stopListening();
   if (raise(signal)) await new Promise<never>(() => {});
@@ -50,7 +50,7 @@ function stopListening(): void {
 
 /** True when the signal is on its way, and nobody is there to keep it from ending the process. */
 function raise(signal: Signal): boolean {
-  if (process.listenerCount(signal) > bystanders()) return false;
+  if (process.listenerCount(signal) > passiveListeners()) return false;
   return process.kill(process.pid, signal);
 }
 
@@ -58,7 +58,7 @@ function raise(signal: Signal): boolean {
  * Listeners that never decide anything: `signal-exit` (below execa and testcontainers) only acts when nobody else
  * listens. Its two lines publish their number on these objects, for the same reason as here.
  */
-function bystanders(): number {
+function passiveListeners(): number {
   const emitters: unknown[] = [
     Reflect.get(process, "__signal_exit_emitter__"),
     Reflect.get(globalThis, Symbol.for("signal-exit emitter")),

@@ -8,23 +8,25 @@ import getPort from "get-port";
 import { Kafka, logLevel } from "kafkajs";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { lookDocker } from "./docker.js";
+import { detectDocker } from "./docker.js";
 import { ownerLabel } from "./docker-engine.js";
 import { createTopics, type EngineKind, startEngines } from "./index.js";
-import { lookLocal } from "./local/index.js";
+import { detectLocal } from "./local/index.js";
 import type { KafkaPorts } from "./local/kafka.js";
 import { pingRedis } from "./ping.js";
 import { Scope } from "./scope.js";
 
 const silent = () => {};
 // The kind the suite runs on; without such a wish those that this machine has.
-const asked = process.env.TRACEFERRY_ENGINES || "auto";
-const docker = await lookDocker({}, silent, undefined);
-const local = await lookLocal({});
+const requested = process.env.TRACEFERRY_ENGINES || "auto";
+const docker = await detectDocker({}, silent, undefined);
+const local = await detectLocal({});
 const found = { docker, local };
-const wanted = (["docker", "local"] as const).filter((kind) => asked === "auto" || asked === kind);
+const wanted = (["docker", "local"] as const).filter(
+  (kind) => requested === "auto" || requested === kind,
+);
 // What is absent is reported as such; in CI it is tried all the same, and fails.
-const kinds = wanted.filter((kind) => found[kind].works || process.env.CI !== undefined);
+const kinds = wanted.filter((kind) => found[kind].available || process.env.CI !== undefined);
 for (const kind of wanted.filter((wish) => !kinds.includes(wish))) {
   test.skip(`${kind} engines (skipped: this machine does not have what they need)`);
 }
@@ -198,8 +200,8 @@ if (kinds.includes("local")) {
 }
 
 async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) {
-  const found = await lookLocal({}, choosePorts);
-  if (!found.works) throw new Error(found.missing.join());
+  const found = await detectLocal({}, choosePorts);
+  if (!found.available) throw new Error(found.missing.join());
   return found.start(scope);
 }
 
@@ -282,7 +284,7 @@ async function processes(): Promise<Listed[]> {
 }
 
 async function containersOf(pid: number): Promise<{ id: string; title: string }[]> {
-  if (!docker.works) return [];
+  if (!docker.available) return [];
   const client = await getContainerRuntimeClient();
   const filters = { label: [`${ownerLabel}=${pid}`] };
   const found = await client.container.dockerode.listContainers({ all: true, filters });

@@ -1,6 +1,6 @@
-import { askedKind, type Choice, choose } from "./choose.js";
-import { lookExternal } from "./external.js";
-import { lookLocal } from "./local/index.js";
+import { type Choice, choose, requestedKind } from "./choose.js";
+import { detectExternal } from "./external.js";
+import { detectLocal } from "./local/index.js";
 import type { EngineKind, StartOptions } from "./options.js";
 import { type EngineAddresses, Scope, type Start, type Started } from "./scope.js";
 import { endOnSignal } from "./signals.js";
@@ -34,11 +34,11 @@ export interface Engines extends EngineAddresses, AsyncDisposable {
 export async function startEngines(options: StartOptions): Promise<Engines> {
   const { say, signal, need = {} } = options;
   signal?.throwIfAborted();
-  const choice = await choose<Start>(askedKind(options.kind, process.env), {
-    external: () => lookExternal(need),
+  const choice = await choose<Start>(requestedKind(options.kind, process.env), {
+    external: () => detectExternal(need),
     // Loaded only when it is its turn: testcontainers is large.
-    docker: async () => (await import("./docker.js")).lookDocker(need, say, signal),
-    local: () => lookLocal(need),
+    docker: async () => (await import("./docker.js")).detectDocker(need, say, signal),
+    local: () => detectLocal(need),
   });
   signal?.throwIfAborted();
   say(`engines: ${choice.kind} (${choice.reason})`);

@@ -8,7 +8,13 @@ import { loadService } from "../system/grpc.js";
 import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/messages.js";
 import { startTopology } from "../topology/index.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, POLYGLOT } from "../topology/roles.js";
-import { type RawHeaders, type Tap, tapGrpc, tapHttp, tapKafka } from "./recorders.js";
+import {
+  type RawHeaders,
+  type Recorder,
+  startGrpcRecorder,
+  startHttpRecorder,
+  startKafkaRecorder,
+} from "./recorders.js";
 
 /** What one peer wrote at one boundary. */
 export interface Recording {
@@ -28,7 +34,7 @@ export const SENDER = {
   baggage: "tenant=acme,note=%C3%A9%2C%20100%25%3B%3D%C3%BC",
 } as const;
 
-const TAPPED = "tapped";
+const REQUEST_ID = "tapped";
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
@@ -37,11 +43,11 @@ export async function recordPeers(
   say: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Recording[]> {
-  await using pipeline = await tapGrpc(
+  await using pipeline = await startGrpcRecorder(
     { file: "orchestrator.proto", service: "jeeves.v1.Orchestrator", method: "ExecutePipeline" },
-    { answer: { requestId: TAPPED, reply: "Very good." } },
+    { answer: { requestId: REQUEST_ID, reply: "Very good." } },
   );
-  await using llm = await tapGrpc(
+  await using llm = await startGrpcRecorder(
     { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
     {
       answer: {
@@ -50,7 +56,7 @@ export async function recordPeers(
       },
     },
   );
-  await using provider = await tapHttp({
+  await using provider = await startHttpRecorder({
     model: "tap",
     choices: [{ message: { content: "Very good." } }],
   });
@@ -67,8 +73,8 @@ export async function recordPeers(
       [PLANNER]: { LLM_GATEWAY_ADDRESS: llm.address },
     },
   });
-  await using requests = await tapKafka(engines.kafkaBrokers, AGENT_REQUESTS);
-  await using replies = await tapKafka(engines.kafkaBrokers, AGENT_REPLIES);
+  await using requests = await startKafkaRecorder(engines.kafkaBrokers, AGENT_REQUESTS);
+  await using replies = await startKafkaRecorder(engines.kafkaBrokers, AGENT_REPLIES);
   await using sender = await startSender(engines);
 
   const recordings: Recording[] = [];
@@ -76,11 +82,13 @@ export async function recordPeers(
     const headers = continues ? SENDER : {};
     const note = async (
       of: Pick<Recording, "peer" | "library" | "boundary">,
-      tap: Tap,
+      recorder: Recorder,
       send: () => Promise<unknown>,
     ): Promise<void> => {
       // What an earlier request left on the way is not taken for this one's.
-      const came = tap.next((all) => continuesSender(all) === continues && isTapped(all));
+      const came = recorder.next(
+        (all) => continuesSender(all) === continues && belongsToRequest(all),
+      );
       await send();
       const written = await came;
       recordings.push({ ...of, continues, headers: fieldsOf(written) });
@@ -136,10 +144,10 @@ function continuesSender(headers: RawHeaders): boolean {
 }
 
 /** Replies tell what they answer; what answers nothing is taken as it comes. */
-function isTapped(headers: RawHeaders): boolean {
+function belongsToRequest(headers: RawHeaders): boolean {
   const [, correlationId] = headers.find(([key]) => key === "correlation-id") ?? [];
   const [, replyTopic] = headers.find(([key]) => key === "reply-topic") ?? [];
-  return correlationId === undefined || replyTopic !== undefined || correlationId === TAPPED;
+  return correlationId === undefined || replyTopic !== undefined || correlationId === REQUEST_ID;
 }
 
 type Headers = Readonly<Record<string, string>>;
@@ -152,11 +160,11 @@ async function startSender(engines: EngineAddresses) {
   const connection = new Redis(engines.redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue(PLANNER_QUEUE, { connection });
   const request = (agent: string) => ({
-    requestId: TAPPED,
-    sessionId: TAPPED,
+    requestId: REQUEST_ID,
+    sessionId: REQUEST_ID,
     agent,
     message: "Hello",
-    correlationId: TAPPED,
+    correlationId: REQUEST_ID,
     replyTopic: AGENT_REPLIES,
   });
   return {
@@ -171,7 +179,7 @@ async function startSender(engines: EngineAddresses) {
       producer.send({
         topic,
         messages: [
-          { key: TAPPED, value: JSON.stringify(request("executor")), headers: { ...headers } },
+          { key: REQUEST_ID, value: JSON.stringify(request("executor")), headers: { ...headers } },
         ],
       }),
     [Symbol.asyncDispose]: async () => {
@@ -194,7 +202,7 @@ function call(
   const metadata = new Metadata();
   for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
   const client = new Client(address, credentials.createInsecure());
-  const body = { requestId: TAPPED, sessionId: TAPPED, message: "Hello", prompt: "Hello" };
+  const body = { requestId: REQUEST_ID, sessionId: REQUEST_ID, message: "Hello", prompt: "Hello" };
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
       method.path,

@@ -42,7 +42,7 @@ describeWithEngines("kafkajs on a broker", () => {
   }
 
   const onlyText = (from: Sender) => Object.fromEntries(from.headers);
-  const where = ({ attributes }: RecordedSpan) => [
+  const positionOf = ({ attributes }: RecordedSpan) => [
     attributes["messaging.destination.name"],
     attributes["messaging.destination.partition.id"],
     attributes["kafka.offset"],
@@ -63,8 +63,8 @@ describeWithEngines("kafkajs on a broker", () => {
 
     const sent = spans.ended.filter(({ kind }) => kind === "PRODUCER");
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");
-    expect(sent.map(where)).toEqual([0, 1, 2, 3, 4].map((offset) => [topic, "0", offset]));
-    expect(processed.map(where)).toEqual(sent.map(where));
+    expect(sent.map(positionOf)).toEqual([0, 1, 2, 3, 4].map((offset) => [topic, "0", offset]));
+    expect(processed.map(positionOf)).toEqual(sent.map(positionOf));
     expect(processed.map(({ parentSpanId }) => parentSpanId)).toEqual(
       sent.map(({ spanId }) => spanId),
     );
@@ -205,7 +205,7 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(new Set(processed.map(({ spanId }) => spanId)).size).toBe(3);
     for (const each of processed) {
       expect(each).toMatchObject({ traceId: sent.traceId, parentSpanId: sent.spanId });
-      expect(where(each)).toEqual(where(sent));
+      expect(positionOf(each)).toEqual(positionOf(sent));
     }
   });
 });

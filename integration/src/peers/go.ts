@@ -6,18 +6,18 @@ import { runTool, versionOf } from "./run.js";
 const OLDEST = [1, 26] as const;
 
 /** Go's programs: static binaries, one for each folder in `cmd`. */
-export const go: Peer = goPrograms("go", "-s -w", ["./..."]);
+export const go: Peer = goPeer("go", "-s -w", ["./..."]);
 
 /** `headers` with the last OpenTelemetry for Go that takes no trace flags above 2. */
-export const oldGo: Peer = goPrograms("old go", "-s -w -X main.name=go-old", [
+export const oldGo: Peer = goPeer("old go", "-s -w -X main.name=go-old", [
   "-modfile=old.mod",
   "./cmd/headers",
 ]);
 
-function goPrograms(what: string, ldflags: string, wanted: readonly string[]): Peer {
+function goPeer(what: string, ldflags: string, wanted: readonly string[]): Peer {
   return {
     language: "go",
-    lacks: async () => {
+    missingTools: async () => {
       const version = await versionOf("go", "version");
       const install = `install Go ${OLDEST.join(".")} or newer`;
       if (version === undefined) return `go is not installed: ${install}`;

@@ -7,13 +7,13 @@ import { python } from "./python.js";
 export const PEERS: Readonly<Record<Language, Peer>> = { go, python, java };
 
 /** Peers that are built. */
-export type Built = (language: Language, program: string) => Command;
+export type PeerCommands = (language: Language, program: string) => Command;
 
 /** @throws what this machine lacks to build and run the peers of these languages, all of it */
 export async function checkToolchains(languages: Iterable<Language>): Promise<void> {
   const found = await Promise.all(
     [...new Set(languages)].map(async (language) => {
-      const missing = await PEERS[language].lacks();
+      const missing = await PEERS[language].missingTools();
       return missing === undefined ? [] : [`the ${language} programs cannot be built: ${missing}`];
     }),
   );
@@ -21,7 +21,10 @@ export async function checkToolchains(languages: Iterable<Language>): Promise<vo
 }
 
 /** Builds the peers of these languages, side by side. @throws what is missing, or what a build said */
-export async function buildPeers(languages: Iterable<Language>, scope: Scope): Promise<Built> {
+export async function buildPeers(
+  languages: Iterable<Language>,
+  scope: Scope,
+): Promise<PeerCommands> {
   const wanted = [...new Set(languages)];
   await checkToolchains(wanted);
   const folders = await scope.parallel(

@@ -8,7 +8,7 @@ import { runTool, versionOf } from "./run.js";
 /** Java's programs: a jar, its libraries and the OpenTelemetry agent. */
 export const java: Peer = {
   language: "java",
-  lacks: async () => {
+  missingTools: async () => {
     // Maven compiles with what lies beside java; a runtime alone has no compiler.
     const compiler = javaFile().replace(/java$/, "javac");
     const [found, javac, maven] = await Promise.all([

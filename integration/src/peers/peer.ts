@@ -20,7 +20,7 @@ export interface Command {
 export interface Peer {
   readonly language: Language;
   /** What is missing on this machine to build and run them; nothing when all is there. */
-  lacks(): Promise<string | undefined>;
+  missingTools(): Promise<string | undefined>;
   /** Builds what is not built yet, into the cache. Gives the folder. @throws with the builder's last lines */
   build(scope: Scope): Promise<string>;
   /** @param folder - what `build` gave */

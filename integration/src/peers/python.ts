@@ -11,7 +11,7 @@ const oldest = [3, 11] as const;
 /** Python's programs: modules, run in a virtual environment of exactly what requirements.txt pins. */
 export const python: Peer = {
   language: "python",
-  lacks: async () => {
+  missingTools: async () => {
     const version = await versionOf("python3", "--version");
     const install = `install Python ${oldest.join(".")} or newer with venv`;
     if (version === undefined) return `python3 is not installed: ${install}`;

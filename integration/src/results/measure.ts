@@ -1,8 +1,8 @@
 import { type Span, startReceiver } from "@traceferry/testkit";
-import { judge } from "../demo/verdict.js";
+import { summarize } from "../demo/summary.js";
 import type { Engines } from "../engines/index.js";
 import type { ChatAnswer } from "../system/chat.js";
-import { expected, startTopology } from "../topology/index.js";
+import { expectedTrace, startTopology } from "../topology/index.js";
 import type { Implementations } from "../topology/roles.js";
 
 /** What came out for one system. */
@@ -47,7 +47,7 @@ export async function measure(
   const sendAll = (count: number): Promise<ChatAnswer[]> =>
     Promise.race([send(topology.gatewayUrl, count), topology.failure]);
   const quiet = {
-    services: [...expected(implementations).services],
+    services: [...expectedTrace(implementations).services],
     quietMs: 1000,
     timeoutMs: 60_000,
   };
@@ -58,7 +58,7 @@ export async function measure(
   const answers = await sendAll(requests);
   const seconds = (Date.now() - began) / 1000;
   const spans = await receiver.waitForQuiet({ ...quiet, traces: requests });
-  const { answered, complete, traces, orphans, spanToReceivedMs } = judge(answers, spans, {
+  const { answered, complete, traces, orphans, spanToReceivedMs } = summarize(answers, spans, {
     stream: false,
     implementations,
   });

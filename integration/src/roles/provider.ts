@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, readConfig } from "../system/config.js";
 import { parseJson } from "../system/messages.js";
-import { addressOf, runRole } from "../system/service.js";
+import { hostAndPort, runRole } from "../system/service.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -24,7 +24,7 @@ function startProvider(config: Config) {
     server.once("error", reject);
     server.listen(config.PORT, config.HOST, () => {
       resolve({
-        address: addressOf(server.address()),
+        address: hostAndPort(server.address()),
         stop: () =>
           new Promise((done) => {
             server.close(() => done());

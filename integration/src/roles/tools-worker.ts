@@ -44,14 +44,14 @@ async function work({ message }: EachMessagePayload, producer: Producer): Promis
   }
   const request = parsed.value;
   await inAgentSpan({ name: "executor", type: "tool" }, async () => {
-    await sendReply(producer, request, { result: lookUp(request) });
+    await sendReply(producer, request, { result: countWords(request) });
   }).catch((error: unknown) =>
     sendReply(producer, request, { failure: { code: "INTERNAL", message: messageOf(error) } }),
   );
 }
 
 /** The tool: counts the words of the message, and says so. */
-function lookUp({ message }: AgentRequest): string {
+function countWords({ message }: AgentRequest): string {
   const words = message.split(/\s+/).filter((word) => word !== "").length;
   return `The message has ${words} ${words === 1 ? "word" : "words"}.`;
 }

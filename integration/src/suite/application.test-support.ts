@@ -26,14 +26,16 @@ export function expectApplicationSpans(
   { requestId, sessionId, mode = "sequential" }: Request,
 ): void {
   const seen = spans
-    .filter(({ name }) => own.test(name))
-    .map((span) => ({ span: `${span.name} of ${span.service}`, ...told(span) }));
-  expect(sorted(seen)).toEqual(sorted(wanted(implementations, { requestId, sessionId, mode })));
+    .filter(({ name }) => OWN_SPANS.test(name))
+    .map((span) => ({ span: `${span.name} of ${span.service}`, ...summaryOf(span) }));
+  expect(sorted(seen)).toEqual(
+    sorted(expectedSpans(implementations, { requestId, sessionId, mode })),
+  );
 }
 
-const own = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
+const OWN_SPANS = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
 
-function told({ kind, attributes, status, events }: Span): object {
+function summaryOf({ kind, attributes, status, events }: Span): object {
   return {
     kind,
     status: status.code,
@@ -45,7 +47,7 @@ function told({ kind, attributes, status, events }: Span): object {
   };
 }
 
-function wanted(
+function expectedSpans(
   implementations: Implementations,
   { requestId, sessionId, mode }: Required<Request>,
 ) {

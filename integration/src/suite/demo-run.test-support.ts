@@ -11,7 +11,7 @@ const MARK = "FAULT_RUN";
 const PATIENCE_MS = 10_000;
 
 /** What a program said and left when it was over. */
-export interface Ended {
+export interface EndedProgram {
   readonly exitCode: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
@@ -20,7 +20,7 @@ export interface Ended {
 }
 
 /** The environment in which each process started from here can be found again. */
-export function marked(): Readonly<Record<string, string>> {
+export function uniqueMark(): Readonly<Record<string, string>> {
   return { [MARK]: randomUUID() };
 }
 
@@ -75,7 +75,7 @@ export class DemoRun {
     scratch: string,
   ) {
     this.#scratch = scratch;
-    this.#mark = marked();
+    this.#mark = uniqueMark();
     this.#child = execa(process.execPath, [PROGRAM, ...args], {
       reject: false,
       all: true,
@@ -114,7 +114,7 @@ export class DemoRun {
   }
 
   /** Waits for its end, which has to come soon. */
-  async ended(): Promise<Ended> {
+  async ended(): Promise<EndedProgram> {
     const slow = AbortSignal.timeout(PATIENCE_MS);
     const { promise, reject } = Promise.withResolvers<never>();
     slow.addEventListener("abort", () => reject(new Error("the demo takes more than 10 s to end")));

@@ -1,5 +1,10 @@
 import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
-import { expected, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
+import {
+  expectedTrace,
+  startTopology,
+  type Topology,
+  type TopologyOptions,
+} from "../topology/index.js";
 import { engines } from "./engines.test-support.js";
 
 /** The reference system and the receiver its roles export to. */
@@ -29,7 +34,7 @@ export async function startJeeves(
       receiver,
       url: topology.gatewayUrl,
       // A trace that a role took with it does not come: which role that was is better known at once.
-      trace: (traceId, services = expected(options.implementations).services) =>
+      trace: (traceId, services = expectedTrace(options.implementations).services) =>
         Promise.race([
           receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
           topology.failure,

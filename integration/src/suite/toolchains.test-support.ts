@@ -6,7 +6,7 @@ import type { Implementations } from "../topology/roles.js";
 
 const missing = new Map<string, string>();
 for (const peer of Object.values(PEERS)) {
-  const what = await peer.lacks();
+  const what = await peer.missingTools();
   if (what !== undefined) missing.set(peer.language, what);
 }
 

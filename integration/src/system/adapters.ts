@@ -13,7 +13,7 @@ export const isStock = process.env.INSTRUMENTATION === "stock";
 
 /** A client whose producers and consumers are traced. */
 export async function tracedKafka(kafka: Kafka): Promise<Kafka> {
-  if (isStock) return patched("kafkajs", kafka.producer, kafka);
+  if (isStock) return requirePatched("kafkajs", kafka.producer, kafka);
   const { traceKafka } = await import("@traceferry/kafka");
   return traceKafka(kafka);
 }
@@ -22,7 +22,7 @@ export async function tracedKafka(kafka: Kafka): Promise<Kafka> {
 export async function serverOptions(): Promise<ServerOptions> {
   if (isStock) {
     const { Server } = await import("@grpc/grpc-js");
-    return patched("@grpc/grpc-js", Server.prototype.register, {});
+    return requirePatched("@grpc/grpc-js", Server.prototype.register, {});
   }
   const { withServerTracing } = await import("@traceferry/grpc");
   return withServerTracing({}, { ignore: (path) => path.startsWith("/grpc.health.v1.Health/") });
@@ -32,7 +32,7 @@ export async function serverOptions(): Promise<ServerOptions> {
 export async function clientOptions(): Promise<ClientOptions> {
   if (isStock) {
     const { Client } = await import("@grpc/grpc-js");
-    return patched("@grpc/grpc-js", Client.prototype.makeUnaryRequest, {});
+    return requirePatched("@grpc/grpc-js", Client.prototype.makeUnaryRequest, {});
   }
   const { withClientTracing } = await import("@traceferry/grpc");
   return withClientTracing();
@@ -72,7 +72,7 @@ export async function sdkSettings(): Promise<Partial<NodeSDKConfiguration>> {
 }
 
 // Without its preload a stock role would run, and lose every trace without a word.
-function patched<T>(library: string, method: unknown, value: T): T {
+function requirePatched<T>(library: string, method: unknown, value: T): T {
   if (isWrapped(method)) return value;
   throw new Error(`${library} is not instrumented: INSTRUMENTATION=stock needs --import stock.js`);
 }

@@ -48,9 +48,9 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
     if (stopping) return;
     stopping = true;
     health?.close();
-    const stopped = await ends(name, "stopping", () => started.stop(), STOP_TIMEOUT_MS);
+    const stopped = await finishesWithin(name, "stopping", () => started.stop(), STOP_TIMEOUT_MS);
     const flushed =
-      flush === undefined || (await ends(name, "sending spans", flush, FLUSH_TIMEOUT_MS));
+      flush === undefined || (await finishesWithin(name, "sending spans", flush, FLUSH_TIMEOUT_MS));
     process.exit(stopped && flushed ? 0 : 1);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop());
@@ -63,7 +63,7 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
 }
 
 /** Waits for an act, but not for ever; says what went wrong. Gives whether it came to an end. */
-async function ends(
+async function finishesWithin(
   name: string,
   doing: string,
   act: () => Promise<void>,
@@ -114,7 +114,7 @@ function healthAt(
 }
 
 /** `host:port` of a server that listens. */
-export function addressOf(address: string | AddressInfo | null): string {
+export function hostAndPort(address: string | AddressInfo | null): string {
   if (address === null || typeof address === "string") throw new Error("not listening on a port");
   const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return `${host}:${address.port}`;

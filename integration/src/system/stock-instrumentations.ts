@@ -11,7 +11,7 @@ export function stockInstrumentations(): Instrumentation[] {
   return [
     new HttpInstrumentation({
       ignoreIncomingRequestHook: ({ url }) => url === "/healthz" || url === "/readyz",
-      responseHook: tellTraceId,
+      responseHook: setTraceIdHeader,
     }),
     // It knows methods by their last name only: these are the ones of grpc.health.v1.Health.
     new GrpcInstrumentation({ ignoreGrpcMethods: ["Check", "List", "Watch"] }),
@@ -21,7 +21,7 @@ export function stockInstrumentations(): Instrumentation[] {
 }
 
 /** Called when a request has come in, with the answer that is yet to be written. */
-function tellTraceId(span: Span, response: IncomingMessage | ServerResponse): void {
+function setTraceIdHeader(span: Span, response: IncomingMessage | ServerResponse): void {
   const { traceId } = span.spanContext();
   if ("setHeader" in response && isSpanContextValid(span.spanContext())) {
     response.setHeader("X-Trace-Id", traceId);

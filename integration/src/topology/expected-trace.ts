@@ -37,7 +37,7 @@ const PLANNED: readonly Step[] = [...REQUESTED, { to: PLANNER, via: "bullmq jeev
 const REPLIED: Step = { to: ORCHESTRATOR, via: "kafka jeeves.agents.replies" };
 
 // The ways one request takes from service to service; together they cross every boundary.
-const WAYS: readonly (readonly Step[])[] = [
+const STEP_PATHS: readonly (readonly Step[])[] = [
   [
     ...PLANNED,
     {
@@ -51,7 +51,7 @@ const WAYS: readonly (readonly Step[])[] = [
 ];
 
 /** What one request leaves behind: who makes spans, and which ways they lie on. */
-export interface Expected {
+export interface ExpectedTrace {
   /** The services whose spans make up one trace. */
   readonly services: readonly string[];
   readonly paths: readonly (readonly string[])[];
@@ -62,8 +62,8 @@ export interface Expected {
  * What is expected of a system made of these. A bare role makes no span: the ways lead past it, and the next
  * service continues the exit span of the one before it.
  */
-export function expected(implementations: Implementations = {}): Expected {
-  const paths = WAYS.map((way) => seen(way, implementations).map(({ to }) => to));
+export function expectedTrace(implementations: Implementations = {}): ExpectedTrace {
+  const paths = STEP_PATHS.map((steps) => visibleSteps(steps, implementations).map(({ to }) => to));
   const [service = GATEWAY] = paths[0] ?? [];
   return {
     services: ROLES.map(({ name }) => name).filter(
@@ -80,8 +80,8 @@ export function expected(implementations: Implementations = {}): Expected {
 /** The hops that one request makes. @param streamed - whether the text comes in pieces */
 export function hopsOf(streamed: boolean, implementations: Implementations = {}): readonly Hop[] {
   const hops = new Map<string, Hop>();
-  for (const way of WAYS) {
-    const steps = seen(way, implementations);
+  for (const path of STEP_PATHS) {
+    const steps = visibleSteps(path, implementations);
     for (const [i, step] of steps.entries()) {
       const from = steps[i - 1]?.to;
       if (from === undefined) continue;
@@ -92,11 +92,11 @@ export function hopsOf(streamed: boolean, implementations: Implementations = {})
   return [...hops.values()];
 }
 
-function seen(way: readonly Step[], implementations: Implementations): readonly Step[] {
-  return way.filter(({ to }) => implementations[to] !== "bare");
+function visibleSteps(steps: readonly Step[], implementations: Implementations): readonly Step[] {
+  return steps.filter(({ to }) => implementations[to] !== "bare");
 }
 
-const all = expected();
+const all = expectedTrace();
 /** The services whose spans make up one trace of a system that has no bare role. */
 export const SERVICES: readonly string[] = all.services;
 /** Its ways from service to service. */

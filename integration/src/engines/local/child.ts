@@ -8,7 +8,7 @@ export interface ChildOptions {
   readonly file: string;
   readonly arguments: readonly string[];
   /** A line after which it will never be ready. It is killed then, because some take long to give up. */
-  readonly hopeless?: RegExp;
+  readonly fatalLine?: RegExp;
 }
 
 const startSeconds = 60;
@@ -39,7 +39,7 @@ export class Child {
     });
     const { pid } = this.#process;
     if (pid !== undefined) scope.reaper.addProcess(pid);
-    this.#exited = this.#listen(options.hopeless);
+    this.#exited = this.#listen(options.fatalLine);
     scope.onEnd(() => this.kill("SIGKILL"));
   }
 
@@ -85,17 +85,17 @@ export class Child {
     clearTimeout(timer);
   }
 
-  async #listen(hopeless: RegExp | undefined): Promise<void> {
-    let isHopeless = false;
+  async #listen(fatalLine: RegExp | undefined): Promise<void> {
+    let isFatal = false;
     for await (const line of this.#process.iterable({ from: "all" })) {
       this.#scope.lines.add(this.name, line);
       for (const watcher of this.#watchers) watcher(line);
-      if (!hopeless?.test(line)) continue;
-      isHopeless = true;
+      if (!fatalLine?.test(line)) continue;
+      isFatal = true;
       this.#process.kill("SIGKILL");
     }
     const result = await this.#process;
-    if (isHopeless) this.#how = "in vain";
+    if (isFatal) this.#how = "in vain";
     else if (result.signal) this.#how = `by ${result.signal}`;
     else if (result.exitCode !== undefined) this.#how = `with exit code ${result.exitCode}`;
     else this.#how = `(${result.originalMessage})`;

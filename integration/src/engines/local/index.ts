@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Finding } from "../choose.js";
+import type { Availability } from "../choose.js";
 import type { Need } from "../options.js";
 import type { Scope, Start, Started } from "../scope.js";
 import { withProgress } from "../waiting.js";
@@ -12,22 +12,25 @@ import { hasMaven } from "./maven.js";
 import { findRedis, type RedisSource, startRedis } from "./redis.js";
 
 /** Engines as processes of this machine: Apache Kafka from Maven Central under a Java 17+, and a redis-server. */
-export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promise<Finding<Start>> {
+export async function detectLocal(
+  need: Need,
+  choosePorts = freeKafkaPorts,
+): Promise<Availability<Start>> {
   const missing: string[] = [];
-  const because: string[] = [];
+  const reason: string[] = [];
   const toFetch: string[] = [];
 
   const java = need.kafka === false ? undefined : await findJava();
   if (typeof java === "string") missing.push(java);
   if (typeof java === "object") {
     const release = kafkaRelease();
-    because.push(`java ${java.version}`, `Kafka ${release.version}`);
+    reason.push(`java ${java.version}`, `Kafka ${release.version}`);
     if (!release.isCached) toFetch.push(`Kafka ${release.version}`);
   }
   const redis = need.redis === false ? undefined : await findRedis();
   if (typeof redis === "string") missing.push(redis);
   if (typeof redis === "object") {
-    because.push(redis.description);
+    reason.push(redis.description);
     if (redis.missing !== undefined) toFetch.push(redis.missing);
   }
   if (toFetch.length > 0 && !(await hasMaven())) {
@@ -35,11 +38,11 @@ export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promi
   }
 
   if (typeof java === "string" || typeof redis === "string" || missing.length > 0) {
-    return { works: false, missing };
+    return { available: false, missing };
   }
   return {
-    works: true,
-    because: because.join(", "),
+    available: true,
+    reason: reason.join(", "),
     start: (scope) => startLocal(scope, java, redis, choosePorts),
   };
 }

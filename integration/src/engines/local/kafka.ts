@@ -67,41 +67,41 @@ async function startBroker(
   await writeFile(file, properties(logs, ports));
 
   const archive = join(home, `java-${java.build}.jsa`);
-  const fresh = existsSync(archive) ? undefined : `${archive}.part-${process.pid}`;
+  const newArchive = existsSync(archive) ? undefined : `${archive}.part-${process.pid}`;
   const child = new Child(scope, {
     name: "kafka",
     file: java.file,
-    hopeless: portInUse,
+    fatalLine: portInUse,
     arguments: [
       ...heap,
       ...quick,
       "-Xlog:cds=off,cds+dynamic=off",
-      fresh ? `-XX:ArchiveClassesAtExit=${fresh}` : `-XX:SharedArchiveFile=${archive}`,
+      newArchive ? `-XX:ArchiveClassesAtExit=${newArchive}` : `-XX:SharedArchiveFile=${archive}`,
       ...["-cp", join(home, "libs", "*"), "kafka.Kafka", file],
     ],
   });
-  if (fresh !== undefined) {
-    scope.reaper.addFolder(fresh);
-    scope.onEnd(() => keepClasses(scope, child, fresh, archive));
+  if (newArchive !== undefined) {
+    scope.reaper.addFolder(newArchive);
+    scope.onEnd(() => keepClassArchive(scope, child, newArchive, archive));
   }
   await child.until(child.prints(/Kafka Server started/));
 }
 
 /** The first broker that ends in an orderly way leaves its loaded classes behind, and the next start in half the time. */
-async function keepClasses(
+async function keepClassArchive(
   scope: Scope,
   child: Child,
-  fresh: string,
+  newArchive: string,
   archive: string,
 ): Promise<void> {
   try {
     if (!scope.isOrderly || child.hasEnded) return;
     scope.say("Kafka: keeping its loaded classes for a quicker start next time");
     await child.kill("SIGTERM");
-    const isWritten = existsSync(fresh) && (await stat(fresh)).size > 0;
-    if (isWritten) await rename(fresh, archive);
+    const isWritten = existsSync(newArchive) && (await stat(newArchive)).size > 0;
+    if (isWritten) await rename(newArchive, archive);
   } finally {
-    await rm(fresh, { force: true });
+    await rm(newArchive, { force: true });
   }
 }
 

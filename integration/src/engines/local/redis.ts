@@ -61,7 +61,7 @@ export function startRedis(scope: Scope, file: string, scratch: string): Promise
     const child = new Child(scope, {
       name: "redis",
       file,
-      hopeless: portInUse,
+      fatalLine: portInUse,
       arguments: [
         ...["--port", String(port), "--bind", "127.0.0.1", "--dir", scratch],
         ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],

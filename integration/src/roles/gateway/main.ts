@@ -3,7 +3,7 @@ import "reflect-metadata";
 import type { AddressInfo } from "node:net";
 import { NestFactory } from "@nestjs/core";
 import { readConfig } from "../../system/config.js";
-import { addressOf, runRole, type Service } from "../../system/service.js";
+import { hostAndPort, runRole, type Service } from "../../system/service.js";
 import { GatewayModule } from "./module.js";
 
 async function start(): Promise<Service> {
@@ -17,7 +17,7 @@ async function start(): Promise<Service> {
   });
   await app.listen(config.PORT, config.HOST);
   const bound: AddressInfo | string | null = app.getHttpServer().address();
-  return { address: addressOf(bound), stop: () => app.close() };
+  return { address: hostAndPort(bound), stop: () => app.close() };
 }
 
 await runRole({ name: "jeeves-gateway", start, flush: flushTracing });

@@ -46,7 +46,7 @@ export function executePipeline(
       span.addEvent("pipeline.completed");
       return answers.join(" ");
     } catch (error) {
-      tellWhy(span, error);
+      setTerminationReason(span, error);
       throw error;
     }
   });
@@ -102,7 +102,7 @@ async function stage<T>(
   return result;
 }
 
-function tellWhy(span: Span, error: unknown): void {
+function setTerminationReason(span: Span, error: unknown): void {
   const reason = error instanceof StageError ? error.code.toLowerCase() : "error";
   span.setAttribute("termination.reason", reason);
 }

@@ -6,11 +6,11 @@ import {
   type Trace,
 } from "@traceferry/traces";
 import type { ChatAnswer } from "../system/chat.js";
-import { expected, type Hop, hopsOf } from "../topology/expected-trace.js";
+import { expectedTrace, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
 /** One way from service to service, and whether every trace passed it. */
-export interface HopVerdict extends Hop {
+export interface HopSummary extends Hop {
   readonly ok: boolean;
   /** `OK`, or the code of what went wrong. */
   readonly verdict: string;
@@ -19,7 +19,7 @@ export interface HopVerdict extends Hop {
 }
 
 /** What the demo found out, in the form of its `--json` line. */
-export interface Verdict {
+export interface DemoSummary {
   readonly requests: number;
   readonly answered: number;
   /** Requests whose trace is whole: one root, no orphan, every hop there. */
@@ -28,20 +28,22 @@ export interface Verdict {
   readonly roots: number;
   readonly orphans: number;
   readonly services: readonly string[];
-  readonly hops: readonly HopVerdict[];
+  readonly hops: readonly HopSummary[];
   readonly spanToReceivedMs: { readonly p50: number; readonly p99: number };
 }
 
 /** Judges every request by the spans that arrived. */
-export function judge(
+export function summarize(
   answers: readonly ChatAnswer[],
   spans: readonly Span[],
   {
     stream,
     implementations,
   }: { readonly stream: boolean; readonly implementations: Implementations },
-): Verdict {
-  const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, implementations));
+): DemoSummary {
+  const traces = assembleTraces(spans).filter(
+    (trace) => !isBackgroundTrace(trace, implementations),
+  );
   const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
   const byRequest = new Map(
     spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
@@ -50,7 +52,7 @@ export function judge(
     // A bare gateway has no span whose id it could tell.
     const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
     const trace = byId.get(traceId)?.spans ?? [];
-    return evaluateUnbroken(trace, { traceId, ...expected(implementations) }).pass;
+    return evaluateUnbroken(trace, { traceId, ...expectedTrace(implementations) }).pass;
   };
   const answered = answers.filter(({ reply }) => reply !== undefined);
   return {
@@ -61,13 +63,13 @@ export function judge(
     roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
     orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
     services: [...new Set(traces.flatMap((trace) => trace.services))],
-    hops: judgeHops(spans, hopsOf(stream, implementations), implementations, answered.length),
+    hops: summarizeHops(spans, hopsOf(stream, implementations), implementations, answered.length),
     spanToReceivedMs: delays(spans),
   };
 }
 
 /** bullmq-otel traces what a worker does for itself as well, in traces that no request is part of. */
-function isOwnWork({ spans, services }: Trace, implementations: Implementations): boolean {
+function isBackgroundTrace({ spans, services }: Trace, implementations: Implementations): boolean {
   return (
     services.every((service) => implementations[service] === "stock") &&
     spans.every(
@@ -76,24 +78,24 @@ function isOwnWork({ spans, services }: Trace, implementations: Implementations)
   );
 }
 
-export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdict): boolean {
+export function isUnbroken({ requests, complete, traces, orphans, hops }: DemoSummary): boolean {
   return (
     complete === requests && traces === requests && orphans === 0 && hops.every(({ ok }) => ok)
   );
 }
 
-function judgeHops(
+function summarizeHops(
   spans: readonly Span[],
   hops: readonly Hop[],
   implementations: Implementations,
   answered: number,
-): HopVerdict[] {
+): HopSummary[] {
   const seen = diagnose(spans, {
-    root: expected(implementations).root,
+    root: expectedTrace(implementations).root,
     joinBy: ["jeeves.request.id"],
   }).hops;
   const key = ({ from, to, via }: Hop): string => `${from} ${to} ${via}`;
-  const verdicts = hops.map((hop): HopVerdict => {
+  const verdicts = hops.map((hop): HopSummary => {
     const same = seen.filter((other) => key(other) === key(hop));
     const broken = same.find(({ ok }) => !ok);
     if (broken?.verdict !== undefined) {
@@ -119,7 +121,7 @@ function judgeHops(
 }
 
 /** From the end of a span to its arrival, in milliseconds. */
-function delays(spans: readonly Span[]): Verdict["spanToReceivedMs"] {
+function delays(spans: readonly Span[]): DemoSummary["spanToReceivedMs"] {
   const sorted = spans
     .map(({ endNs, receivedAtMs }) => receivedAtMs - Number(endNs) / 1e6)
     .sort((a, b) => a - b);

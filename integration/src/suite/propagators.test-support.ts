@@ -13,7 +13,7 @@ import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 
 /** What a sender has to say. */
-export interface Sent {
+export interface SenderFields {
   readonly traceId: string;
   readonly spanId: string;
   readonly flags: number;
@@ -21,7 +21,7 @@ export interface Sent {
 }
 
 /** What a reader made of headers. */
-interface Read {
+interface ExtractedFields {
   /** Undefined when it did not take the sender. */
   readonly traceId: string | undefined;
   readonly flags: number | undefined;
@@ -30,15 +30,15 @@ interface Read {
 
 /** Somebody's propagators: what they write, and what they read. */
 export interface Propagators extends AsyncDisposable {
-  write(sent: Sent): Promise<Readonly<Record<string, string>>>;
-  read(headers: Readonly<Record<string, string>>): Promise<Read>;
+  inject(sent: SenderFields): Promise<Readonly<Record<string, string>>>;
+  extract(headers: Readonly<Record<string, string>>): Promise<ExtractedFields>;
 }
 
 const READY_MS = 60_000;
-const NOBODY = /^0*$/;
+const ZERO_TRACE_ID = /^0*$/;
 
-const written = z.record(z.string(), z.string());
-const understood = z.object({
+const injectReply = z.record(z.string(), z.string());
+const extractReply = z.object({
   traceId: z.string().nullish(),
   flags: z.number().int().nullish(),
   baggage: z.record(z.string(), z.string()),
@@ -84,13 +84,13 @@ export async function startPropagators(
     return answer.parse(await response.json());
   };
   return {
-    write: (sent) => ask("/inject", sent, written),
-    read: async (headers) => {
-      const { traceId, flags, baggage } = await ask("/extract", { headers }, understood);
-      const taken = !NOBODY.test(traceId ?? "");
+    inject: (sent) => ask("/inject", sent, injectReply),
+    extract: async (headers) => {
+      const { traceId, flags, baggage } = await ask("/extract", { headers }, extractReply);
+      const isExtracted = !ZERO_TRACE_ID.test(traceId ?? "");
       return {
-        traceId: taken ? (traceId ?? undefined) : undefined,
-        flags: taken ? (flags ?? undefined) : undefined,
+        traceId: isExtracted ? (traceId ?? undefined) : undefined,
+        flags: isExtracted ? (flags ?? undefined) : undefined,
         baggage,
       };
     },
@@ -101,7 +101,7 @@ export async function startPropagators(
 /** A propagator of this process. */
 export function ownPropagators(propagator: TextMapPropagator): Propagators {
   return {
-    write: async ({ traceId, spanId, flags, baggage }) => {
+    inject: async ({ traceId, spanId, flags, baggage }) => {
       const entries = Object.fromEntries(
         Object.entries(baggage).map(([key, value]) => [key, { value }]),
       );
@@ -113,10 +113,10 @@ export function ownPropagators(propagator: TextMapPropagator): Propagators {
       propagator.inject(sender, headers, defaultTextMapSetter);
       return headers;
     },
-    read: async (headers) => {
-      const read = propagator.extract(context.active(), headers, defaultTextMapGetter);
-      const sender = trace.getSpanContext(read);
-      const entries = propagation.getBaggage(read)?.getAllEntries() ?? [];
+    extract: async (headers) => {
+      const extract = propagator.extract(context.active(), headers, defaultTextMapGetter);
+      const sender = trace.getSpanContext(extract);
+      const entries = propagation.getBaggage(extract)?.getAllEntries() ?? [];
       return {
         traceId: sender?.traceId,
         flags: sender?.traceFlags,
