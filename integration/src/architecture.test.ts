@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 
 // Holds CONTRIBUTING.md's map, its words and the packages' sections to what is really there.
 
@@ -82,7 +82,7 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
 
   test("has tests in .test.ts, and what helps them in .test-support.ts", () => {
     const other = globSync("**/*.test*.ts", {
-      cwd: join(repositoryRoot, "packages", folder, "src"),
+      cwd: join(REPOSITORY_ROOT, "packages", folder, "src"),
     }).filter((file) => !/\.(test|test-support)\.ts$/.test(file));
     expect(other).toEqual([]);
   });
@@ -165,7 +165,7 @@ describe("CONTRIBUTING.md", () => {
       ([, path = ""]) => path,
     );
     expect(paths.length).toBeGreaterThan(10);
-    expect(paths.filter((path) => !existsSync(join(repositoryRoot, path)))).toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(REPOSITORY_ROOT, path)))).toEqual([]);
     const missing = packages
       .map(({ folder }) => `packages/${folder}`)
       .filter((path) => !paths.includes(path));
@@ -212,7 +212,7 @@ function readPackages() {
     dependencies: z.record(z.string(), z.string()).default({}),
     peerDependencies: z.record(z.string(), z.string()).default({}),
   });
-  const manifests = globSync("packages/*/package.json", { cwd: repositoryRoot }).toSorted();
+  const manifests = globSync("packages/*/package.json", { cwd: REPOSITORY_ROOT }).toSorted();
   return manifests.map((path) => {
     const folder = basename(dirname(path));
     const all = readSources(`packages/${folder}/src`);
@@ -226,12 +226,12 @@ function readPackages() {
 }
 
 function readSources(folder: string): Source[] {
-  const files = globSync("**/*.ts", { cwd: join(repositoryRoot, folder) }).toSorted();
+  const files = globSync("**/*.ts", { cwd: join(REPOSITORY_ROOT, folder) }).toSorted();
   return files.map((file) => ({ file, text: readText(join(folder, file)) }));
 }
 
 function readText(path: string): string {
-  return readFileSync(join(repositoryRoot, path), "utf8");
+  return readFileSync(join(REPOSITORY_ROOT, path), "utf8");
 }
 
 // The parts of an `index.ts` under their titles, with the names that each exports.

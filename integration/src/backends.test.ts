@@ -1,6 +1,6 @@
 import pRetry from "p-retry";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.test-support.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./backends/describe.test-support.js";
 import {
   type Backend,
   type Jaeger,
@@ -14,7 +14,7 @@ import { SERVICES } from "./topology/expected-trace.js";
 import { startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR } from "./topology/roles.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], () => {
   describeWithEngines("with the reference system", () => {
@@ -25,22 +25,22 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
     let slow: ChatAnswer;
 
     beforeAll(async () => {
-      jaeger = await startJaeger({ say });
+      jaeger = await startJaeger({ log });
       collector = await startCollector({
-        say,
+        log,
         exportTo: [jaeger.otlpUrl],
         keepPercent: 100,
         decisionWaitMs: 2000,
         rootWaitMs: 1000,
       });
-      topology = await startTopology({ engines: engines(), otlpUrl: collector.otlpUrl, say });
+      topology = await startTopology({ engines: engines(), otlpUrl: collector.otlpUrl, log });
       usual = await chat(topology.gatewayUrl);
       slow = await chat(topology.gatewayUrl, {
         headers: { "x-provider-directive": "latency=1500" },
       });
       await whole(jaeger, usual.traceId);
       await whole(jaeger, slow.traceId);
-    }, buildTimeoutMs);
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await topology?.[Symbol.asyncDispose]();
       await collector?.[Symbol.asyncDispose]();
@@ -91,7 +91,7 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
 
     test("is used where it runs already, and left running", async () => {
       const env = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
-      const running = await startJaeger({ say }, env);
+      const running = await startJaeger({ log }, env);
       await running[Symbol.asyncDispose]();
 
       expect(running.otlpUrl).toBe(jaeger.otlpUrl);
@@ -106,12 +106,12 @@ describe("a Jaeger that is said to run", () => {
     [{ JAEGER_OTLP_URL: "http://127.0.0.1:1" }, "JAEGER_URL is not set"],
     [{ JAEGER_URL: "jaeger", JAEGER_OTLP_URL: "http://127.0.0.1:1" }, 'JAEGER_URL is "jaeger"'],
   ])("at %o is a clear error", async (env, message) => {
-    await expect(startJaeger({ say }, env)).rejects.toThrow(message);
+    await expect(startJaeger({ log }, env)).rejects.toThrow(message);
   });
 
   test("but does not answer is a clear error", async () => {
     const env = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
-    const start = startJaeger({ say }, env);
+    const start = startJaeger({ log }, env);
     await expect(start).rejects.toThrow(/Jaeger at http.* \(JAEGER_URL\) does not answer/);
   });
 });

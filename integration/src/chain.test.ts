@@ -7,13 +7,13 @@ import { chat } from "./system/chat.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { AGENTS, GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, TOOLS } from "./topology/roles.js";
 
-const whole = {
+const WHOLE_TRACE = {
   root: { service: GATEWAY, kind: "SERVER" },
   paths: PATHS,
   services: SERVICES,
 } as const;
 // Where the planner fails the executor is not asked.
-const withoutTools = SERVICES.filter((service) => service !== TOOLS);
+const SERVICES_WITHOUT_TOOLS = SERVICES.filter((service) => service !== TOOLS);
 
 describeWithEngines(
   "one chat request through gateway, orchestrator, agents and LLM gateway",
@@ -32,7 +32,7 @@ describeWithEngines(
       const spans = await jeeves.trace(traceId);
       expect(reply).toContain("Plan a picnic");
       expect(reply).toContain("The message has 3 words.");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
       expect(outline(spans)).toMatchInlineSnapshot(`
         "POST /api/v1/chat  SERVER  jeeves-gateway
           jeeves.v1.Orchestrator/ExecutePipeline  CLIENT  jeeves-gateway
@@ -66,7 +66,7 @@ describeWithEngines(
 
       const spans = await jeeves.trace(traceId);
       expect(reply).toContain("At your service.");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
       expect(spanNamed(spans, "pipeline.execute").attributes["jeeves.pipeline.mode"]).toBe(
         "parallel",
       );
@@ -81,7 +81,7 @@ describeWithEngines(
       expect(events.filter((event) => event === "text").length).toBeGreaterThan(1);
       expect(events.filter((event) => event === "text").length).toBeLessThanOrEqual(10);
       expect(events.at(-1)).toBe("done");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
     });
 
     test("carries the request's id in baggage to every role, and puts it on their spans", async () => {
@@ -112,7 +112,7 @@ describeWithEngines(
       expect(ids.size).toBe(100);
       await jeeves.receiver.waitForQuiet({ services: [...SERVICES], quietMs: 500 });
       const spans = jeeves.receiver.spans.filter(({ traceId }) => ids.has(traceId));
-      await expect(spans).toHaveUnbrokenTrace({ traces: 100, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traces: 100, ...WHOLE_TRACE });
     });
 
     test("is a clean 503 and marked spans when the provider fails", async () => {
@@ -120,7 +120,7 @@ describeWithEngines(
         headers: { "x-provider-directive": "status=500" },
       });
 
-      const spans = await jeeves.trace(traceId, withoutTools);
+      const spans = await jeeves.trace(traceId, SERVICES_WITHOUT_TOOLS);
       expect(status).toBe(503);
       expect(error).toMatchObject({
         error: { code: "UNAVAILABLE", message: "the provider answered 500" },
@@ -128,7 +128,7 @@ describeWithEngines(
       });
       await expect(spans).toHaveUnbrokenTrace({
         traceId,
-        root: whole.root,
+        root: WHOLE_TRACE.root,
         path: [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, LLM_GATEWAY],
       });
       for (const name of ["llm.provider.call", "llm.generate", "pipeline.execute"]) {
@@ -142,10 +142,10 @@ describeWithEngines(
         headers: { "x-provider-directive": "cut=1" },
       });
 
-      const spans = await jeeves.trace(traceId, withoutTools);
+      const spans = await jeeves.trace(traceId, SERVICES_WITHOUT_TOOLS);
       expect(events.at(-1)).toBe("error");
       expect(error).toMatchObject({ error: { code: "UNAVAILABLE" } });
-      await expect(spans).toHaveUnbrokenTrace({ traceId, root: whole.root });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, root: WHOLE_TRACE.root });
       expect(spans.map(({ service }) => service)).toContain(LLM_GATEWAY);
     });
 

@@ -7,11 +7,16 @@ import { execa } from "execa";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import "@traceferry/testkit/vitest";
-import { buildTimeoutMs, missingBackends } from "./backends/describe.test-support.js";
+import { BUILD_TIMEOUT_MS, missingBackends } from "./backends/describe.test-support.js";
 import { build } from "./containers/builder.js";
 import { buildImages, imageName } from "./containers/images.js";
 import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
-import { connectToEngine, noEngine, ownerLabel, removeContainer } from "./engines/docker-engine.js";
+import {
+  connectToEngine,
+  NO_ENGINE,
+  OWNER_LABEL,
+  removeContainer,
+} from "./engines/docker-engine.js";
 import { Scope } from "./engines/scope.js";
 import { expectApplicationSpans } from "./suite/application.test-support.js";
 import { cannotRun } from "./suite/toolchains.test-support.js";
@@ -21,12 +26,12 @@ import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topolog
 
 const COLLECTOR = "traceferry/collector:local";
 // Every trace is kept, and soon.
-const quick = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
+const KEEP_EVERYTHING = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 const silent = (): void => undefined;
 const hasEngine = (await connectToEngine()) !== undefined;
 // What is absent is reported as such; in CI it is tried all the same, and fails.
-const noDocker = hasEngine || process.env.CI !== undefined ? undefined : noEngine;
+const noDocker = hasEngine || process.env.CI !== undefined ? undefined : NO_ENGINE;
 
 describe.each<[title: string, implementations: Implementations, most: number]>([
   ["every role in TypeScript, in a container of its own,", {}, 40],
@@ -42,18 +47,18 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   let receiver: OtlpReceiver;
   let topology: Topology;
   beforeAll(async () => {
-    containers = await startContainerHosts({ say: silent });
+    containers = await startContainerHosts({ log: silent });
     receiver = await startReceiver({ host: containers.receiverHost });
     const exportTo = [containers.insideUrl(receiver.httpUrl)];
-    const { otlpUrl } = await containers.startCollector({ ...quick, exportTo });
+    const { otlpUrl } = await containers.startCollector({ ...KEEP_EVERYTHING, exportTo });
     topology = await startTopology({
       engines: containers.engines,
       otlpUrl,
       hosts: containers.hosts,
       implementations,
-      say: silent,
+      log: silent,
     });
-  }, buildTimeoutMs);
+  }, BUILD_TIMEOUT_MS);
   afterAll(async () => {
     await topology?.[Symbol.asyncDispose]();
     await receiver?.close();
@@ -131,13 +136,13 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
   });
 
   test("is not built again from the same files", async () => {
-    const said: string[] = [];
-    const scope = new Scope((line) => said.push(line), undefined);
+    const logged: string[] = [];
+    const scope = new Scope((line) => logged.push(line), undefined);
 
     await buildImages(implementations, scope);
 
     await scope.end();
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
   });
 
   test("is named when it dies", async () => {
@@ -204,7 +209,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
     onTestFinished(() => rm(context, { recursive: true }));
     await writeFile(
       join(context, "Dockerfile"),
-      `FROM debian:bookworm-slim\nLABEL ${ownerLabel}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
+      `FROM debian:bookworm-slim\nLABEL ${OWNER_LABEL}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
     );
     onTestFinished(async () => {
       // The engine keeps the container in which a build failed, for people to look into.
@@ -224,7 +229,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
 
 async function containersOf(pid: number) {
   const { dockerode } = (await getContainerRuntimeClient()).container;
-  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
   const all = await dockerode.listContainers({ all: true, filters });
   return all.map(({ Id, Image, Ports }) => ({
     id: Id,
@@ -235,7 +240,7 @@ async function containersOf(pid: number) {
 
 async function networksOf(pid: number): Promise<string[]> {
   const { dockerode } = (await getContainerRuntimeClient()).container;
-  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
   return (await dockerode.listNetworks({ filters })).map(({ Name }) => Name);
 }
 
@@ -262,7 +267,7 @@ async function imageOf(name: string): Promise<{ size: number; layers: string[] }
 async function programWithContainers() {
   const text = `
     import { startContainerHosts } from "${new URL("../dist/containers/index.js", import.meta.url)}";
-    await startContainerHosts({ say: () => {} });
+    await startContainerHosts({ log: () => {} });
     console.log("ready");
     setInterval(() => {}, 60_000);`;
   const child = execa(process.execPath, ["--input-type=module", "--eval", text], {
@@ -271,10 +276,10 @@ async function programWithContainers() {
     buffer: false,
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  const said: string[] = [];
+  const logged: string[] = [];
   for await (const line of createInterface({ input: child.all })) {
     if (line === "ready") return { child };
-    said.push(line);
+    logged.push(line);
   }
-  throw new Error(`the program ended, it said:\n${said.join("\n")}`);
+  throw new Error(`the program ended, it said:\n${logged.join("\n")}`);
 }

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
-const program = join(repositoryRoot, "integration/dist/demo/main.js");
+const PROGRAM = join(REPOSITORY_ROOT, "integration/dist/demo/main.js");
 
 function demo(args: readonly string[]) {
-  return execa(process.execPath, [program, ...args], { reject: false, env: { NO_COLOR: "1" } });
+  return execa(process.execPath, [PROGRAM, ...args], { reject: false, env: { NO_COLOR: "1" } });
 }
 
 function onEngines() {
@@ -37,18 +37,18 @@ test.each([
   [["--requests", "none"], "whole number"],
   [["--engines", "cloud"], "docker, local, external"],
   [["--wrong"], "unknown option"],
-])("a wrong option is named: %j", async (args, buildOutput) => {
+])("a wrong option is named: %j", async (args, message) => {
   const { stderr, exitCode } = await demo(args);
 
   expect(exitCode).toBe(1);
-  expect(stderr).toContain(buildOutput);
+  expect(stderr).toContain(message);
 });
 
 describeWithEngines("the demo", () => {
   test("prints the waterfall, a line for each hop, the summary and one JSON line, and ends with 0", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
-      [program, "--requests", "3", "--json", "--engines", "external"],
+      [PROGRAM, "--requests", "3", "--json", "--engines", "external"],
       { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
     );
 
@@ -80,7 +80,7 @@ describeWithEngines("the demo", () => {
   test("ends with 1 and names the hop when a service has no propagator", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
-      [program, "--engines", "external", "--break", "jeeves-agents"],
+      [PROGRAM, "--engines", "external", "--break", "jeeves-agents"],
       { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
     );
 
@@ -91,7 +91,7 @@ describeWithEngines("the demo", () => {
   });
 
   test("stays with --keep until Ctrl-C, which stops every role", async () => {
-    const running = execa(process.execPath, [program, "--engines", "external", "--keep"], {
+    const running = execa(process.execPath, [PROGRAM, "--engines", "external", "--keep"], {
       reject: false,
       all: true,
       env: { ...onEngines(), NO_COLOR: "1" },

@@ -5,16 +5,16 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type BinaryName, binary } from "./backends/binaries.js";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.test-support.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./backends/describe.test-support.js";
 import { imageName } from "./containers/images.js";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 import { Scope } from "./engines/scope.js";
 import { readConfig } from "./system/config.js";
 import { PARTITIONS, TOPICS } from "./system/messages.js";
 import { GATEWAY, ROLES } from "./topology/roles.js";
 
-const folder = join(repositoryRoot, "integration/deploy");
-const read = (file: string): string => readFileSync(join(folder, file), "utf8");
+const DEPLOY = join(REPOSITORY_ROOT, "integration/deploy");
+const read = (file: string): string => readFileSync(join(DEPLOY, file), "utf8");
 
 const service = z.object({
   image: z.string(),
@@ -32,7 +32,7 @@ const service = z.object({
 const { services, volumes } = z
   .object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) })
   .parse(parse(read("compose.yaml"), { merge: true }));
-const named = Object.entries(services).map(([name, given]) => ({ name, ...given }));
+const composeServices = Object.entries(services).map(([name, given]) => ({ name, ...given }));
 const roles = ROLES.map((role) => ({ role, ...services[role.name] }));
 
 describe("the compose file", () => {
@@ -49,7 +49,7 @@ describe("the compose file", () => {
   );
 
   test.each(roles)("gives $role.name settings that it knows", ({ environment = {} }) => {
-    const source = readFileSync(join(repositoryRoot, "integration/src/system/config.ts"), "utf8");
+    const source = readFileSync(join(REPOSITORY_ROOT, "integration/src/system/config.ts"), "utf8");
     const unknown = Object.keys(environment).filter(
       (name) => !name.startsWith("OTEL_") && !source.includes(`  ${name}: `),
     );
@@ -75,7 +75,7 @@ describe("the compose file", () => {
   });
 
   test("names only services that there are, wherever it names an address", () => {
-    const addresses = named.flatMap(({ environment }) =>
+    const addresses = composeServices.flatMap(({ environment }) =>
       Object.entries(environment)
         .filter(([variable]) => /^(KAFKA_BROKERS|REDIS_URL|.*_ADDRESS|.*_ENDPOINT)$/.test(variable))
         .map(([, value]) => (value ?? "").replace(/^\w+:\/\//, "").replace(/:\d+$/, "")),
@@ -93,7 +93,7 @@ describe("the compose file", () => {
   });
 
   test("waits for what a service needs, under a condition that can come true", () => {
-    const wrong = named.flatMap(({ name, depends_on: needs }) =>
+    const wrong = composeServices.flatMap(({ name, depends_on: needs }) =>
       Object.entries(needs)
         .filter(([needed, { condition }]) => !canBecome(needed, condition))
         .map(([needed]) => `${name} waits for ${needed}`),
@@ -102,39 +102,39 @@ describe("the compose file", () => {
   });
 
   test("publishes ports on this machine only", () => {
-    const published = named.flatMap(({ ports }) => ports);
+    const published = composeServices.flatMap(({ ports }) => ports);
     expect(published.length).toBeGreaterThan(3);
     expect(published.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
   });
 
   test("pins every image, and starts again what ended by itself", () => {
-    expect(named.filter(({ image }) => !/:(local|v?\d[\w.]*)$/.test(image))).toEqual([]);
-    const once = named.filter(({ restart }) => restart !== "unless-stopped");
+    expect(composeServices.filter(({ image }) => !/:(local|v?\d[\w.]*)$/.test(image))).toEqual([]);
+    const once = composeServices.filter(({ restart }) => restart !== "unless-stopped");
     expect(once.map(({ name }) => name)).toEqual(["topics", "jaeger-storage"]);
   });
 
   test("lets nothing run as root but what gives a volume away, and then ends", () => {
-    const root = named.filter(({ user }) => user === "root" || user?.startsWith("0"));
+    const root = composeServices.filter(({ user }) => user === "root" || user?.startsWith("0"));
     expect(root.map(({ name }) => name)).toEqual(["jaeger-storage"]);
-    expect(named.filter(({ cap_drop: dropped }) => !dropped.includes("ALL"))).toEqual([]);
+    expect(composeServices.filter(({ cap_drop: dropped }) => !dropped.includes("ALL"))).toEqual([]);
   });
 
   test("mounts only files and volumes that there are", () => {
-    const sources = named.flatMap(({ volumes: mounts }) =>
+    const sources = composeServices.flatMap(({ volumes: mounts }) =>
       mounts.map((mount) => mount.split(":")[0] ?? ""),
     );
     const missing = sources.filter((source) =>
-      source.startsWith("./") ? !existsSync(join(folder, source)) : !(source in volumes),
+      source.startsWith("./") ? !existsSync(join(DEPLOY, source)) : !(source in volumes),
     );
     expect(missing).toEqual([]);
   });
 
   test("uses the images that the suite runs on, and the collector that it builds", () => {
-    const docker = readFileSync(join(repositoryRoot, "integration/src/engines/docker.ts"), "utf8");
+    const docker = readFileSync(join(REPOSITORY_ROOT, "integration/src/engines/docker.ts"), "utf8");
     expect(docker).toContain(`"${services.kafka?.image}"`);
     expect(docker).toContain(`"${services.redis?.image}"`);
     const manifest = readFileSync(
-      join(repositoryRoot, "integration/backends/collector/manifest.yaml"),
+      join(REPOSITORY_ROOT, "integration/backends/collector/manifest.yaml"),
       "utf8",
     );
     const built = z.object({ dist: z.object({ version: z.string() }) }).parse(parse(manifest));
@@ -148,7 +148,7 @@ describe("Tempo and Grafana", () => {
     .parse(JSON.parse(read("grafana/dashboards/jeeves.json")));
 
   test("are in the profile tempo, and nothing else is", () => {
-    const inProfile = named.filter(({ profiles }) => profiles.length > 0);
+    const inProfile = composeServices.filter(({ profiles }) => profiles.length > 0);
     expect(inProfile.map(({ name, profiles }) => [name, profiles])).toEqual([
       ["tempo", ["tempo"]],
       ["grafana", ["tempo"]],
@@ -199,7 +199,7 @@ describe("Tempo and Grafana", () => {
 });
 
 test("every YAML file for people can be read", () => {
-  const files = globSync("**/*.yaml", { cwd: folder });
+  const files = globSync("**/*.yaml", { cwd: DEPLOY });
   expect(files.length).toBeGreaterThan(7);
   for (const file of files) expect(() => parse(read(file), { merge: true }), file).not.toThrow();
 });
@@ -209,9 +209,9 @@ describeWithBackends("the collector's and Jaeger's own check", ["collector", "ja
     "passes what the collector is given to export to %s",
     async (to) => {
       const files = ["collector/collector.yaml", `collector/export-to-${to}.yaml`];
-      expect(await validate("collector", files)).toEqual({ exitCode: 0, said: "" });
+      expect(await validate("collector", files)).toEqual({ exitCode: 0, output: "" });
     },
-    buildTimeoutMs,
+    BUILD_TIMEOUT_MS,
   );
 
   test(
@@ -219,27 +219,27 @@ describeWithBackends("the collector's and Jaeger's own check", ["collector", "ja
     async () => {
       expect(await validate("jaeger", ["jaeger/jaeger.yaml"])).toMatchObject({ exitCode: 0 });
     },
-    buildTimeoutMs,
+    BUILD_TIMEOUT_MS,
   );
 
   test("does not pass a file with a mistake", async () => {
-    const { exitCode, said } = await validate("collector", ["jaeger/jaeger.yaml"]);
+    const { exitCode, output } = await validate("collector", ["jaeger/jaeger.yaml"]);
     expect(exitCode).toBe(1);
-    expect(said).toContain("jaeger_storage");
+    expect(output).toContain("jaeger_storage");
   });
 });
 
 async function validate(
   name: BinaryName,
   files: readonly string[],
-): Promise<{ exitCode: number | undefined; said: string }> {
+): Promise<{ exitCode: number | undefined; output: string }> {
   const scope = new Scope(() => undefined, undefined);
   try {
     const file = await binary(scope, name);
-    const configs = files.map((config) => `--config=file:${join(folder, config)}`);
+    const configs = files.map((config) => `--config=file:${join(DEPLOY, config)}`);
     const options = { all: true, reject: false, cwd: dirname(file) } as const;
     const { exitCode, all } = await execa(file, ["validate", ...configs], options);
-    return { exitCode, said: all };
+    return { exitCode, output: all };
   } finally {
     await scope.end();
   }

@@ -10,7 +10,7 @@ import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY } from "./topology/roles.js";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
-const json = { "content-type": "application/json" };
+const JSON_HEADERS = { "content-type": "application/json" };
 
 describeWithEngines("at the edge", () => {
   let jeeves: Jeeves;
@@ -36,17 +36,17 @@ describeWithEngines("at the edge", () => {
   });
 
   test.each([
-    ["no body", undefined, json, 400],
-    ["broken JSON", '{"message": "he', json, 400],
+    ["no body", undefined, JSON_HEADERS, 400],
+    ["broken JSON", '{"message": "he', JSON_HEADERS, 400],
     ["a body of another kind", "message=hello", { "content-type": "text/plain" }, 400],
-    ["JSON that is no object", '"hello"', json, 400],
-    ["a message that is no text", '{"message": 42, "session_id": "s"}', json, 400],
-    ["no session", '{"message": "hello"}', json, 400],
-    ["an empty message", '{"message": " ", "session_id": "s"}', json, 400],
+    ["JSON that is no object", '"hello"', JSON_HEADERS, 400],
+    ["a message that is no text", '{"message": 42, "session_id": "s"}', JSON_HEADERS, 400],
+    ["no session", '{"message": "hello"}', JSON_HEADERS, 400],
+    ["an empty message", '{"message": " ", "session_id": "s"}', JSON_HEADERS, 400],
     [
       "a message of 1 MB",
       JSON.stringify({ message: "x".repeat(1024 * 1024), session_id: "s" }),
-      json,
+      JSON_HEADERS,
       413,
     ],
   ])("%s gets a clear error with a trace id", async (_, body, headers, status) => {

@@ -174,7 +174,7 @@ describeWithEngines("a role that cannot start", () => {
   });
 });
 
-const busy = ["--requests", "2000", "--concurrency", "10"];
+const MANY_REQUESTS = ["--requests", "2000", "--concurrency", "10"];
 
 describe.skipIf(cannotKill)("an engine that goes away in the middle", () => {
   onLinux("is named, with its last lines, and ends the demo with 1 and leaves nothing", () => {
@@ -182,7 +182,7 @@ describe.skipIf(cannotKill)("an engine that goes away in the middle", () => {
       ["kafka", "kafka.Kafka", /GroupCoordinator/],
       ["redis", "redis-server", /Ready to accept connections/],
     ])("%s", async (engine, command, lines) => {
-      const demo = await DemoRun.start([...busy, "--engines", "local"]);
+      const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
       await demo.prints(/^requests: \d+ of 2000 answered/);
 
       await demo.crash(command);
@@ -220,7 +220,7 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
     ] as const;
     for (const [role, option, implementation, command] of roles) {
       testWith(`${implementation} ${role}`, { [role]: implementation }, async () => {
-        const args = [...busy, "--engines", "local", `--${option}`, implementation];
+        const args = [...MANY_REQUESTS, "--engines", "local", `--${option}`, implementation];
         const demo = await DemoRun.start(args);
         await demo.prints(/^requests: \d+ of 2000 answered/);
 
@@ -274,7 +274,7 @@ describeWithEngines("Ctrl-C ends the demo with 130 and leaves nothing", () => {
       ["while the roles start", /^roles: starting/],
       ["while requests are under way", /^requests: \d+ of 2000 answered/],
     ])("%s", async (_, line) => {
-      const demo = await DemoRun.start([...busy, "--engines", "local"]);
+      const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
       await demo.prints(line);
 
       demo.interrupt();

@@ -41,9 +41,9 @@ import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
 // Names of this run: brokers may be others' too, and outlive it.
 const RUN = randomUUID().slice(0, 8);
-const named = (name: string) => `traceferry-${RUN}-nest-${name}`;
-const [ORDERS, FLAKY, PRICES] = [named("orders"), named("flaky"), named("prices")];
-const INBOX = named("inbox");
+const nameInRun = (name: string) => `traceferry-${RUN}-nest-${name}`;
+const [ORDERS, FLAKY, PRICES] = [nameInRun("orders"), nameInRun("flaky"), nameInRun("prices")];
+const INBOX = nameInRun("inbox");
 const SILENT = { retry: { retries: 0, initialRetryTime: 20 }, logLevel: logLevel.NOTHING };
 
 let seen: (string | undefined)[] = [];
@@ -90,7 +90,7 @@ describeWithEngines("a Nest microservice on Kafka", () => {
   beforeAll(async () => {
     const { kafkaBrokers: brokers } = engines();
     await createTopics(brokers, [ORDERS, FLAKY, PRICES, `${PRICES}.reply`], 1);
-    const kafka = new Kafka({ clientId: named("till"), brokers, ...SILENT });
+    const kafka = new Kafka({ clientId: nameInRun("till"), brokers, ...SILENT });
     bare = kafka.producer({ allowAutoTopicCreation: false });
     await bare.connect();
     producer = traceKafka(kafka).producer({ allowAutoTopicCreation: false });
@@ -98,9 +98,9 @@ describeWithEngines("a Nest microservice on Kafka", () => {
     app = await NestFactory.createMicroservice(Shop, {
       transport: Transport.KAFKA,
       options: {
-        client: { clientId: named("shop"), brokers, logLevel: logLevel.NOTHING },
+        client: { clientId: nameInRun("shop"), brokers, logLevel: logLevel.NOTHING },
         consumer: {
-          groupId: named("shop"),
+          groupId: nameInRun("shop"),
           maxWaitTimeInMs: 20,
           retry: { retries: 5, initialRetryTime: 20 },
         },
@@ -144,8 +144,8 @@ describeWithEngines("a Nest microservice on Kafka", () => {
         "messaging.destination.name": ORDERS,
         "messaging.destination.partition.id": sent.attributes["messaging.destination.partition.id"],
         "kafka.offset": sent.attributes["kafka.offset"],
-        "messaging.consumer.group.name": `${named("shop")}-server`,
-        "messaging.client.id": `${named("shop")}-server`,
+        "messaging.consumer.group.name": `${nameInRun("shop")}-server`,
+        "messaging.client.id": `${nameInRun("shop")}-server`,
       },
     });
     expect(seen).toEqual([processed.spanId, processed.spanId]);
@@ -186,8 +186,8 @@ describeWithEngines("a Nest microservice on Kafka", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     seen = [];
     const client = new ClientKafka({
-      client: { clientId: named("asker"), brokers: engines().kafkaBrokers },
-      consumer: { groupId: named("asker"), maxWaitTimeInMs: 20 },
+      client: { clientId: nameInRun("asker"), brokers: engines().kafkaBrokers },
+      consumer: { groupId: nameInRun("asker"), maxWaitTimeInMs: 20 },
     });
     client.subscribeToResponseOf(PRICES);
     await client.connect();
@@ -356,11 +356,11 @@ describeWithEngines("Nest on Kafka keeps the contract of adapters", () => {
   beforeAll(async () => {
     const { kafkaBrokers: brokers } = engines();
     await createTopics(brokers, [INBOX], 4);
-    const kafka = new Kafka({ clientId: named("contract"), brokers, ...SILENT });
+    const kafka = new Kafka({ clientId: nameInRun("contract"), brokers, ...SILENT });
     outside = kafka.producer({ allowAutoTopicCreation: false });
     await outside.connect();
     consumer = kafka.consumer({
-      groupId: named("contract"),
+      groupId: nameInRun("contract"),
       maxWaitTimeInMs: 20,
       retry: { retries: 5, initialRetryTime: 20 },
     });

@@ -16,21 +16,21 @@ import {
   ROLES,
 } from "./topology/roles.js";
 
-const choices = new Map(
+const CHOICES = new Map(
   ROLES.filter(({ option }) => option !== undefined).map((role) => [
     role.name,
     implementationsOf(role),
   ]),
 );
-const neighbours = hopsOf(false).map(({ from, to }) => [from, to] as const);
+const NEIGHBOURS = hopsOf(false).map(({ from, to }) => [from, to] as const);
 
 // The first row is all of ts, which chain.test.ts knows better.
-const rows = coveringSet(choices, neighbours).slice(1);
+const ROWS = coveringSet(CHOICES, NEIGHBOURS).slice(1);
 
 describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
   buildBefore(POLYGLOT);
 
-  describe.for(rows.map((implementations) => [titleOf(implementations), implementations] as const))(
+  describe.for(ROWS.map((implementations) => [titleOf(implementations), implementations] as const))(
     "%s",
     ([, implementations]) => {
       const why = cannotRun(implementations);

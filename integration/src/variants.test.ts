@@ -19,12 +19,12 @@ import {
   TOOLS,
 } from "./topology/roles.js";
 
-const allStock: Implementations = Object.fromEntries(
+const ALL_STOCK: Implementations = Object.fromEntries(
   [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY].map((name) => [name, "stock"]),
 );
 
 describeWithEngines("roles that the incumbents trace", () => {
-  const implementations = allStock;
+  const implementations = ALL_STOCK;
   let jeeves: Jeeves;
   beforeAll(async () => {
     jeeves = await startJeeves({ implementations });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isCached, keep } from "../engines/local/cache.js";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import type { Scope } from "../engines/scope.js";
 import { runTool, versionOf } from "../peers/run.js";
 
@@ -82,5 +82,5 @@ function cacheName(name: BinaryName): string {
 }
 
 function recipeOf(name: BinaryName): string {
-  return join(repositoryRoot, "integration/backends", name);
+  return join(REPOSITORY_ROOT, "integration/backends", name);
 }

@@ -5,10 +5,10 @@ import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { BINARY_NAMES, type BinaryName, binary } from "./binaries.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function build(names: readonly BinaryName[]): Promise<void> {
-  const scope = new Scope(say, undefined);
+  const scope = new Scope(log, undefined);
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     for (const name of names) {
@@ -17,7 +17,7 @@ async function build(names: readonly BinaryName[]): Promise<void> {
       process.stdout.write(`${file}\n`);
     }
   } catch (error) {
-    say(messageOf(error));
+    log(messageOf(error));
     process.exitCode = 1;
   } finally {
     await scope.end();

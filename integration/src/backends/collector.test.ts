@@ -1,13 +1,13 @@
 import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
-import { buildTimeoutMs, describeWithBackends } from "./describe.test-support.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./describe.test-support.js";
 import type { Backend } from "./program.js";
 import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test-support.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 // The processor looks at its traces once a second.
-const quick = { decisionWaitMs: 2000, rootWaitMs: 1000 };
+const QUICK_DECISION = { decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 describeWithBackends("the collector", ["collector"], () => {
   describe("between a busy system and its backend", () => {
@@ -22,7 +22,7 @@ describeWithBackends("the collector", ["collector"], () => {
     const withCheckInside = traceNames("check inside", 600);
 
     beforeAll(async () => {
-      chain = await startChain(quick);
+      chain = await startChain(QUICK_DECISION);
       await sendSpans(chain.collector.otlpUrl, [
         ...ordinary.flatMap((trace) => withChild({ trace })),
         ...failed.flatMap((trace) => withChild({ trace }, { error: "no such order" })),
@@ -46,7 +46,7 @@ describeWithBackends("the collector", ["collector"], () => {
         })),
       );
       late = await decided(chain);
-    }, buildTimeoutMs);
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await chain?.[Symbol.asyncDispose]();
     });
@@ -85,8 +85,8 @@ describeWithBackends("the collector", ["collector"], () => {
   describe("told to keep everything", () => {
     let chain: Chain;
     beforeAll(async () => {
-      chain = await startChain({ ...quick, keepPercent: 100 });
-    }, buildTimeoutMs);
+      chain = await startChain({ ...QUICK_DECISION, keepPercent: 100 });
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await chain?.[Symbol.asyncDispose]();
     });
@@ -176,7 +176,7 @@ describeWithBackends("the collector", ["collector"], () => {
   });
 
   test("that cannot start says why, with its last lines", async () => {
-    const start = startCollector({ say: () => undefined, exportTo: [] });
+    const start = startCollector({ log: () => undefined, exportTo: [] });
     await expect(start).rejects.toThrow(
       /collector did not start, it ended with exit code 1.*at least one exporter/s,
     );
@@ -189,10 +189,10 @@ interface Chain extends AsyncDisposable {
   readonly receiver: OtlpReceiver;
 }
 
-async function startChain(options: Omit<CollectorOptions, "say" | "exportTo">): Promise<Chain> {
+async function startChain(options: Omit<CollectorOptions, "log" | "exportTo">): Promise<Chain> {
   const receiver = await startReceiver();
   try {
-    const collector = await startCollector({ say, exportTo: [receiver.httpUrl], ...options });
+    const collector = await startCollector({ log, exportTo: [receiver.httpUrl], ...options });
     return {
       collector,
       receiver,

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
 /** Where a Collector sends, and what it keeps. */
@@ -22,7 +22,10 @@ export interface CollectorSettings {
 export interface CollectorOptions extends CollectorSettings, StartOptions {}
 
 /** The Collector's configuration, the same for people and for tests. Where it sends to is a second one. */
-export const collectorConfig = join(repositoryRoot, "integration/deploy/collector/collector.yaml");
+export const COLLECTOR_CONFIG = join(
+  REPOSITORY_ROOT,
+  "integration/deploy/collector/collector.yaml",
+);
 
 /** Starts an OpenTelemetry Collector between the roles and `exportTo`. It keeps and masks as it does for people. */
 export async function startCollector(options: CollectorOptions): Promise<Backend> {
@@ -44,7 +47,7 @@ function programOf(
     configs: async (scratch) => {
       const file = join(scratch, "export.yaml");
       await writeFile(file, exportTo(options.exportTo));
-      return [collectorConfig, file];
+      return [COLLECTOR_CONFIG, file];
     },
     readinessRequests: (ports) => [
       new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/`),

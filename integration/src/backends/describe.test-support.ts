@@ -2,7 +2,7 @@ import { describe } from "vitest";
 import { type BinaryName, isBuilt } from "./binaries.js";
 
 /** How long a hook may take that builds these first. */
-export const buildTimeoutMs = 15 * 60_000;
+export const BUILD_TIMEOUT_MS = 15 * 60_000;
 
 /**
  * Why tests that need these programs are skipped, for their title; undefined when they run. They take minutes to

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { JaegerApi } from "./jaeger-api.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
@@ -12,7 +12,7 @@ export interface Jaeger extends Backend {
 }
 
 /** Where Jaeger's configuration is, the same for people and for tests. */
-const jaegerConfig = join(repositoryRoot, "integration/deploy/jaeger/jaeger.yaml");
+const JAEGER_CONFIG = join(REPOSITORY_ROOT, "integration/deploy/jaeger/jaeger.yaml");
 
 /**
  * Starts a Jaeger that forgets everything at its end; or takes the one that runs at JAEGER_URL (its UI) and
@@ -26,7 +26,7 @@ export async function startJaeger(
   if (configured !== undefined) return useConfigured(configured, options);
   const running = await startProgram(program, options);
   const url = `http://127.0.0.1:${running.ports.UI_PORT}`;
-  options.say(`jaeger: ${url}`);
+  options.log(`jaeger: ${url}`);
   return {
     ...endpointsOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
     logs: running.logs,
@@ -40,7 +40,7 @@ const program: Program<
   name: "jaeger",
   ports: ["UI_PORT", "GRPC_PORT", "OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
   env: (scratch) => ({ STORAGE: join(scratch, "storage") }),
-  configs: async () => [jaegerConfig],
+  configs: async () => [JAEGER_CONFIG],
   readinessRequests: (ports) => [
     new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/status`),
     new Request(`http://127.0.0.1:${ports.UI_PORT}/api/services`),
@@ -75,7 +75,7 @@ function configuredJaeger(
 
 async function useConfigured(
   { url, otlpUrl }: RunningJaeger,
-  { say, signal }: StartOptions,
+  { log, signal }: StartOptions,
 ): Promise<Jaeger> {
   signal?.throwIfAborted();
   const jaeger = endpointsOf(url, otlpUrl);
@@ -86,7 +86,7 @@ async function useConfigured(
     throw new Error(`Jaeger at ${url} (JAEGER_URL) does not answer: ${why}`, { cause: error });
   }
   signal?.throwIfAborted();
-  say(`jaeger: the one at ${url} (JAEGER_URL is set)`);
+  log(`jaeger: the one at ${url} (JAEGER_URL is set)`);
   return { ...jaeger, logs: () => "", [Symbol.asyncDispose]: async () => undefined };
 }
 

@@ -10,7 +10,7 @@ import { type BinaryName, binary } from "./binaries.js";
 
 export interface StartOptions {
   /** Hears what is built and started. */
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** Gives up, and ends what was started until then. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -46,10 +46,10 @@ export interface Running<Port extends string> extends AsyncDisposable {
  */
 export async function startProgram<Port extends string>(
   program: Program<Port>,
-  { say, signal }: StartOptions,
+  { log, signal }: StartOptions,
 ): Promise<Running<Port>> {
   signal?.throwIfAborted();
-  const scope = new Scope(say, signal);
+  const scope = new Scope(log, signal);
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     const file = await scope.step(() => binary(scope, program.name));

@@ -12,7 +12,7 @@ here; integration/images/build.sh makes stand-ins for them.
 
 Exit code: 0 when all images are there, 1 when not.`;
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<number> {
   const command = new Command()
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
     .allowExcessArguments(false);
   const { polyglot } = command.parse().opts<{ readonly polyglot: boolean }>();
 
-  const scope = new Scope(say, undefined);
+  const scope = new Scope(log, undefined);
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     const names = new Set<string>();
@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${[...names].join("\n")}\n`);
     return 0;
   } catch (error) {
-    say(`images: ${messageOf(error)}`);
+    log(`images: ${messageOf(error)}`);
     return 1;
   } finally {
     await scope.end();

@@ -40,10 +40,10 @@ export async function build(
     .build(plan.name, { deleteOnExit: false })
     // Of a build that failed it only notices when there is no image at all, not even one of before.
     .catch(() => undefined);
-  await withProgress(scope.say, `${plan.name}: building`, () => abortable(scope.signal, built));
+  await withProgress(scope.log, `${plan.name}: building`, () => abortable(scope.signal, built));
   if (!(await isCurrent(client, plan))) {
-    const said = await buildOutput(client, context, buildArgs);
-    throw new Error(`${plan.name} could not be built. ${said}`);
+    const output = await buildOutput(client, context, buildArgs);
+    throw new Error(`${plan.name} could not be built. ${output}`);
   }
   if (before !== undefined) await removePrevious(client, before.Id);
 }
@@ -69,9 +69,9 @@ async function buildOutput(
     { context, src },
     { buildargs: { ...buildargs }, forcerm: true },
   );
-  const said: string[] = [];
+  const output: string[] = [];
   const note = (text: unknown): void => {
-    if (typeof text === "string" && text.trim() !== "") said.push(text.trimEnd());
+    if (typeof text === "string" && text.trim() !== "") output.push(text.trimEnd());
   };
   await new Promise<void>((resolve) => {
     dockerode.modem.followProgress(
@@ -86,6 +86,6 @@ async function buildOutput(
       },
     );
   });
-  const lines = said.join("\n").split("\n").slice(-SHOWN_LINES);
+  const lines = output.join("\n").split("\n").slice(-SHOWN_LINES);
   return `The engine said:\n  ${lines.join("\n  ")}`;
 }

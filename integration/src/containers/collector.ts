@@ -3,8 +3,8 @@ import { basename, dirname, join } from "node:path";
 import type { ContainerRuntimeClient } from "testcontainers";
 import { binary } from "../backends/binaries.js";
 import {
+  COLLECTOR_CONFIG,
   type CollectorSettings,
-  collectorConfig,
   collectorEnv,
   exportTo,
 } from "../backends/collector.js";
@@ -20,19 +20,22 @@ const OTLP_PORT = 4318;
 /** Builds the Collector and its image where they have to be, and begins to start it. @throws what is missing */
 export async function createCollector(
   client: ContainerRuntimeClient,
-  settings: CollectorSettings,
-  surroundings: ContainerSettings,
+  collectorSettings: CollectorSettings,
+  settings: ContainerSettings,
   scope: Scope,
 ): Promise<RoleContainer> {
   const { name: image } = await buildFrom(client, NAME, NAME, prepare, scope);
   scope.signal.throwIfAborted();
   return new RoleContainer({
-    ...surroundings,
+    ...settings,
     name: NAME,
     image,
     readyLine: /Everything is ready/,
     command: undefined,
-    env: { ...collectorEnv(settings), EXPORT_CONFIG: exportTo(settings.exportTo) },
+    env: {
+      ...collectorEnv(collectorSettings),
+      EXPORT_CONFIG: exportTo(collectorSettings.exportTo),
+    },
     port: OTLP_PORT,
     isPublished: false,
   });
@@ -40,7 +43,7 @@ export async function createCollector(
 
 async function prepare(scope: Scope): Promise<Content> {
   const file = await binary(scope, NAME);
-  const config = await readFile(collectorConfig);
+  const config = await readFile(COLLECTOR_CONFIG);
   return {
     // The folder's name changes with the recipe of the binary.
     inputs: digest(basename(dirname(file)), config),
@@ -48,7 +51,7 @@ async function prepare(scope: Scope): Promise<Content> {
       const app = join(context, "app");
       await mkdir(app);
       await copyFile(file, join(app, NAME));
-      await copyFile(collectorConfig, join(app, basename(collectorConfig)));
+      await copyFile(COLLECTOR_CONFIG, join(app, basename(COLLECTOR_CONFIG)));
     },
   };
 }

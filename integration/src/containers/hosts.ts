@@ -8,13 +8,14 @@ import {
 import type { CollectorSettings } from "../backends/collector.js";
 import { detectDocker } from "../engines/docker.js";
 import {
+  type ContainerNetwork,
   connectToEngine,
   disableRyukUnlessAvailable,
-  noEngine,
-  ownerLabel,
+  NO_ENGINE,
+  OWNER_LABEL,
+  RUN_LABEL,
   reasonOf,
   removeContainersOf,
-  runLabel,
 } from "../engines/docker-engine.js";
 import type { EngineAddresses, Engines } from "../engines/index.js";
 import { Scope } from "../engines/scope.js";
@@ -33,7 +34,7 @@ const COLLECTOR_START_MS = 30_000;
 
 export interface ContainerHostsOptions {
   /** Hears what is built and started. */
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -64,11 +65,11 @@ interface ContainerCollector {
 
 /** Makes a network for this run and starts Kafka and Redis on it. @throws what is missing */
 export async function startContainerHosts(options: ContainerHostsOptions): Promise<ContainerHosts> {
-  const { say, signal } = options;
+  const { log, signal } = options;
   signal?.throwIfAborted();
   const client = await connectToEngine();
-  if (client === undefined) throw new Error(noEngine);
-  const scope = new Scope(say, signal);
+  if (client === undefined) throw new Error(NO_ENGINE);
+  const scope = new Scope(log, signal);
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   const dispose = async (): Promise<void> => {
     await scope.end();
@@ -98,9 +99,9 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
       },
       startCollector: async (settings) => {
         if (collectors.length > 0) throw new Error("the collector was started before");
-        const making = createCollector(client, settings, containerSettings(network), scope);
-        collectors.push(making);
-        return scope.step(() => ready(scope, making));
+        const starting = createCollector(client, settings, containerSettings(network), scope);
+        collectors.push(starting);
+        return scope.step(() => untilReady(scope, starting));
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -111,10 +112,10 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
 }
 
 /** In the same run as the network, because that can only go when they have. */
-async function startEngines(scope: Scope, { network }: BridgeNetwork) {
-  const availability = await detectDocker({}, scope.say, scope.signal, network);
+async function startEngines(scope: Scope, network: ContainerNetwork) {
+  const availability = await detectDocker({}, scope.log, scope.signal, network);
   if (!availability.available) throw new Error(availability.missing.join("\n"));
-  scope.say(`engines: docker (${availability.reason})`);
+  scope.log(`engines: docker (${availability.reason})`);
   const { kafkaBrokers, redisUrl, inside } = await availability.start(scope);
   if (kafkaBrokers === undefined || redisUrl === undefined || inside === undefined) {
     throw new Error("the engines have no addresses");
@@ -131,9 +132,8 @@ async function startEngines(scope: Scope, { network }: BridgeNetwork) {
 }
 
 /** A network of this run, and the way from it to this machine. */
-interface BridgeNetwork {
+interface BridgeNetwork extends ContainerNetwork {
   readonly runId: string;
-  readonly network: { readonly name: string };
   readonly gateway: string;
   /** Whether the gateway is an address of this machine; it is not where the engine runs in a machine of its own. */
   readonly isLocal: boolean;
@@ -151,8 +151,8 @@ async function createNetwork(scope: Scope, client: ContainerRuntimeClient): Prom
     CheckDuplicate: true,
     Driver: "bridge",
     Labels: {
-      [runLabel]: runId,
-      [ownerLabel]: String(process.pid),
+      [RUN_LABEL]: runId,
+      [OWNER_LABEL]: String(process.pid),
       [LABEL_TESTCONTAINERS_SESSION_ID]: sessionId,
     },
   });
@@ -166,7 +166,7 @@ async function createNetwork(scope: Scope, client: ContainerRuntimeClient): Prom
   });
   const gateway = gatewayIn(await network.inspect());
   if (gateway === undefined) throw new Error(`the network ${name} has no gateway`);
-  return { runId, network: { name }, gateway, isLocal: await isOwn(gateway) };
+  return { name, runId, gateway, isLocal: await isOwn(gateway) };
 }
 
 /** Whether this machine has the address. Asking by use: a network without containers is on no list yet. */
@@ -218,18 +218,22 @@ function hostsOn(network: BridgeNetwork, inside: EngineAddresses, roles: RoleCon
   };
 }
 
-async function ready(scope: Scope, making: Promise<RoleContainer>): Promise<ContainerCollector> {
-  const collector = await abortable(scope.signal, making);
+async function untilReady(
+  scope: Scope,
+  starting: Promise<RoleContainer>,
+): Promise<ContainerCollector> {
+  const collector = await abortable(scope.signal, starting);
   const { inside } = await abortable(scope.signal, collector.ready(COLLECTOR_START_MS));
-  const lose = (error: unknown): void =>
+  const fail = (error: unknown): void =>
     scope.fail(error instanceof Error ? error : new Error(String(error)));
-  void collector.unexpectedEnd.then(lose, lose);
+  void collector.unexpectedEnd.then(fail, fail);
   return { otlpUrl: `http://${inside}` };
 }
 
-function containerSettings({ runId, network, gateway, isLocal }: BridgeNetwork): ContainerSettings {
+function containerSettings(network: BridgeNetwork): ContainerSettings {
+  const { runId, gateway, isLocal } = network;
   return {
-    labels: { [runLabel]: runId, [ownerLabel]: String(process.pid) },
+    labels: { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) },
     network,
     extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
   };

@@ -5,10 +5,10 @@ import { type ContainerRuntimeClient, ImageName } from "testcontainers";
 import {
   connectToEngine,
   disableRyukUnlessAvailable,
-  noEngine,
+  NO_ENGINE,
   pullUnlessPresent,
 } from "../engines/docker-engine.js";
-import { cacheFolder, repositoryRoot } from "../engines/paths.js";
+import { cacheFolder, REPOSITORY_ROOT } from "../engines/paths.js";
 import type { Scope } from "../engines/scope.js";
 import { withProgress } from "../engines/waiting.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
@@ -17,7 +17,7 @@ import { type Content, digest, RECIPES, type Recipe } from "./recipes.js";
 
 /** Where each role in a container is asked for its health. */
 const HEALTH_PORT = 9090;
-const FOLDER = join(repositoryRoot, "integration/images/roles");
+const FOLDER = join(REPOSITORY_ROOT, "integration/images/roles");
 
 /** What the image of a role is called. The stock and the bare variant are the ts image, started differently. */
 export function imageName({ name, foreign }: Role, implementation: Implementation): string {
@@ -33,7 +33,7 @@ export function imageName({ name, foreign }: Role, implementation: Implementatio
  */
 export async function buildImages(implementations: Implementations, scope: Scope): Promise<void> {
   const client = await connectToEngine();
-  if (client === undefined) throw new Error(noEngine);
+  if (client === undefined) throw new Error(NO_ENGINE);
   await disableRyukUnlessAvailable(client);
   for (const recipe of Object.values(RECIPES)) {
     const sameRecipe = ROLES.filter(
@@ -95,7 +95,7 @@ export async function buildFrom(
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
   const below: string[] = [];
   for (const base of bases) {
-    const missing = await pullUnlessPresent(client, base, scope.say, scope.signal);
+    const missing = await pullUnlessPresent(client, base, scope.log, scope.signal);
     if (missing !== undefined) throw new Error(missing);
     below.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
@@ -107,7 +107,7 @@ export async function buildFrom(
     arguments: {},
   };
   await buildStale(client, [plan], scope, async (context) => {
-    await withProgress(scope.say, `${plan.name}: gathering its files`, () => fill(context));
+    await withProgress(scope.log, `${plan.name}: gathering its files`, () => fill(context));
     await copyFile(join(folder, "Dockerfile"), join(context, "Dockerfile"));
     await copyFile(join(FOLDER, "healthy"), join(context, "healthy"));
   });

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { copyFile, lstat, mkdir, readdir, readFile, readlink, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { nodeFileTrace } from "@vercel/nft";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { ROLES } from "../topology/roles.js";
 
 const DIST = "integration/dist";
@@ -18,16 +18,16 @@ const LOADED_BY_NAME = [
 export async function nodeInputs(): Promise<string> {
   const hash = createHash("sha256");
   const folders = [`${DIST}/roles`, `${DIST}/system`, "proto"];
-  for (const name of await readdir(join(repositoryRoot, "packages"))) {
+  for (const name of await readdir(join(REPOSITORY_ROOT, "packages"))) {
     folders.push(`packages/${name}/dist`);
   }
   const files = [`${DIST}/../${MANIFEST}`];
   for (const folder of folders) files.push(...(await filesIn(folder)));
   for (const file of files.filter(isRuntimeFile).sort()) {
-    hash.update(file).update(await readFile(join(repositoryRoot, file)));
+    hash.update(file).update(await readFile(join(REPOSITORY_ROOT, file)));
   }
   // What npm says of the libraries that it installed stands for their thousands of files.
-  hash.update(await readFile(join(repositoryRoot, "node_modules/.package-lock.json")));
+  hash.update(await readFile(join(REPOSITORY_ROOT, "node_modules/.package-lock.json")));
   return hash.digest("hex");
 }
 
@@ -39,11 +39,11 @@ export async function copyNodeFiles(target: string): Promise<void> {
   const stock = `${DIST}/system/stock.js`;
   const entries = [
     ...ROLES.map(({ entry }) => `${DIST}/roles/${entry}`),
-    ...[stock, ...LOADED_BY_NAME].filter((file) => existsSync(join(repositoryRoot, file))),
+    ...[stock, ...LOADED_BY_NAME].filter((file) => existsSync(join(REPOSITORY_ROOT, file))),
   ];
   const { fileList, warnings } = await nodeFileTrace(
-    entries.map((file) => join(repositoryRoot, file)),
-    { base: repositoryRoot, processCwd: repositoryRoot, conditions: ["node", "import"] },
+    entries.map((file) => join(REPOSITORY_ROOT, file)),
+    { base: REPOSITORY_ROOT, processCwd: REPOSITORY_ROOT, conditions: ["node", "import"] },
   );
   await expectAllFound([...warnings].map(({ message }) => message));
   const files = new Set([...fileList, ...(await filesIn("proto"))]);
@@ -53,7 +53,7 @@ export async function copyNodeFiles(target: string): Promise<void> {
 // Libraries ask for much that nobody installs; what we ask for ourselves has to be there.
 async function expectAllFound(warnings: readonly string[]): Promise<void> {
   const manifest: unknown = JSON.parse(
-    await readFile(join(repositoryRoot, "integration", MANIFEST), "utf8"),
+    await readFile(join(REPOSITORY_ROOT, "integration", MANIFEST), "utf8"),
   );
   const ours = Object.keys(Object(Reflect.get(Object(manifest), "dependencies")));
   const missing = warnings
@@ -63,7 +63,7 @@ async function expectAllFound(warnings: readonly string[]): Promise<void> {
 }
 
 async function copy(file: string, target: string): Promise<void> {
-  const from = join(repositoryRoot, file);
+  const from = join(REPOSITORY_ROOT, file);
   const to = join(target, file);
   await mkdir(dirname(to), { recursive: true });
   const isLink = (await lstat(from)).isSymbolicLink();
@@ -75,10 +75,10 @@ function isRuntimeFile(file: string): boolean {
 }
 
 async function filesIn(folder: string): Promise<string[]> {
-  const path = join(repositoryRoot, folder);
+  const path = join(REPOSITORY_ROOT, folder);
   if (!existsSync(path)) return [];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(repositoryRoot.length + 1));
+    .map((entry) => join(entry.parentPath, entry.name).slice(REPOSITORY_ROOT.length + 1));
 }

@@ -11,7 +11,7 @@ export interface DemoBackend extends AsyncDisposable {
 /** Jaeger behind a collector that keeps every trace and also sends it to `receiverUrl`. */
 export async function startDemoBackend(
   receiverUrl: string,
-  options: { readonly say: (line: string) => void; readonly signal: AbortSignal },
+  options: { readonly log: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<DemoBackend> {
   const jaeger = await startJaeger(options);
   try {

@@ -17,7 +17,7 @@ export interface DemoEnvironment extends AsyncDisposable {
 }
 
 interface Started {
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
 

@@ -14,7 +14,7 @@ const QUIET_MS = 500;
 const QUIET_BEHIND_COLLECTOR_MS = 3000;
 
 // What is going on is told on stderr, so that stdout holds the result only.
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(options: DemoOptions, interrupted: AbortSignal): Promise<number> {
   const began = Date.now();
@@ -25,20 +25,20 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     failed.abort(error);
     throw error;
   };
-  await using environment = await startEnvironment(options, { say, signal });
+  await using environment = await startEnvironment(options, { log, signal });
   const { engines, hosts, receiver, traceUrl } = environment;
   await using topology = await startTopology({
     engines,
     hosts,
     otlpUrl: environment.otlpUrl,
-    say,
+    log,
     signal,
     implementations: options.implementations,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
   }).catch(giveUp);
 
   const answers = await Promise.race([
-    sendRequests(topology.gatewayUrl, options, say, signal),
+    sendRequests(topology.gatewayUrl, options, log, signal),
     topology.failure,
   ]).catch(giveUp);
   const wallMs = Date.now() - began;
@@ -54,14 +54,14 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   const verdict = summarize(answers, spans, options);
   const refused = answers.find(({ reply }) => reply === undefined);
   if (refused !== undefined) {
-    say(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
+    log(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
     `${printSummary(verdict, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
   if (traceUrl !== undefined && shown !== undefined) {
-    say(`\nthe trace in Jaeger: ${traceUrl(shown.traceId)}`);
+    log(`\nthe trace in Jaeger: ${traceUrl(shown.traceId)}`);
   }
   if (options.json) {
     const rssMb = await topology.rssMb();
@@ -76,7 +76,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   if (options.keep) {
-    say(manualInstructions(topology.gatewayUrl, receiver.httpUrl));
+    log(manualInstructions(topology.gatewayUrl, receiver.httpUrl));
     await Promise.race([once(interrupted, "abort"), topology.failure]).catch(giveUp);
   }
   return isUnbroken(verdict) ? 0 : 1;
@@ -116,7 +116,7 @@ async function main(): Promise<number> {
     return await run(options, interrupted.signal);
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
-    for (const fault of errorsIn(error)) say(`demo: ${messageOf(fault)}`);
+    for (const fault of errorsIn(error)) log(`demo: ${messageOf(fault)}`);
     return 1;
   }
 }

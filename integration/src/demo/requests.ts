@@ -22,13 +22,13 @@ export async function sendRequests(
     stream,
     parallel,
   }: Pick<DemoOptions, "requests" | "concurrency" | "stream" | "parallel">,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<ChatAnswer[]> {
   const limit = pLimit(concurrency);
   let answered = 0;
   const timer = setInterval(() => {
-    if (requests >= PROGRESS_FROM) say(`requests: ${answered} of ${requests} answered`);
+    if (requests >= PROGRESS_FROM) log(`requests: ${answered} of ${requests} answered`);
   }, PROGRESS_EVERY_MS);
   try {
     return await Promise.all(

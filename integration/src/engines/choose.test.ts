@@ -9,12 +9,12 @@ const available = (reason: string): Availability<string> => ({
 });
 const unavailable = (...missing: string[]): Availability<string> => ({ available: false, missing });
 
-const noAddress = unavailable("KAFKA_BROKERS is not set", "REDIS_URL is not set");
-const noEngine = unavailable("no Docker engine answers: start one");
-const noImages = unavailable(
+const NO_ADDRESS = unavailable("KAFKA_BROKERS is not set", "REDIS_URL is not set");
+const NO_ENGINE = unavailable("no Docker engine answers: start one");
+const NO_IMAGES = unavailable(
   "the image redis:7 is not here and cannot be pulled: make it (no such host)",
 );
-const noJava = unavailable("java is not installed: install a JRE 17 or newer");
+const NO_JAVA = unavailable("java is not installed: install a JRE 17 or newer");
 
 /** Findings that remember which of them somebody looked at. */
 function machine(
@@ -23,19 +23,19 @@ function machine(
   local: Availability<string>,
 ) {
   const detected: EngineKind[] = [];
-  const tell = (kind: EngineKind, availability: Availability<string>) => async () => {
+  const detector = (kind: EngineKind, availability: Availability<string>) => async () => {
     detected.push(kind);
     return availability;
   };
   const detectors = {
-    external: tell("external", external),
-    docker: tell("docker", docker),
-    local: tell("local", local),
+    external: detector("external", external),
+    docker: detector("docker", docker),
+    local: detector("local", local),
   };
   return { detected, detectors };
 }
 
-const auto = { kind: "auto", by: "nothing was asked for" } as const;
+const AUTO = { kind: "auto", by: "nothing was asked for" } as const;
 
 describe("without a wish", () => {
   test.each([
@@ -46,28 +46,28 @@ describe("without a wish", () => {
       detected: ["external"],
     },
     {
-      machine: machine(noAddress, available("Docker engine 20 answers"), available("java")),
+      machine: machine(NO_ADDRESS, available("Docker engine 20 answers"), available("java")),
       kind: "docker",
       reason:
         "Docker engine 20 answers; not external: KAFKA_BROKERS is not set, REDIS_URL is not set",
       detected: ["external", "docker"],
     },
     {
-      machine: machine(noAddress, noEngine, available("java 17.0.15")),
+      machine: machine(NO_ADDRESS, NO_ENGINE, available("java 17.0.15")),
       kind: "local",
       reason:
         "java 17.0.15; not external: KAFKA_BROKERS is not set, REDIS_URL is not set; not docker: no Docker engine answers",
       detected: ["external", "docker", "local"],
     },
     {
-      machine: machine(noAddress, noImages, available("java 17.0.15")),
+      machine: machine(NO_ADDRESS, NO_IMAGES, available("java 17.0.15")),
       kind: "local",
       reason:
         "java 17.0.15; not external: KAFKA_BROKERS is not set, REDIS_URL is not set; not docker: the image redis:7 is not here and cannot be pulled",
       detected: ["external", "docker", "local"],
     },
   ])("$kind is the first that works, and the reason says so", async (example) => {
-    const choice = await choose(auto, example.machine.detectors);
+    const choice = await choose(AUTO, example.machine.detectors);
 
     expect({
       kind: choice.kind,
@@ -81,9 +81,9 @@ describe("without a wish", () => {
   });
 
   test("when nothing works one error names all three ways, what each needs and what to do", async () => {
-    const { detectors } = machine(noAddress, noEngine, noJava);
+    const { detectors } = machine(NO_ADDRESS, NO_ENGINE, NO_JAVA);
 
-    await expect(choose(auto, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(choose(AUTO, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [Error: there are no engines for the test to run on. One of these three ways is needed:
         external: needs addresses of running engines in KAFKA_BROKERS and REDIS_URL
           - KAFKA_BROKERS is not set
@@ -120,7 +120,7 @@ describe("with a wish", () => {
     const { detectors, detected } = machine(
       available("KAFKA_BROKERS is set"),
       available("Docker"),
-      noJava,
+      NO_JAVA,
     );
 
     await expect(choose(byOption, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`

@@ -14,9 +14,9 @@ export interface Choice<Start> {
   readonly start: Start;
 }
 
-const order: readonly EngineKind[] = ["external", "docker", "local"];
+const KINDS: readonly EngineKind[] = ["external", "docker", "local"];
 
-const needs: Record<EngineKind, string> = {
+const NEEDS: Record<EngineKind, string> = {
   external: "addresses of running engines in KAFKA_BROKERS and REDIS_URL",
   docker: "a Docker engine, and the images here or a registry to pull them from",
   local: "Java 17 or newer, Maven, and redis-server or valkey-server 6.2 or newer",
@@ -32,10 +32,10 @@ export function requestedKind(
   }
   const value = env.TRACEFERRY_ENGINES;
   if (value === undefined || value === "") return { kind: "auto", by: "nothing was asked for" };
-  const kind = [...order, "auto" as const].find((known) => known === value);
+  const kind = [...KINDS, "auto" as const].find((known) => known === value);
   if (kind === undefined) {
     throw new TypeError(
-      `TRACEFERRY_ENGINES is ${JSON.stringify(value)}; it may be ${order.join(", ")} or auto`,
+      `TRACEFERRY_ENGINES is ${JSON.stringify(value)}; it may be ${KINDS.join(", ")} or auto`,
     );
   }
   return { kind, by: `TRACEFERRY_ENGINES is ${kind}` };
@@ -47,7 +47,7 @@ export async function choose<Start>(
   detectors: Record<EngineKind, Detect<Start>>,
 ): Promise<Choice<Start>> {
   const missing: string[] = [];
-  const kinds = requested.kind === "auto" ? order : [requested.kind];
+  const kinds = requested.kind === "auto" ? KINDS : [requested.kind];
   const notes: string[] = [];
   for (const kind of kinds) {
     const availability = await detectors[kind]();
@@ -57,7 +57,7 @@ export async function choose<Start>(
       return { kind, reason: [why, ...notes].join("; "), start: availability.start };
     }
     notes.push(`not ${kind}: ${availability.missing.map(firstClause).join(", ")}`);
-    missing.push(describe(kind, availability.missing));
+    missing.push(describeMissing(kind, availability.missing));
   }
   throw new Error(
     requested.kind === "auto"
@@ -66,8 +66,8 @@ export async function choose<Start>(
   );
 }
 
-function describe(kind: EngineKind, missing: readonly string[]): string {
-  return [`  ${kind}: needs ${needs[kind]}`, ...missing.map((line) => `    - ${line}`)].join("\n");
+function describeMissing(kind: EngineKind, missing: readonly string[]): string {
+  return [`  ${kind}: needs ${NEEDS[kind]}`, ...missing.map((line) => `    - ${line}`)].join("\n");
 }
 
 /** What is missing is written "the fact: what to do about it"; a reason only tells the fact. */

@@ -2,22 +2,22 @@ import { existsSync } from "node:fs";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
 import { abortable, withProgress } from "./waiting.js";
 
-type Say = (line: string) => void;
+type Log = (line: string) => void;
 
 // What testcontainers 12.2 uses to remove containers of a process that died (reaper.js).
-const reaperImage = "testcontainers/ryuk:0.14.0";
-const answerSeconds = 2;
+const RYUK_IMAGE = "testcontainers/ryuk:0.14.0";
+const ANSWER_SECONDS = 2;
 
 /** On everything that one run of containers makes; its value is different for each. */
-export const runLabel = "org.traceferry.run";
+export const RUN_LABEL = "org.traceferry.run";
 /** The process that a container was started for: to be found by people, and by the tests. */
-export const ownerLabel = "org.traceferry.process";
+export const OWNER_LABEL = "org.traceferry.process";
 
 /** The Docker engine, where one answers within two seconds. */
 export async function connectToEngine(): Promise<ContainerRuntimeClient | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), answerSeconds * 1000);
+    timer = setTimeout(() => resolve(undefined), ANSWER_SECONDS * 1000);
   });
   if (isEngineHere()) process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "localhost";
   try {
@@ -39,21 +39,21 @@ function isEngineHere(): boolean {
 }
 
 /** What is missing where no engine answers, and what to do about it. */
-export const noEngine =
+export const NO_ENGINE =
   "no Docker engine answers: start one (bare Debian, as root: .ci/docker-engine.sh)";
 
 /** Pulls the image unless it is here; returns what kept it from being pulled. */
 export async function pullUnlessPresent(
   client: ContainerRuntimeClient,
   image: string,
-  say: Say,
+  log: Log,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const name = ImageName.fromString(image);
   if (await client.image.exists(name)) return undefined;
   const hint = "make it here with integration/images/build.sh";
   try {
-    await withProgress(say, `${image}: pulling`, () => abortable(signal, client.image.pull(name)));
+    await withProgress(log, `${image}: pulling`, () => abortable(signal, client.image.pull(name)));
     // A pull that breaks off in the middle is not reported as an error.
     if (await client.image.exists(name)) return undefined;
     return `the image ${image} is not here and its pull broke off: ${hint}`;
@@ -66,7 +66,7 @@ export async function pullUnlessPresent(
 /** Ryuk removes our containers when we die. Where its image cannot be had, our guard does. */
 export async function disableRyukUnlessAvailable(client: ContainerRuntimeClient): Promise<void> {
   if (process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined) return;
-  const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? reaperImage);
+  const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? RYUK_IMAGE);
   try {
     if (await client.image.exists(name)) return;
     await abortable(AbortSignal.timeout(10_000), client.image.pull(name));
@@ -83,7 +83,7 @@ export async function removeContainersOf(
   runId: string,
 ): Promise<void> {
   const { dockerode } = client.container;
-  const filters = { label: [`${runLabel}=${runId}`] };
+  const filters = { label: [`${RUN_LABEL}=${runId}`] };
   const containers = await dockerode.listContainers({ all: true, filters });
   await Promise.all(containers.map(({ Id }) => removeContainer(client, Id)));
 }

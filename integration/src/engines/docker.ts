@@ -9,13 +9,13 @@ import {
   disableRyukUnlessAvailable,
   endpointOn,
   exitCodeOf,
-  noEngine,
-  ownerLabel,
+  NO_ENGINE,
+  OWNER_LABEL,
   publishOnLoopback,
   pullUnlessPresent,
+  RUN_LABEL,
   reasonOf,
   removeContainersOf,
-  runLabel,
 } from "./docker-engine.js";
 import type { Need } from "./options.js";
 import type { Scope, Start, Started } from "./scope.js";
@@ -23,30 +23,30 @@ import { abortable, withProgress } from "./waiting.js";
 
 // Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
 // plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.
-const kafkaImage = "confluentinc/cp-kafka:8.0.0";
-const redisImage = "redis:7";
+const KAFKA_IMAGE = "confluentinc/cp-kafka:8.0.0";
+const REDIS_IMAGE = "redis:7";
 
 /** Their names on a network of containers. */
-const kafkaAlias = "kafka";
-const redisAlias = "redis";
-const startSeconds = 60;
+const KAFKA_ALIAS = "kafka";
+const REDIS_ALIAS = "redis";
+const START_SECONDS = 60;
 
 /** Engines as containers, where a Docker engine answers within two seconds and has the images or can pull them. */
 export async function detectDocker(
   need: Need,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal | undefined,
   network?: ContainerNetwork,
 ): Promise<Availability<Start>> {
   const client = await connectToEngine();
-  if (client === undefined) return { available: false, missing: [noEngine] };
+  if (client === undefined) return { available: false, missing: [NO_ENGINE] };
   const images = [
-    ...(need.kafka === false ? [] : [kafkaImage]),
-    ...(need.redis === false ? [] : [redisImage]),
+    ...(need.kafka === false ? [] : [KAFKA_IMAGE]),
+    ...(need.redis === false ? [] : [REDIS_IMAGE]),
   ];
   const missing: string[] = [];
   for (const image of images) {
-    const problem = await pullUnlessPresent(client, image, say, signal);
+    const problem = await pullUnlessPresent(client, image, log, signal);
     if (problem !== undefined) missing.push(problem);
   }
   if (missing.length > 0) return { available: false, missing };
@@ -66,34 +66,34 @@ async function startDocker(
 ): Promise<Started> {
   await disableRyukUnlessAvailable(client);
   const runId = crypto.randomUUID();
-  scope.reaper.addContainers(`${runLabel}=${runId}`);
+  scope.reaper.addContainers(`${RUN_LABEL}=${runId}`);
   scope.onEnd(() => removeContainersOf(client, runId));
-  const labels = { [runLabel]: runId, [ownerLabel]: String(process.pid) };
+  const labels = { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) };
 
   const tasks: (() => Promise<Started>)[] = [];
   if (need.kafka !== false) {
-    const kafka = new Kafka(kafkaImage).withLabels(labels).on(network);
+    const kafka = new Kafka(KAFKA_IMAGE).withLabels(labels).on(network);
     const watch = new ContainerWatch(scope, client, "kafka");
     tasks.push(() => startUnlessEnded(scope, client, runId, "kafka", startKafka(kafka, watch)));
   }
   if (need.redis !== false) {
-    const redis = new Redis(redisImage).withLabels(labels).on(network);
+    const redis = new Redis(REDIS_IMAGE).withLabels(labels).on(network);
     const watch = new ContainerWatch(scope, client, "redis");
     tasks.push(() => startUnlessEnded(scope, client, runId, "redis", startRedis(redis, watch)));
   }
-  const started = await withProgress(scope.say, "containers: starting", () =>
+  const started = await withProgress(scope.log, "containers: starting", () =>
     scope.parallel(tasks),
   );
-  const inside = { kafkaBrokers: [`${kafkaAlias}:9092`], redisUrl: `redis://${redisAlias}:6379` };
+  const inside = { kafkaBrokers: [`${KAFKA_ALIAS}:9092`], redisUrl: `redis://${REDIS_ALIAS}:6379` };
   return Object.assign({}, ...started, network && { inside });
 }
 
 class Kafka extends KafkaContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = endpointOn(network, kafkaAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, KAFKA_ALIAS);
     // The broker sends clients to the name that its machine has.
-    return this.withNetworkMode(network.name).withHostname(kafkaAlias);
+    return this.withNetworkMode(network.name).withHostname(KAFKA_ALIAS);
   }
 
   protected override async beforeContainerCreated(): Promise<void> {
@@ -105,7 +105,7 @@ class Kafka extends KafkaContainer {
 class Redis extends GenericContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = endpointOn(network, redisAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, REDIS_ALIAS);
     return this.withNetworkMode(network.name);
   }
 
@@ -122,7 +122,7 @@ async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<Started>
     // Without a strategy of ours it waits for the line of its own starter script, and is "ready" too soon:
     // beforeContainerCreated puts that strategy where selectWaitStrategy looks for its default.
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
-    .withStartupTimeout(startSeconds * 1000)
+    .withStartupTimeout(START_SECONDS * 1000)
     .start();
   void watch.untilEnd(container.getId());
   return { kafkaBrokers: [`${container.getHost()}:${container.getMappedPort(9093)}`] };
@@ -137,7 +137,7 @@ async function startRedis(redis: Redis, watch: ContainerWatch): Promise<Started>
     ])
     .withLogConsumer((stream) => watch.keepLines(stream))
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
-    .withStartupTimeout(startSeconds * 1000)
+    .withStartupTimeout(START_SECONDS * 1000)
     .start();
   void watch.untilEnd(container.getId());
   return { redisUrl: `redis://${container.getHost()}:${container.getMappedPort(6379)}` };

@@ -1,6 +1,6 @@
-const kept = 400;
+const MAX_LINES = 400;
 // "BindException: Address already in use" is one too, wherever the word ends.
-const fault = /\b(ERROR|FATAL|Caused by)\b|[Ee]xception|[Ee]rror:/;
+const FAULT_LINE = /\b(ERROR|FATAL|Caused by)\b|[Ee]xception|[Ee]rror:/;
 
 /** The last lines that each engine printed. */
 export class Lines {
@@ -9,7 +9,7 @@ export class Lines {
   add(engine: string, line: string): void {
     const lines = this.#printed.get(engine) ?? [];
     lines.push(line);
-    if (lines.length > kept) lines.shift();
+    if (lines.length > MAX_LINES) lines.shift();
     this.#printed.set(engine, lines);
   }
 
@@ -19,7 +19,7 @@ export class Lines {
     if (lines.length === 0) return "It printed nothing.";
     const indent = (line: string) => `  ${line}`;
     // A broker that fails says why, and then spends a page on ending in an orderly way.
-    const faults = lines.filter((line) => fault.test(line)).slice(0, 8);
+    const faults = lines.filter((line) => FAULT_LINE.test(line)).slice(0, 8);
     const last = ["Its last lines:", ...lines.slice(-8).map(indent)];
     if (faults.length === 0) return last.join("\n");
     return ["It complained:", ...faults.map(indent), ...last].join("\n");

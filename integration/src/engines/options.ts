@@ -13,7 +13,7 @@ export interface StartOptions {
   /** Which engines are wanted. Default: all. */
   readonly need?: Need;
   /** Hears, line by line, what was chosen and why, and what is fetched and started. */
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** Gives up, and ends what was started until then. */
   readonly signal?: AbortSignal | undefined;
 }

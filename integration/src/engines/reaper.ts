@@ -5,7 +5,7 @@ import { execa } from "execa";
  * "done": that is the one sign of our death that no kind of death can suppress. Signals of the terminal are
  * ignored, because Ctrl-C reaches it too.
  */
-const script = `
+const SCRIPT = `
 trap '' INT TERM HUP
 commands=
 while IFS= read -r line; do
@@ -21,7 +21,7 @@ export class Reaper {
   readonly #shell;
 
   private constructor() {
-    this.#shell = execa("sh", ["-c", script], {
+    this.#shell = execa("sh", ["-c", SCRIPT], {
       stdin: "pipe",
       stdout: "ignore",
       stderr: "ignore",

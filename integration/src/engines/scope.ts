@@ -21,7 +21,7 @@ export type Start = (scope: Scope) => Promise<Started>;
 /** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
 export class Scope {
   readonly lines = new Lines();
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly #undo: (() => Promise<void>)[] = [];
   readonly #steps: Promise<unknown>[] = [];
   readonly #controller = new AbortController();
@@ -30,8 +30,8 @@ export class Scope {
   #reaper: Reaper | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
-    this.say = say;
+  constructor(log: (line: string) => void, signal: AbortSignal | undefined) {
+    this.log = log;
     this.#signal = signal
       ? AbortSignal.any([signal, this.#controller.signal])
       : this.#controller.signal;

@@ -1,5 +1,5 @@
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-type Signal = (typeof signals)[number];
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+type Signal = (typeof SIGNALS)[number];
 
 const handlers = new Set<() => Promise<void>>();
 const listeners = new Map<Signal, () => void>();
@@ -16,7 +16,7 @@ let stopping: Promise<void> = Promise.resolve();
 export function endOnSignal(handler: () => Promise<void>): () => Promise<void> {
   handlers.add(handler);
   if (listeners.size === 0) {
-    for (const signal of signals) {
+    for (const signal of SIGNALS) {
       const listener = () => {
         stopping = endAll(signal);
       };

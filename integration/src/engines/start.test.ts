@@ -9,7 +9,7 @@ import { Kafka, logLevel } from "kafkajs";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { detectDocker } from "./docker.js";
-import { ownerLabel } from "./docker-engine.js";
+import { OWNER_LABEL } from "./docker-engine.js";
 import { createTopics, type EngineKind, startEngines } from "./index.js";
 import { detectLocal } from "./local/index.js";
 import type { KafkaPorts } from "./local/kafka.js";
@@ -38,7 +38,7 @@ afterEach(() => {
 describe.each(kinds)("%s engines", (kind) => {
   test("carry a record and answer a PING, and are gone when they are disposed of", async () => {
     const before = await everythingOf(process.pid);
-    const engines = await startEngines({ kind, say: silent });
+    const engines = await startEngines({ kind, log: silent });
     const while_ = await everythingOf(process.pid);
 
     await createTopics(engines.kafkaBrokers, ["greetings"], 2);
@@ -58,7 +58,7 @@ describe.each(kinds)("%s engines", (kind) => {
   });
 
   test("only what is needed is started", async () => {
-    await using engines = await startEngines({ kind, need: { kafka: false }, say: silent });
+    await using engines = await startEngines({ kind, need: { kafka: false }, log: silent });
 
     await pingRedis(engines.redisUrl);
     expect(() => engines.kafkaBrokers).toThrow("need.kafka: false");
@@ -68,7 +68,7 @@ describe.each(kinds)("%s engines", (kind) => {
   test("giving up during the start leaves nothing behind", async () => {
     const before = await everythingOf(process.pid);
     const giveUp = new AbortController();
-    const engines = startEngines({ kind, say: silent, signal: giveUp.signal });
+    const engines = startEngines({ kind, log: silent, signal: giveUp.signal });
     const outcome = expect(engines).rejects.toThrow("enough");
 
     await vi.waitFor(async () => {
@@ -108,18 +108,18 @@ describe.each(kinds)("%s engines", (kind) => {
   });
 
   test("engines that run already are used as external ones, and are not stopped", async () => {
-    await using running = await startEngines({ kind, say: silent });
+    await using running = await startEngines({ kind, log: silent });
     vi.stubEnv("TRACEFERRY_ENGINES", "");
     vi.stubEnv("KAFKA_BROKERS", running.kafkaBrokers.join(","));
     vi.stubEnv("REDIS_URL", running.redisUrl);
-    const said: string[] = [];
+    const logged: string[] = [];
 
-    const engines = await startEngines({ kind: "auto", say: (line) => said.push(line) });
+    const engines = await startEngines({ kind: "auto", log: (line) => logged.push(line) });
     await engines[Symbol.asyncDispose]();
 
     expect(engines.kind).toBe("external");
     expect(engines.kafkaBrokers).toEqual(running.kafkaBrokers);
-    expect(said).toEqual(["engines: external (KAFKA_BROKERS and REDIS_URL are set)"]);
+    expect(logged).toEqual(["engines: external (KAFKA_BROKERS and REDIS_URL are set)"]);
     await pingRedis(running.redisUrl);
   });
 });
@@ -130,10 +130,10 @@ describe("external engines", () => {
     vi.stubEnv("KAFKA_BROKERS", `127.0.0.1:${port}`);
     vi.stubEnv("REDIS_URL", `redis://:secret@127.0.0.1:${port}`);
 
-    await expect(startEngines({ kind: "external", say: silent })).rejects.toThrow(
+    await expect(startEngines({ kind: "external", log: silent })).rejects.toThrow(
       `Kafka at 127.0.0.1:${port} (KAFKA_BROKERS) does not answer: `,
     );
-    const redis = startEngines({ kind: "external", need: { kafka: false }, say: silent });
+    const redis = startEngines({ kind: "external", need: { kafka: false }, log: silent });
     await expect(redis).rejects.toThrow(
       `Redis at the address in REDIS_URL does not answer: connect ECONNREFUSED`,
     );
@@ -147,7 +147,7 @@ if (kinds.includes("docker")) {
       await using engines = await startEngines({
         kind: "docker",
         need: { kafka: false },
-        say: silent,
+        log: silent,
       });
 
       const [redis] = await containersOf(process.pid);
@@ -168,7 +168,7 @@ if (kinds.includes("local")) {
       vi.stubEnv("JAVA_HOME", await javaThatOnlyTellsItsVersion());
       const before = await everythingOf(process.pid);
 
-      await expect(startEngines({ kind: "local", say: silent })).rejects.toThrow("no heap today");
+      await expect(startEngines({ kind: "local", log: silent })).rejects.toThrow("no heap today");
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
@@ -185,8 +185,8 @@ if (kinds.includes("local")) {
     });
 
     test("a port that was taken in the last moment is replaced by another", async () => {
-      const said: string[] = [];
-      const scope = new Scope((line) => said.push(line), undefined);
+      const logged: string[] = [];
+      const scope = new Scope((line) => logged.push(line), undefined);
       const ports = [await takenPort(), await getPort()];
 
       const choosePorts = async () => ({ broker: ports.shift() ?? 0, controller: await getPort() });
@@ -194,7 +194,7 @@ if (kinds.includes("local")) {
       await createTopics(started.kafkaBrokers ?? [], ["greetings"], 1);
       await scope.end();
 
-      expect(said).toContain("Kafka: somebody else took its port, once more with another");
+      expect(logged).toContain("Kafka: somebody else took its port, once more with another");
     });
   });
 }
@@ -209,7 +209,7 @@ async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) 
 async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   const text = `
     import { startEngines } from "./index.js";
-    await startEngines({ kind: "${kind}", say: console.log });
+    await startEngines({ kind: "${kind}", log: console.log });
     console.log("ready");
     setInterval(() => {}, 60_000);`;
   const child = execa(
@@ -220,13 +220,13 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   const { pid } = child;
   if (pid === undefined) throw new Error("node did not start");
   onTestFinished(() => void child.kill("SIGKILL"));
-  const said: string[] = [];
+  const logged: string[] = [];
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.all }).on("line", (line) => {
-      said.push(line);
+      logged.push(line);
       if (until.test(line)) resolve();
     });
-    const ended = () => reject(new Error(`the program ended, it said:\n${said.join("\n")}`));
+    const ended = () => reject(new Error(`the program ended, it said:\n${logged.join("\n")}`));
     child.then(ended, reject);
   });
   const begun = await everythingOf(pid);
@@ -286,7 +286,7 @@ async function processes(): Promise<Listed[]> {
 async function containersOf(pid: number): Promise<{ id: string; title: string }[]> {
   if (!docker.available) return [];
   const client = await getContainerRuntimeClient();
-  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
   const found = await client.container.dockerode.listContainers({ all: true, filters });
   return found.map(({ Id, Image, State }) => ({ id: Id, title: `container ${Image} ${State}` }));
 }

@@ -32,17 +32,17 @@ export interface Engines extends EngineAddresses, AsyncDisposable {
  * Throws one error that tells what each kind needs and what is missing.
  */
 export async function startEngines(options: StartOptions): Promise<Engines> {
-  const { say, signal, need = {} } = options;
+  const { log, signal, need = {} } = options;
   signal?.throwIfAborted();
   const choice = await choose<Start>(requestedKind(options.kind, process.env), {
     external: () => detectExternal(need),
     // Loaded only when it is its turn: testcontainers is large.
-    docker: async () => (await import("./docker.js")).detectDocker(need, say, signal),
+    docker: async () => (await import("./docker.js")).detectDocker(need, log, signal),
     local: () => detectLocal(need),
   });
   signal?.throwIfAborted();
-  say(`engines: ${choice.kind} (${choice.reason})`);
-  return begin(choice, new Scope(say, signal));
+  log(`engines: ${choice.kind} (${choice.reason})`);
+  return begin(choice, new Scope(log, signal));
 }
 
 async function begin(choice: Choice<Start>, scope: Scope): Promise<Engines> {

@@ -19,15 +19,15 @@ export async function abortable<T>(signal: AbortSignal | undefined, work: Promis
  * takes a download for a hang. Returns what the work returns.
  */
 export async function withProgress<T>(
-  say: (line: string) => void,
+  log: (line: string) => void,
   what: string,
   work: () => Promise<T>,
   everySeconds = 4,
 ): Promise<T> {
   const began = Date.now();
-  say(`${what} ...`);
+  log(`${what} ...`);
   const timer = setInterval(() => {
-    say(`${what} ... ${Math.round((Date.now() - began) / 1000)} s`);
+    log(`${what} ... ${Math.round((Date.now() - began) / 1000)} s`);
   }, everySeconds * 1000);
   try {
     return await work();

@@ -40,7 +40,7 @@ const FIELDS = ["traceparent", "tracestate", "baggage"];
 /** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
 export async function recordPeers(
   engines: EngineAddresses,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Recording[]> {
   await using pipeline = await startGrpcRecorder(
@@ -63,7 +63,7 @@ export async function recordPeers(
   await using topology = await startTopology({
     engines,
     otlpUrl: "http://127.0.0.1:9",
-    say,
+    log,
     signal,
     implementations: POLYGLOT,
     providerUrl: `http://${provider.address}`,

@@ -69,7 +69,7 @@ export async function consuming(
   return { [Symbol.asyncDispose]: () => consumer.disconnect() };
 }
 
-export const quick = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
+export const QUICK = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
 
 /** What a peer without adapter reads, by offset; whoever asks too early waits. */
 class Outbox {

@@ -10,7 +10,7 @@ import {
   OUTBOX,
   outbox,
   PARTITIONS,
-  quick,
+  QUICK,
   useKafka,
 } from "./broker.test-support.js";
 
@@ -20,11 +20,11 @@ describeWithEngines("kafkajs on a broker keeps the contract", () => {
 
   beforeAll(async () => {
     consumers = await Promise.all([
-      consuming(kafka().consumer({ groupId: GROUP, ...quick }), INBOX, {
+      consuming(kafka().consumer({ groupId: GROUP, ...QUICK }), INBOX, {
         partitionsConsumedConcurrently: PARTITIONS,
         eachMessage: async (payload) => deliveries.get(String(payload.message.key))?.(payload),
       }),
-      consuming(kafka().consumer({ groupId: `${GROUP}-outbox`, ...quick }), OUTBOX, {
+      consuming(kafka().consumer({ groupId: `${GROUP}-outbox`, ...QUICK }), OUTBOX, {
         eachMessage: outbox.eachMessage,
       }),
     ]);

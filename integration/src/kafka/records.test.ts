@@ -7,7 +7,7 @@ import { type Consumer, type EachMessageHandler, type KafkaMessage } from "kafka
 import { expect, test } from "vitest";
 import { createTopics } from "../engines/index.js";
 import { describeWithEngines, engines } from "../suite/engines.test-support.js";
-import { consuming, GROUP, quick, RUN, useKafka } from "./broker.test-support.js";
+import { consuming, GROUP, QUICK, RUN, useKafka } from "./broker.test-support.js";
 
 describeWithEngines("kafkajs on a broker", () => {
   const { kafka, producer } = useKafka();
@@ -59,7 +59,7 @@ describeWithEngines("kafkajs on a broker", () => {
       topicMessages: ["d", "e"].map((value) => ({ topic, messages: [{ value }] })),
     });
     await sending.disconnect();
-    await handled(traced.consumer({ groupId: `${GROUP}-places`, ...quick }), topic, 5);
+    await handled(traced.consumer({ groupId: `${GROUP}-places`, ...QUICK }), topic, 5);
 
     const sent = spans.ended.filter(({ kind }) => kind === "PRODUCER");
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");
@@ -95,7 +95,7 @@ describeWithEngines("kafkajs on a broker", () => {
       "once ended",
     );
     await sending.disconnect();
-    const consumer = traced.consumer({ groupId: `${GROUP}-transactions`, ...quick });
+    const consumer = traced.consumer({ groupId: `${GROUP}-transactions`, ...QUICK });
     const [first] = await handled(consumer, topic, 1);
 
     expect(String(first?.value)).toBe("committed");
@@ -120,7 +120,7 @@ describeWithEngines("kafkajs on a broker", () => {
     await producer().send({ topic, messages: [{ value: "{}", headers }] });
 
     const [message] = await handled(
-      traced.consumer({ groupId: `${GROUP}-repeats`, ...quick }),
+      traced.consumer({ groupId: `${GROUP}-repeats`, ...QUICK }),
       topic,
       1,
     );
@@ -156,7 +156,7 @@ describeWithEngines("kafkajs on a broker", () => {
     });
 
     const [message] = await handled(
-      traced.consumer({ groupId: `${GROUP}-strange`, ...quick }),
+      traced.consumer({ groupId: `${GROUP}-strange`, ...QUICK }),
       topic,
       1,
       async () => expect(trace.getActiveSpan()?.spanContext().traceId).toBe(from.traceId),
@@ -194,7 +194,7 @@ describeWithEngines("kafkajs on a broker", () => {
     await sending.disconnect();
     let attempts = 0;
 
-    await handled(traced.consumer({ groupId: `${GROUP}-again`, ...quick }), topic, 1, async () => {
+    await handled(traced.consumer({ groupId: `${GROUP}-again`, ...QUICK }), topic, 1, async () => {
       attempts += 1;
       if (attempts < 3) throw new Error("out of stock");
     });

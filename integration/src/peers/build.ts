@@ -6,7 +6,7 @@ import { messageOf } from "../system/spans.js";
 import { buildPeers, PEERS } from "./index.js";
 import type { Language } from "./peer.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 const languages = Object.values(PEERS).map(({ language }) => language);
 
 const command = new Command()
@@ -21,15 +21,15 @@ const command = new Command()
 const wanted = languages.filter(
   (language: Language) => command.args.length === 0 || command.args.includes(language),
 );
-const scope = new Scope(say, undefined);
+const scope = new Scope(log, undefined);
 const forget = endOnSignal(() => scope.end(new Error("interrupted")));
 const began = Date.now();
 let code = 0;
 try {
   await buildPeers(wanted, scope);
-  say(`peers: ${wanted.join(", ")} ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  log(`peers: ${wanted.join(", ")} ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
 } catch (error) {
-  say(`peers: ${messageOf(error)}`);
+  log(`peers: ${messageOf(error)}`);
   code = 1;
 }
 await scope.end();

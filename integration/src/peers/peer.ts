@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import type { Scope } from "../engines/scope.js";
 
 export type Language = "go" | "python" | "java";
@@ -29,7 +29,7 @@ export interface Peer {
 
 /** The folder of a language's sources. */
 export function sourcesOf(language: string): string {
-  return join(repositoryRoot, "integration/peers", language);
+  return join(REPOSITORY_ROOT, "integration/peers", language);
 }
 
 /**

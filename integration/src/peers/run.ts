@@ -21,14 +21,14 @@ export async function runTool(
     forceKillAfterDelay: 2_000,
   });
   if (child.pid !== undefined) scope.reaper.addProcess(child.pid);
-  const result = await withProgress(scope.say, what, () => child);
+  const result = await withProgress(scope.log, what, () => child);
   scope.signal.throwIfAborted();
   if (!result.failed) return;
-  const said = String(result.all || result.shortMessage)
+  const output = String(result.all || result.shortMessage)
     .trim()
     .split("\n")
     .slice(-SHOWN_LINES);
-  throw new Error(`${what} failed. ${command.file} said:\n  ${said.join("\n  ")}`);
+  throw new Error(`${what} failed. ${command.file} said:\n  ${output.join("\n  ")}`);
 }
 
 /** The first line a tool prints about itself; undefined when it is not installed or does not run. */

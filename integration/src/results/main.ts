@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { count } from "../demo/options.js";
 import { sendRequests } from "../demo/requests.js";
 import { startEngines } from "../engines/index.js";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
 import {
   AGENTS,
@@ -20,7 +20,7 @@ import {
 import { measure, type Result } from "./measure.js";
 import { report } from "./report.js";
 
-const FILE = join(repositoryRoot, "integration/RESULTS.md");
+const FILE = join(REPOSITORY_ROOT, "integration/RESULTS.md");
 
 /** Each language in some of its places, beside ours and beside the incumbents'. */
 const SYSTEMS: Readonly<Record<string, Implementations>> = {
@@ -41,23 +41,23 @@ interface Options {
   readonly write: boolean;
 }
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(
   { requests, concurrency, write }: Options,
   signal: AbortSignal,
 ): Promise<boolean> {
-  await using engines = await startEngines({ say, signal });
+  await using engines = await startEngines({ log, signal });
   const results: Result[] = [];
   for (const [name, implementations] of Object.entries(SYSTEMS)) {
-    say(`\n${name}`);
+    log(`\n${name}`);
     const load = { concurrency, stream: false, parallel: false };
     const result = await measure(
-      { name, implementations, engines, say, signal },
+      { name, implementations, engines, log, signal },
       requests,
-      (url, count) => sendRequests(url, { requests: count, ...load }, say, signal),
+      (url, count) => sendRequests(url, { requests: count, ...load }, log, signal),
     );
-    say(JSON.stringify(result));
+    log(JSON.stringify(result));
     results.push(result);
   }
   const text = report(results, { requests, concurrency, engines: engines.kind });
@@ -65,7 +65,7 @@ async function run(
   // A small trial is not what people shall find there.
   if (write) {
     await writeFile(FILE, text);
-    say("written: integration/RESULTS.md");
+    log("written: integration/RESULTS.md");
   }
   return results.every(({ traces, whole, orphans, falseParents }) => {
     return traces === requests && whole === requests && orphans === 0 && falseParents === 0;
@@ -92,6 +92,6 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 try {
   process.exit((await run(options, interrupted.signal)) ? 0 : 1);
 } catch (error) {
-  say(`results: ${messageOf(error)}`);
+  log(`results: ${messageOf(error)}`);
   process.exit(interrupted.signal.aborted ? 130 : 1);
 }

@@ -28,7 +28,7 @@ export interface Measured {
   readonly name: string;
   readonly implementations: Implementations;
   readonly engines: Engines;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -37,13 +37,13 @@ export const WARM_UP = 200;
 
 /** Starts one system, lets `send` send so many requests to its gateway, and judges all traces. */
 export async function measure(
-  { name, implementations, engines, say, signal }: Measured,
+  { name, implementations, engines, log, signal }: Measured,
   requests: number,
   send: (gatewayUrl: string, requests: number) => Promise<ChatAnswer[]>,
 ): Promise<Result> {
   await using receiver = await startReceiver();
   const otlpUrl = receiver.httpUrl;
-  await using topology = await startTopology({ engines, otlpUrl, implementations, say, signal });
+  await using topology = await startTopology({ engines, otlpUrl, implementations, log, signal });
   const sendAll = (count: number): Promise<ChatAnswer[]> =>
     Promise.race([send(topology.gatewayUrl, count), topology.failure]);
   const quiet = {

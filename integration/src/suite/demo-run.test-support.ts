@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 
-const PROGRAM = join(repositoryRoot, "integration/dist/demo/main.js");
+const PROGRAM = join(REPOSITORY_ROOT, "integration/dist/demo/main.js");
 const MARK = "FAULT_RUN";
 const PATIENCE_MS = 10_000;
 

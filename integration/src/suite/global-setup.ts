@@ -16,14 +16,14 @@ declare module "vitest" {
 
 /** Starts the engines once for all files of the suite, and ends them when the last is done. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
   try {
-    const engines = await startEngines({ say });
+    const engines = await startEngines({ log });
     const { kind, kafkaBrokers, redisUrl } = engines;
     project.provide("engines", { kind, kafkaBrokers, redisUrl });
     engines.failure.catch(async (error: unknown) => {
       // No test can pass any more, and each would wait for its own time limit.
-      say(`the suite ends: ${messageOf(error)}`);
+      log(`the suite ends: ${messageOf(error)}`);
       process.exitCode = 1;
       await engines[Symbol.asyncDispose]();
       process.exit(1);
@@ -34,7 +34,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   } catch (error) {
     // Absent engines are for the tests to report, each by its name: see engines.test-support.ts.
     const missing = error instanceof Error ? error.message : String(error);
-    say(missing);
+    log(missing);
     project.provide("engines", { missing });
     return async () => undefined;
   }

@@ -26,7 +26,7 @@ export async function startJeeves(
     const topology = await startTopology({
       engines: engines(),
       otlpUrl: receiver.httpUrl,
-      say: () => undefined,
+      log: () => undefined,
       ...options,
     });
     return {

@@ -114,9 +114,9 @@ export function ownPropagators(propagator: TextMapPropagator): Propagators {
       return headers;
     },
     extract: async (headers) => {
-      const extract = propagator.extract(context.active(), headers, defaultTextMapGetter);
-      const sender = trace.getSpanContext(extract);
-      const entries = propagation.getBaggage(extract)?.getAllEntries() ?? [];
+      const extracted = propagator.extract(context.active(), headers, defaultTextMapGetter);
+      const sender = trace.getSpanContext(extracted);
+      const entries = propagation.getBaggage(extracted)?.getAllEntries() ?? [];
       return {
         traceId: sender?.traceId,
         flags: sender?.traceFlags,

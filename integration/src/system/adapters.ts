@@ -9,18 +9,18 @@ import type { Telemetry } from "bullmq";
 import type { Kafka } from "kafkajs";
 
 /** Whether others trace this role. `readConfig` refuses values that mean nothing. */
-export const isStock = process.env.INSTRUMENTATION === "stock";
+export const IS_STOCK = process.env.INSTRUMENTATION === "stock";
 
 /** A client whose producers and consumers are traced. */
 export async function tracedKafka(kafka: Kafka): Promise<Kafka> {
-  if (isStock) return requirePatched("kafkajs", kafka.producer, kafka);
+  if (IS_STOCK) return requirePatched("kafkajs", kafka.producer, kafka);
   const { traceKafka } = await import("@traceferry/kafka");
   return traceKafka(kafka);
 }
 
 /** For `new Server(...)`: its calls are traced, health checks are not. */
 export async function serverOptions(): Promise<ServerOptions> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { Server } = await import("@grpc/grpc-js");
     return requirePatched("@grpc/grpc-js", Server.prototype.register, {});
   }
@@ -30,7 +30,7 @@ export async function serverOptions(): Promise<ServerOptions> {
 
 /** For `new Client(...)`: its calls are traced. */
 export async function clientOptions(): Promise<ClientOptions> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { Client } = await import("@grpc/grpc-js");
     return requirePatched("@grpc/grpc-js", Client.prototype.makeUnaryRequest, {});
   }
@@ -40,7 +40,7 @@ export async function clientOptions(): Promise<ClientOptions> {
 
 /** For queues and workers of BullMQ. */
 export async function queueTelemetry(): Promise<Telemetry> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { BullMQOtel } = await import("bullmq-otel");
     return new BullMQOtel();
   }
@@ -51,14 +51,14 @@ export async function queueTelemetry(): Promise<Telemetry> {
 /** The modules that a Nest application imports to be traced where requests and messages come in. */
 export async function edgeModules(options: TracingModuleOptions = {}): Promise<DynamicModule[]> {
   // What brings the request is patched already: Node's http, or kafkajs.
-  if (isStock) return [];
+  if (IS_STOCK) return [];
   const { TracingModule } = await import("@traceferry/nestjs");
   return [TracingModule.forRoot(options)];
 }
 
 /** What the SDK is told beside its variables. */
 export async function sdkSettings(): Promise<Partial<NodeSDKConfiguration>> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { stockInstrumentations } = await import("./stock-instrumentations.js");
     return { instrumentations: stockInstrumentations() };
   }

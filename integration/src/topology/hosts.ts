@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { EngineAddresses } from "../engines/index.js";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import type { Scope } from "../engines/scope.js";
 import { buildPeers, checkToolchains } from "../peers/index.js";
 import type { Command, Language } from "../peers/peer.js";
@@ -49,7 +49,7 @@ function languagesOf(implementations: Implementations): Language[] {
   );
 }
 
-const DIST = join(repositoryRoot, "integration/dist");
+const DIST = join(REPOSITORY_ROOT, "integration/dist");
 
 /** How a role of ours is started, for a repository that lies at `dist`'s parent. */
 export function nodeCommand(

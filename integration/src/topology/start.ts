@@ -21,7 +21,7 @@ export interface TopologyOptions {
   /** Where the roles export their spans: the OTLP HTTP address. */
   readonly otlpUrl: string;
   /** Hears what is built and started. */
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** What each role is made of. Default: all of them `ts`. */
   readonly implementations?: Implementations | undefined;
   /** Where the roles run. Default: processes of this machine. */
@@ -59,7 +59,7 @@ export interface Topology extends AsyncDisposable {
 export async function startTopology(options: TopologyOptions): Promise<Topology> {
   const {
     engines,
-    say,
+    log,
     providerUrl,
     roleEnv = {},
     implementations = {},
@@ -69,7 +69,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   const broken = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, broken.signal]) : broken.signal;
   engines.failure?.catch((error: unknown) => broken.abort(error));
-  const scope = new Scope(say, signal);
+  const scope = new Scope(log, signal);
   const runId = randomUUID();
   const common = environment(options, runId);
   const running = new Map<string, RunningRole>();
@@ -101,7 +101,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
     const startRole = await hosts.prepare(implementations, scope);
     await abortable(scope.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
     const began = Date.now();
-    say(`roles: starting ${ROLES.length}${describe(implementations)} ...`);
+    log(`roles: starting ${ROLES.length}${describe(implementations)} ...`);
     const start = async (role: Role): Promise<RoleAddress> => {
       const needed = Object.entries(role.needs).map(async ([variable, name]) => {
         const address = (await addresses.get(name))?.inside ?? "";
@@ -126,7 +126,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
       );
     }
     await abortable(scope.signal, Promise.all(addresses.values()));
-    say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    log(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   } catch (error) {
     for (const address of addresses.values()) address.catch(() => undefined);
     broken.abort(error);

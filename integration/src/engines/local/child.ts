@@ -11,7 +11,7 @@ export interface ChildOptions {
   readonly fatalLine?: RegExp;
 }
 
-const startSeconds = 60;
+const START_SECONDS = 60;
 
 /** A process of this run: its lines are kept, and it ends with the run or with us, whichever is first. */
 export class Child {
@@ -47,8 +47,8 @@ export class Child {
   async until(ready: Promise<unknown>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_, reject) => {
-      const fail = () => reject(this.#failure(`did not start within ${startSeconds} s`));
-      timer = setTimeout(fail, startSeconds * 1000);
+      const fail = () => reject(this.#failure(`did not start within ${START_SECONDS} s`));
+      timer = setTimeout(fail, START_SECONDS * 1000);
     });
     const ended = this.#exited.then(() => {
       throw this.#failure(`did not start, it ended ${this.#how}`);

@@ -17,20 +17,20 @@ export async function detectLocal(
   choosePorts = freeKafkaPorts,
 ): Promise<Availability<Start>> {
   const missing: string[] = [];
-  const reason: string[] = [];
+  const reasons: string[] = [];
   const toFetch: string[] = [];
 
   const java = need.kafka === false ? undefined : await findJava();
   if (typeof java === "string") missing.push(java);
   if (typeof java === "object") {
     const release = kafkaRelease();
-    reason.push(`java ${java.version}`, `Kafka ${release.version}`);
+    reasons.push(`java ${java.version}`, `Kafka ${release.version}`);
     if (!release.isCached) toFetch.push(`Kafka ${release.version}`);
   }
   const redis = need.redis === false ? undefined : await findRedis();
   if (typeof redis === "string") missing.push(redis);
   if (typeof redis === "object") {
-    reason.push(redis.description);
+    reasons.push(redis.description);
     if (redis.missing !== undefined) toFetch.push(redis.missing);
   }
   if (toFetch.length > 0 && !(await hasMaven())) {
@@ -42,7 +42,7 @@ export async function detectLocal(
   }
   return {
     available: true,
-    reason: reason.join(", "),
+    reason: reasons.join(", "),
     start: (scope) => startLocal(scope, java, redis, choosePorts),
   };
 }
@@ -69,7 +69,7 @@ async function startLocal(
   if (server !== undefined) {
     tasks.push(async () => ({ redisUrl: await startRedis(scope, server, scratch) }));
   }
-  const started = await withProgress(scope.say, "local engines: starting", () =>
+  const started = await withProgress(scope.log, "local engines: starting", () =>
     scope.parallel(tasks),
   );
   return Object.assign({}, ...started);

@@ -11,17 +11,17 @@ export interface Java {
   readonly build: string;
 }
 
-const oldest = 17;
+const OLDEST = 17;
 
 /** The Java in JAVA_HOME, else on PATH; or what is wrong with it. Kafka 4 needs 17. */
 export async function findJava(): Promise<Java | string> {
   const file = javaFile();
   const result = await execa(file, ["-version"], { all: true, reject: false, timeout: 20_000 });
-  const install = `install a JRE ${oldest} or newer (Debian: openjdk-${oldest}-jre-headless)`;
+  const install = `install a JRE ${OLDEST} or newer (Debian: openjdk-${OLDEST}-jre-headless)`;
   if (result.code === "ENOENT") return `java is not installed: ${install}`;
   const version = /version "([^"]+)"/.exec(result.all)?.[1];
   if (result.failed || version === undefined) return `${file} does not run: ${install}`;
-  if (Number.parseInt(version, 10) < oldest) return `java is ${version}, too old: ${install}`;
+  if (Number.parseInt(version, 10) < OLDEST) return `java is ${version}, too old: ${install}`;
   return {
     file,
     version,

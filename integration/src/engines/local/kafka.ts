@@ -3,19 +3,23 @@ import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { repositoryRoot } from "../paths.js";
+import { REPOSITORY_ROOT } from "../paths.js";
 import type { Scope } from "../scope.js";
 import { isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import type { Java } from "./java.js";
 import { maven } from "./maven.js";
-import { freePort, onFreePorts, portInUse } from "./ports.js";
+import { freePort, onFreePorts, PORT_IN_USE } from "./ports.js";
 
 // One list of jars for the process here and for the image that is made beside it.
-const pom = join(repositoryRoot, "integration/images/kafka/pom.xml");
-const heap = ["-Xms256m", "-Xmx256m"];
+const POM = join(REPOSITORY_ROOT, "integration/images/kafka/pom.xml");
+const HEAP = ["-Xms256m", "-Xmx256m"];
 // For a quick start, not for long life. A JVM that does not know one of them goes on without.
-const quick = ["-XX:+IgnoreUnrecognizedVMOptions", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+const QUICK_START = [
+  "-XX:+IgnoreUnrecognizedVMOptions",
+  "-XX:TieredStopAtLevel=1",
+  "-XX:+UseSerialGC",
+];
 
 export interface KafkaPorts {
   readonly broker: number;
@@ -24,9 +28,9 @@ export interface KafkaPorts {
 
 /** The version of Kafka, and the name under which it is cached: it changes with the list of jars. */
 export function kafkaRelease(): { version: string; name: string; isCached: boolean } {
-  const text = readFileSync(pom, "utf8");
+  const text = readFileSync(POM, "utf8");
   const version = /<kafka\.version>(.*)<\/kafka\.version>/.exec(text)?.[1];
-  if (version === undefined) throw new Error(`${pom} does not say kafka.version`);
+  if (version === undefined) throw new Error(`${POM} does not say kafka.version`);
   // integration/images/build.sh takes the jars from the same place.
   const name = `kafka-${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
   return { version, name, isCached: isCached(name) };
@@ -71,10 +75,10 @@ async function startBroker(
   const child = new Child(scope, {
     name: "kafka",
     file: java.file,
-    fatalLine: portInUse,
+    fatalLine: PORT_IN_USE,
     arguments: [
-      ...heap,
-      ...quick,
+      ...HEAP,
+      ...QUICK_START,
       "-Xlog:cds=off,cds+dynamic=off",
       newArchive ? `-XX:ArchiveClassesAtExit=${newArchive}` : `-XX:SharedArchiveFile=${archive}`,
       ...["-cp", join(home, "libs", "*"), "kafka.Kafka", file],
@@ -96,7 +100,7 @@ async function keepClassArchive(
 ): Promise<void> {
   try {
     if (!scope.isOrderly || child.hasEnded) return;
-    scope.say("Kafka: keeping its loaded classes for a quicker start next time");
+    scope.log("Kafka: keeping its loaded classes for a quicker start next time");
     await child.kill("SIGTERM");
     const isWritten = existsSync(newArchive) && (await stat(newArchive)).size > 0;
     if (isWritten) await rename(newArchive, archive);
@@ -110,7 +114,7 @@ export async function kafkaHome(scope: Scope, java: Java): Promise<string> {
   const { name, version } = kafkaRelease();
   return keep(scope, name, async (part) => {
     const libs = join(part, "libs");
-    const goal = ["-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${libs}`];
+    const goal = ["-f", POM, "dependency:copy-dependencies", `-DoutputDirectory=${libs}`];
     await maven(scope, `Kafka ${version}`, goal);
     const formatted = join(part, "formatted");
     await mkdir(formatted);
@@ -126,7 +130,7 @@ async function format(scope: Scope, java: Java, libs: string, folder: string): P
   const cluster = "VHJhY2VmZXJyeSB0ZXN0cw"; // 16 bytes in base64: all that is asked of a cluster's id
   const result = await execa(
     java.file,
-    [...quick, ...classes, "format", "-t", cluster, "-c", file],
+    [...QUICK_START, ...classes, "format", "-t", cluster, "-c", file],
     { all: true, reject: false, cancelSignal: scope.signal },
   );
   scope.signal.throwIfAborted();

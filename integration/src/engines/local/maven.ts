@@ -19,9 +19,9 @@ export async function maven(scope: Scope, what: string, goal: readonly string[])
     forceKillAfterDelay: 2_000,
   });
   if (mvn.pid !== undefined) scope.reaper.addProcess(mvn.pid);
-  const result = await withProgress(scope.say, `${what}: fetching from Maven Central`, () => mvn);
+  const result = await withProgress(scope.log, `${what}: fetching from Maven Central`, () => mvn);
   scope.signal.throwIfAborted();
   if (!result.failed) return;
-  const said = result.all.trim().split("\n").slice(0, 8).join("\n  ");
-  throw new Error(`${what} could not be fetched from Maven Central. Maven said:\n  ${said}`);
+  const output = result.all.trim().split("\n").slice(0, 8).join("\n  ");
+  throw new Error(`${what} could not be fetched from Maven Central. Maven said:\n  ${output}`);
 }

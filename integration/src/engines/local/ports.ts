@@ -7,7 +7,7 @@ export function freePort(): Promise<number> {
 }
 
 /** How Kafka and Redis call it. */
-export const portInUse = /Address already in use/;
+export const PORT_IN_USE = /Address already in use/;
 
 /** Starts something on ports that are free. Between the search and the use somebody else may take one: three attempts. */
 export async function onFreePorts<Ports, T>(
@@ -21,9 +21,9 @@ export async function onFreePorts<Ports, T>(
     try {
       return await start(ports);
     } catch (error) {
-      const isTaken = error instanceof Error && portInUse.test(error.message);
+      const isTaken = error instanceof Error && PORT_IN_USE.test(error.message);
       if (!isTaken || attempt === 3) throw error;
-      scope.say(`${name}: somebody else took its port, once more with another`);
+      scope.log(`${name}: somebody else took its port, once more with another`);
     }
   }
 }

@@ -7,7 +7,7 @@ import type { Scope } from "../scope.js";
 import { cached, isCached, keep } from "./cache.js";
 import { Child } from "./child.js";
 import { maven } from "./maven.js";
-import { freePort, onFreePorts, portInUse } from "./ports.js";
+import { freePort, onFreePorts, PORT_IN_USE } from "./ports.js";
 
 /** A Redis that can be started, at a path or still to be fetched. */
 export interface RedisSource {
@@ -20,9 +20,9 @@ export interface RedisSource {
 }
 
 // The last whose jar carries executables for every platform below. What the Linux one calls itself is 6.2.11.
-const jar = "com.github.codemonstur:embedded-redis:1.4.4";
-const folder = "redis-embedded-1.4.4";
-const bundled: Record<string, RegExp> = {
+const JAR = "com.github.codemonstur:embedded-redis:1.4.4";
+const FOLDER = "redis-embedded-1.4.4";
+const BUNDLED: Record<string, RegExp> = {
   "linux-x64": /^redis-server-.*-linux-amd64$/,
   "linux-arm64": /^redis-server-.*-linux-arm64$/,
   "darwin-x64": /^redis-server-.*-darwin-amd64$/,
@@ -44,11 +44,11 @@ export async function findRedis(): Promise<RedisSource | string> {
   const found =
     tooOld.length > 0 ? `${tooOld.join(" and ")} is too old` : "redis-server is not installed";
   const platform = `${process.platform}-${process.arch}`;
-  const entry = bundled[platform];
+  const entry = BUNDLED[platform];
   if (entry !== undefined) {
     return {
-      description: `the redis-server in ${jar}`,
-      missing: isCached(folder) ? undefined : `a redis-server (${found})`,
+      description: `the redis-server in ${JAR}`,
+      missing: isCached(FOLDER) ? undefined : `a redis-server (${found})`,
       file: (scope) => fetchBundled(scope, entry),
     };
   }
@@ -61,7 +61,7 @@ export function startRedis(scope: Scope, file: string, scratch: string): Promise
     const child = new Child(scope, {
       name: "redis",
       file,
-      fatalLine: portInUse,
+      fatalLine: PORT_IN_USE,
       arguments: [
         ...["--port", String(port), "--bind", "127.0.0.1", "--dir", scratch],
         ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
@@ -76,31 +76,31 @@ export function startRedis(scope: Scope, file: string, scratch: string): Promise
 }
 
 async function fetchBundled(scope: Scope, entry: RegExp): Promise<string> {
-  await keep(scope, folder, async (part) => {
+  await keep(scope, FOLDER, async (part) => {
     await maven(scope, "Redis", [
       "dependency:copy",
-      `-Dartifact=${jar}`,
+      `-Dartifact=${JAR}`,
       `-DoutputDirectory=${part}`,
     ]);
     const name = (await readdir(part)).find((file) => file.endsWith(".jar"));
-    if (name === undefined) throw new Error(`Maven copied no jar of ${jar}`);
+    if (name === undefined) throw new Error(`Maven copied no jar of ${JAR}`);
     const archive = join(part, name);
     const files = Object.entries(
       unzipSync(await readFile(archive), { filter: (file) => entry.test(file.name) }),
     );
     const executable = files[0]?.[1];
-    if (executable === undefined) throw new Error(`${jar} has no file like ${entry}`);
+    if (executable === undefined) throw new Error(`${JAR} has no file like ${entry}`);
     const file = join(part, "redis-server");
     await writeFile(file, executable);
     await chmod(file, 0o755);
     await rm(archive);
     const result = await execa(file, ["--version"], { all: true, reject: false });
     if (result.failed) {
-      const said = result.all || result.originalMessage;
-      throw new Error(`the redis-server in ${jar} does not run here, install one (${said})`);
+      const output = result.all || result.originalMessage;
+      throw new Error(`the redis-server in ${JAR} does not run here, install one (${output})`);
     }
   });
-  return join(cached(folder), "redis-server");
+  return join(cached(FOLDER), "redis-server");
 }
 
 async function versionOf(name: string): Promise<string | undefined> {
