@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import "@traceferry/testkit/vitest";
-import type { Span } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";

@@ -1,5 +1,5 @@
 import "@traceferry/testkit/vitest";
-import { diagnose, type Span } from "@traceferry/testkit";
+import { diagnose, type Span } from "@traceferry/traces";
 import { describe, expect, test } from "vitest";
 import { expectApplicationSpans, titleOf } from "./suite/application.test-support.js";
 import { describeWithEngines } from "./suite/engines.test-support.js";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import "@traceferry/testkit/vitest";
-import type { Span } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWithEngines } from "./suite/engines.test-support.js";
 import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";

@@ -1,4 +1,5 @@
-import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
+import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
 import { BUILD_TIMEOUT_MS, describeWithBackends } from "./describe.test-support.js";

@@ -1,4 +1,5 @@
-import { type Span, startReceiver } from "@traceferry/testkit";
+import { startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { summarize } from "../demo/summary.js";
 import type { Engines } from "../engines/index.js";
 import type { ChatAnswer } from "../system/chat.js";

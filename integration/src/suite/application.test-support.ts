@@ -1,4 +1,4 @@
-import type { Span } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { expect } from "vitest";
 import {
   AGENTS,

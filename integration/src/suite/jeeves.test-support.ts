@@ -1,4 +1,5 @@
-import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
+import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import {
   expectedTrace,
   startTopology,
