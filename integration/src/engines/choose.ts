@@ -1,13 +1,14 @@
 import type { EngineKind } from "./options.js";
 
-/** What was found out about one way to have engines. `start` is what the choice is for. */
+/** Whether engines of one kind can run here: why, with the function that starts them, or what is missing. */
 export type Availability<Start> =
   | { readonly available: true; readonly reason: string; readonly start: Start }
   | { readonly available: false; readonly missing: readonly string[] };
 
-/** Finds out whether a kind can work. Called only when the kinds before it cannot. */
+/** Finds out whether engines of one kind can run here. Called only when the kinds before it cannot. */
 export type Detect<Start> = () => Promise<Availability<Start>>;
 
+/** The kind of engines that is used, the reason for people, and the function that starts them. */
 export interface Choice<Start> {
   readonly kind: EngineKind;
   readonly reason: string;
@@ -22,7 +23,11 @@ const NEEDS: Record<EngineKind, string> = {
   local: "Java 17 or newer, Maven, and redis-server or valkey-server 6.2 or newer",
 };
 
-/** Which kind is asked for: by the option, else by TRACEFERRY_ENGINES; "auto" is no wish. Throws when the variable is no kind. */
+/**
+ * The kind that is requested: by the option, else by TRACEFERRY_ENGINES. "auto" requests none.
+ *
+ * @throws TypeError when the variable names no kind
+ */
 export function requestedKind(
   option: EngineKind | "auto" | undefined,
   env: Readonly<Record<string, string | undefined>>,
@@ -41,7 +46,11 @@ export function requestedKind(
   return { kind, by: `TRACEFERRY_ENGINES is ${kind}` };
 }
 
-/** The first kind that works, or the one that is asked for. The error says what each kind needs and what was missing. */
+/**
+ * Chooses the requested kind, or else the first that is available.
+ *
+ * @throws when there is none; the error says what each kind needs and what is missing
+ */
 export async function choose<Start>(
   requested: { kind: EngineKind | "auto"; by: string },
   detectors: Record<EngineKind, Detect<Start>>,
@@ -70,7 +79,7 @@ function describeMissing(kind: EngineKind, missing: readonly string[]): string {
   return [`  ${kind}: needs ${NEEDS[kind]}`, ...missing.map((line) => `    - ${line}`)].join("\n");
 }
 
-/** What is missing is written "the fact: what to do about it"; a reason only tells the fact. */
+/** The fact alone, of a line written "the fact: what to do about it". */
 function firstClause(line: string): string {
   return line.split(": ")[0] ?? line;
 }

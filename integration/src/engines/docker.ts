@@ -18,26 +18,29 @@ import {
   removeContainersOf,
 } from "./docker-engine.js";
 import type { Need } from "./options.js";
-import type { Scope, Start, Started } from "./scope.js";
+import type { Scope, StartEngines, StartedAddresses } from "./scope.js";
 import { abortable, withProgress } from "./waiting.js";
 
-// Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
-// plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.
+// integration/images/build.sh makes images of these names where they cannot be pulled. Kafka's tag has to be plain
+// semver, 8.0.0 or newer: @testcontainers/kafka derives from it how the image is started.
 const KAFKA_IMAGE = "confluentinc/cp-kafka:8.0.0";
 const REDIS_IMAGE = "redis:7";
 
-/** Their names on a network of containers. */
+// Their host names on a container network.
 const KAFKA_ALIAS = "kafka";
 const REDIS_ALIAS = "redis";
 const START_SECONDS = 60;
 
-/** Engines as containers, where a Docker engine answers within two seconds and has the images or can pull them. */
+/**
+ * Finds out whether engines can run as containers: a Docker engine answers within two seconds, and has the images or can
+ * pull them. With a network they are also reachable there, by the addresses in `inside`.
+ */
 export async function detectDocker(
   need: Need,
   log: (line: string) => void,
   signal: AbortSignal | undefined,
   network?: ContainerNetwork,
-): Promise<Availability<Start>> {
+): Promise<Availability<StartEngines>> {
   const client = await connectToEngine();
   if (client === undefined) return { available: false, missing: [NO_ENGINE] };
   const images = [
@@ -63,14 +66,14 @@ async function startDocker(
   client: ContainerRuntimeClient,
   need: Need,
   network: ContainerNetwork | undefined,
-): Promise<Started> {
+): Promise<StartedAddresses> {
   await disableRyukUnlessAvailable(client);
   const runId = crypto.randomUUID();
   scope.reaper.addContainers(`${RUN_LABEL}=${runId}`);
   scope.onEnd(() => removeContainersOf(client, runId));
   const labels = { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) };
 
-  const tasks: (() => Promise<Started>)[] = [];
+  const tasks: (() => Promise<StartedAddresses>)[] = [];
   if (need.kafka !== false) {
     const kafka = new Kafka(KAFKA_IMAGE).withLabels(labels).on(network);
     const watch = new ContainerWatch(scope, client, "kafka");
@@ -92,7 +95,7 @@ class Kafka extends KafkaContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
     this.createOpts.NetworkingConfig = endpointOn(network, KAFKA_ALIAS);
-    // The broker sends clients to the name that its machine has.
+    // The broker advertises its host name to its clients.
     return this.withNetworkMode(network.name).withHostname(KAFKA_ALIAS);
   }
 
@@ -114,13 +117,13 @@ class Redis extends GenericContainer {
   }
 }
 
-async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<Started> {
+async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<StartedAddresses> {
   const container = await kafka
     .withKraft()
     .withEnvironment({ KAFKA_HEAP_OPTS: "-Xms256m -Xmx256m" })
     .withLogConsumer((stream) => watch.keepLines(stream))
-    // Without a strategy of ours it waits for the line of its own starter script, and is "ready" too soon:
-    // beforeContainerCreated puts that strategy where selectWaitStrategy looks for its default.
+    // KafkaContainer's default waits for the line of its own starter script, which comes too soon: its
+    // beforeContainerCreated sets that as the default strategy, which selectWaitStrategy falls back to.
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(START_SECONDS * 1000)
     .start();
@@ -128,7 +131,7 @@ async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<Started>
   return { kafkaBrokers: [`${container.getHost()}:${container.getMappedPort(9093)}`] };
 }
 
-async function startRedis(redis: Redis, watch: ContainerWatch): Promise<Started> {
+async function startRedis(redis: Redis, watch: ContainerWatch): Promise<StartedAddresses> {
   const container = await redis
     .withExposedPorts(6379)
     .withCommand([
@@ -143,7 +146,10 @@ async function startRedis(redis: Redis, watch: ContainerWatch): Promise<Started>
   return { redisUrl: `redis://${container.getHost()}:${container.getMappedPort(6379)}` };
 }
 
-/** A start of testcontainers cannot be called off. When the run ends, its containers go, and then it gives up by itself. */
+/**
+ * Waits for the start of a container. testcontainers cannot cancel a start: when the scope is aborted, the containers are
+ * removed until the start fails by itself.
+ */
 async function startUnlessEnded<T>(
   scope: Scope,
   client: ContainerRuntimeClient,
@@ -174,7 +180,7 @@ async function startUnlessEnded<T>(
   }
 }
 
-/** Keeps what a container prints, and tells the run when it ends though the run does not. */
+/** Keeps the output of a container, and reports to the scope when it ends unexpectedly. */
 class ContainerWatch {
   readonly #scope: Scope;
   readonly #client: ContainerRuntimeClient;
@@ -186,7 +192,7 @@ class ContainerWatch {
     this.#scope = scope;
     this.#client = client;
     this.#name = name;
-    // The newest is undone first: the removal of the containers was remembered before.
+    // The newest is undone first: this runs before the containers are removed.
     scope.onEnd(async () => {
       this.#isEnding = true;
     });
@@ -198,7 +204,7 @@ class ContainerWatch {
       .on("close", this.#printed.resolve);
   }
 
-  /** Settles when the container is gone, which at the latest is at the end of the run. Never rejects. */
+  /** Waits until the container ends, at the latest with the scope. Never rejects. */
   async untilEnd(id: string): Promise<void> {
     let how: string;
     try {

@@ -1,13 +1,16 @@
 import type { Availability } from "./choose.js";
 import type { Need } from "./options.js";
 import { pingKafka, pingRedis } from "./ping.js";
-import type { Start } from "./scope.js";
+import type { StartEngines } from "./scope.js";
 
-/** Engines that run already, at the addresses in KAFKA_BROKERS ("host:port,host:port") and REDIS_URL. They are never stopped. */
+/**
+ * Finds out whether the environment names engines that run already: KAFKA_BROKERS ("host:port,host:port") and REDIS_URL.
+ * They are never stopped.
+ */
 export async function detectExternal(
   need: Need,
   env: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<Availability<Start>> {
+): Promise<Availability<StartEngines>> {
   const brokers = (env.KAFKA_BROKERS ?? "")
     .split(",")
     .map((broker) => broker.trim())
@@ -37,7 +40,7 @@ export async function detectExternal(
       }
       scope.signal.throwIfAborted();
       if (need.redis !== false) {
-        // The address may hold a password; the variable's name is enough to find it.
+        // The address may hold a password, so the error names the variable instead.
         await explainingFailure("Redis at the address in REDIS_URL", pingRedis(redis));
         started.redisUrl = redis;
       }

@@ -1,19 +1,20 @@
-/** Where the engines come from: addresses in the environment, containers, or processes of this machine. */
+/** Where the engines run: in containers, as processes of this machine, or at addresses in the environment. */
 export type EngineKind = "docker" | "local" | "external";
 
-/** Which of the engines are wanted. Each is started unless it is `false`. */
+/** The engines to start: each unless it is `false`. */
 export interface Need {
   readonly kafka?: boolean;
   readonly redis?: boolean;
 }
 
+/** Options of `startEngines`. */
 export interface StartOptions {
-  /** Where the engines come from. Default: "auto", which is what TRACEFERRY_ENGINES says, else the first kind that can work. */
+  /** Where the engines run. Default: "auto", the kind in TRACEFERRY_ENGINES, or else the first that is available. */
   readonly kind?: EngineKind | "auto";
-  /** Which engines are wanted. Default: all. */
+  /** The engines to start. Default: all. */
   readonly need?: Need;
-  /** Hears, line by line, what was chosen and why, and what is fetched and started. */
+  /** Takes lines of progress: the choice and its reason, what is fetched and started. */
   readonly log: (line: string) => void;
-  /** Gives up, and ends what was started until then. */
+  /** Cancels the start, and ends what was started until then. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,24 +1,27 @@
 import { Lines } from "./lines.js";
 import { Reaper } from "./reaper.js";
 
-/** Where Kafka and Redis answer. */
+/** The addresses of Kafka ("host:port" of each broker) and Redis ("redis://host:port"). */
 export interface EngineAddresses {
   readonly kafkaBrokers: string[];
   readonly redisUrl: string;
 }
 
-/** Addresses of what was started. */
-export interface Started {
+/** The addresses of the engines that were started. */
+export interface StartedAddresses {
   readonly kafkaBrokers?: string[];
   readonly redisUrl?: string;
-  /** The same for containers on the network that they joined. */
+  /** Their addresses on the container network that they joined. */
   readonly inside?: EngineAddresses;
 }
 
-/** Starts the engines of one kind. What has to be undone is told to the run at once. */
-export type Start = (scope: Scope) => Promise<Started>;
+/** Starts the engines of one kind. Whatever has to be undone is registered on the scope at once. */
+export type StartEngines = (scope: Scope) => Promise<StartedAddresses>;
 
-/** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
+/**
+ * The lifetime of things that are started together, such as engines, roles and builds: their output, what has to be undone
+ * at the end, and the signal that cancels them.
+ */
 export class Scope {
   readonly lines = new Lines();
   readonly log: (line: string) => void;
@@ -35,53 +38,53 @@ export class Scope {
     this.#signal = signal
       ? AbortSignal.any([signal, this.#controller.signal])
       : this.#controller.signal;
-    // Whoever does not ask is not told.
+    // A failure that nobody waits for is not an unhandled rejection.
     this.failure.catch(() => undefined);
   }
 
-  /** Rejects when something of this run ended though nobody had asked it to. */
+  /** Rejects when something in this scope ended unexpectedly. */
   get failure(): Promise<never> {
     return this.#fail.promise;
   }
 
-  /** Something of this run is gone. */
+  /** Reports that something in this scope ended unexpectedly. */
   fail(error: Error): void {
     this.#fail.reject(error);
   }
 
-  /** Ends things for us when we die. External engines never need one. */
+  /** Cleans up when this process dies. Started on first use. */
   get reaper(): Reaper {
     this.#reaper ??= Reaper.start();
     return this.#reaper;
   }
 
-  /** Aborted when the caller gives up, when a sibling failed, and when the run ends. */
+  /** Aborted when the caller cancels, when a step fails, and when the scope ends for a reason. */
   get signal(): AbortSignal {
     return this.#signal;
   }
 
-  /** True when the engines are ended because they were disposed of, and not because something went wrong. */
+  /** True unless something went wrong or was cancelled. */
   get isOrderly(): boolean {
     return !this.#signal.aborted;
   }
 
-  /** Remembers how to undo what was just done. The newest is undone first. */
+  /** Registers what has to be undone at the end. The newest is undone first. */
   onEnd(undo: () => Promise<void>): void {
     this.#undo.push(undo);
   }
 
-  /** One step of the start. The end waits for it, and when it fails the steps beside it are told to give up. */
+  /** Runs one step of the start. The end of the scope waits for it. When it fails, the signal is aborted. */
   step<T>(work: () => Promise<T>): Promise<T> {
     const step = this.#attempt(work);
     this.#steps.push(step);
     return step;
   }
 
-  /** Steps side by side. All have settled before it throws. */
+  /** Runs steps side by side. Throws only when all have settled. */
   async parallel<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
     const steps = tasks.map((work) => this.step(work));
     await Promise.allSettled(steps);
-    // The first to fail is the cause; the others only gave up because of it.
+    // The signal has the error of the first step that failed, which made the others fail.
     this.#signal.throwIfAborted();
     return Promise.all(steps);
   }
@@ -95,7 +98,7 @@ export class Scope {
     }
   }
 
-  /** Ends everything, once; every caller waits for the same end. */
+  /** Ends everything, once. Every caller waits for the same end. With a reason the signal is aborted first. */
   end(reason?: Error): Promise<void> {
     this.#ended ??= this.#end(reason);
     return this.#ended;

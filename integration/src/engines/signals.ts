@@ -6,12 +6,11 @@ const listeners = new Map<Signal, () => void>();
 let stopping: Promise<void> = Promise.resolve();
 
 /**
- * Runs `end` when this process is told to stop, and then lets the signal do what it would have done without us:
- * the process ends by it, unless the program listens to it as well and decides for itself. A second signal
- * while `end` runs ends the process at once.
+ * Runs the handler on SIGINT, SIGTERM and SIGHUP, and then lets the signal take its usual effect: it ends the process,
+ * unless the program listens to it too. A second signal while the handler runs ends the process at once.
  *
- * Returns the way to forget about it. That is not fulfilled in a process that is about to end by the signal, so that
- * a program is not told of a failure that is none.
+ * @returns a function that removes the handler. In a process that is about to end by a signal its promise stays pending,
+ * so that the program does not report the cancellation as a failure.
  */
 export function endOnSignal(handler: () => Promise<void>): () => Promise<void> {
   handlers.add(handler);
@@ -48,15 +47,15 @@ function stopListening(): void {
   listeners.clear();
 }
 
-/** True when the signal is on its way, and nobody is there to keep it from ending the process. */
+/** Sends the signal to this process, unless a listener of the program decides about it. Gives whether it was sent. */
 function raise(signal: Signal): boolean {
   if (process.listenerCount(signal) > passiveListeners()) return false;
   return process.kill(process.pid, signal);
 }
 
 /**
- * Listeners that never decide anything: `signal-exit` (below execa and testcontainers) only acts when nobody else
- * listens. Its two lines publish their number on these objects, for the same reason as here.
+ * The number of listeners that only act when nobody else listens: those of `signal-exit`, which execa and testcontainers
+ * use. Its two major versions count themselves on these objects, for the same reason.
  */
 function passiveListeners(): number {
   const emitters: unknown[] = [

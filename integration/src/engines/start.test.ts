@@ -18,15 +18,15 @@ import { Scope } from "./scope.js";
 
 const silent = () => {};
 // The kind the suite runs on; without such a wish those that this machine has.
-const requested = process.env.TRACEFERRY_ENGINES || "auto";
+const REQUESTED = process.env.TRACEFERRY_ENGINES || "auto";
 const docker = await detectDocker({}, silent, undefined);
 const local = await detectLocal({});
-const found = { docker, local };
+const availability = { docker, local };
 const wanted = (["docker", "local"] as const).filter(
-  (kind) => requested === "auto" || requested === kind,
+  (kind) => REQUESTED === "auto" || REQUESTED === kind,
 );
 // What is absent is reported as such; in CI it is tried all the same, and fails.
-const kinds = wanted.filter((kind) => found[kind].available || process.env.CI !== undefined);
+const kinds = wanted.filter((kind) => availability[kind].available || process.env.CI !== undefined);
 for (const kind of wanted.filter((wish) => !kinds.includes(wish))) {
   test.skip(`${kind} engines (skipped: this machine does not have what they need)`);
 }
@@ -39,7 +39,7 @@ describe.each(kinds)("%s engines", (kind) => {
   test("carry a record and answer a PING, and are gone when they are disposed of", async () => {
     const before = await everythingOf(process.pid);
     const engines = await startEngines({ kind, log: silent });
-    const while_ = await everythingOf(process.pid);
+    const during = await everythingOf(process.pid);
 
     await createTopics(engines.kafkaBrokers, ["greetings"], 2);
     // Once more: topics that exist are no fault.
@@ -50,7 +50,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(engines.kind).toBe(kind);
     const printed = engines.logs().split("\n");
     expect(new Set(printed.map((line) => line.split(":")[0]))).toEqual(new Set(["kafka", "redis"]));
-    expect(while_.length).toBeGreaterThan(before.length);
+    expect(during.length).toBeGreaterThan(before.length);
 
     await engines[Symbol.asyncDispose]();
     await engines[Symbol.asyncDispose]();
@@ -200,9 +200,9 @@ if (kinds.includes("local")) {
 }
 
 async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) {
-  const found = await detectLocal({}, choosePorts);
-  if (!found.available) throw new Error(found.missing.join());
-  return found.start(scope);
+  const availability = await detectLocal({}, choosePorts);
+  if (!availability.available) throw new Error(availability.missing.join());
+  return availability.start(scope);
 }
 
 /** A program of its own that starts engines and stays, once it has printed such a line (by default: they run). */
@@ -214,7 +214,7 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
     setInterval(() => {}, 60_000);`;
   const child = execa(
     process.execPath,
-    ["--import", fromSources, "--input-type=module", "--eval", text],
+    ["--import", LOAD_FROM_SOURCES, "--input-type=module", "--eval", text],
     { cwd: import.meta.dirname, reject: false, all: true, buffer: false },
   );
   const { pid } = child;
@@ -242,7 +242,7 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
 }
 
 // Node reads TypeScript by itself, except that it looks for the file that an import names.
-const fromSources = `data:text/javascript,${encodeURIComponent(`
+const LOAD_FROM_SOURCES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({
     resolve(name, context, next) {
@@ -287,8 +287,11 @@ async function containersOf(pid: number): Promise<{ id: string; title: string }[
   if (!docker.available) return [];
   const client = await getContainerRuntimeClient();
   const filters = { label: [`${OWNER_LABEL}=${pid}`] };
-  const found = await client.container.dockerode.listContainers({ all: true, filters });
-  return found.map(({ Id, Image, State }) => ({ id: Id, title: `container ${Image} ${State}` }));
+  const availability = await client.container.dockerode.listContainers({ all: true, filters });
+  return availability.map(({ Id, Image, State }) => ({
+    id: Id,
+    title: `container ${Image} ${State}`,
+  }));
 }
 
 async function sendAndReceive(brokers: string[], topic: string, text: string) {

@@ -1,4 +1,7 @@
-/** The work's result, or the signal's reason as soon as it is aborted. The work itself goes on: it has to be ended elsewhere. */
+/**
+ * Waits for the work, or throws the reason of the signal as soon as it is aborted. The work itself goes on and has to be
+ * ended elsewhere.
+ */
 export async function abortable<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
   if (signal === undefined) return work;
   let onAbort = () => {};
@@ -15,8 +18,8 @@ export async function abortable<T>(signal: AbortSignal | undefined, work: Promis
 }
 
 /**
- * Says what is being done at once, and again every few seconds with the time it took so far, so that nobody
- * takes a download for a hang. Returns what the work returns.
+ * Logs what the work does at once, and then every four seconds with the time it has taken, so that a download does not
+ * look like a hang. Gives the result of the work.
  */
 export async function withProgress<T>(
   log: (line: string) => void,

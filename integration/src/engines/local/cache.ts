@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { cacheFolder } from "../paths.js";
 import type { Scope } from "../scope.js";
 
-/** The folder of that name in the cache, filled or not. */
+/** The path of a folder in the cache, whether it is there or not. */
 export function cached(name: string): string {
   return join(cacheFolder(), name);
 }
 
-/** True when the folder was filled to the end. */
+/** True when the folder is in the cache. A folder that is there is complete. */
 export function isCached(name: string): boolean {
   return existsSync(cached(name));
 }
 
 /**
- * The cached folder, filled first where it is missing. It is filled under another name and renamed when it is
- * complete, so an interrupted download never looks like a finished one, and two at a time do not mix.
+ * Gives the path of a folder in the cache, and fills it first when it is missing. It is filled under another name and
+ * renamed when it is complete, so that an interrupted download never looks complete, and two processes do not mix theirs.
  */
 export async function keep(
   scope: Scope,
@@ -32,7 +32,7 @@ export async function keep(
     await fill(part);
     await rename(part, folder);
   } catch (error) {
-    // Another process may have been quicker; a folder that is there is complete.
+    // Another process may have filled it meanwhile.
     if (!existsSync(folder)) throw error;
   } finally {
     await rm(part, { recursive: true, force: true });

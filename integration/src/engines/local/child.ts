@@ -2,18 +2,19 @@ import { execa } from "execa";
 import type { Scope } from "../scope.js";
 import { abortable } from "../waiting.js";
 
+/** How a child process is started. */
 export interface ChildOptions {
-  /** What it is called in messages and in front of its lines. */
+  /** Its name in messages and in front of its output. */
   readonly name: string;
   readonly file: string;
   readonly arguments: readonly string[];
-  /** A line after which it will never be ready. It is killed then, because some take long to give up. */
+  /** A line of output after which it can never become ready. It is then killed, because some take long to exit. */
   readonly fatalLine?: RegExp;
 }
 
 const START_SECONDS = 60;
 
-/** A process of this run: its lines are kept, and it ends with the run or with us, whichever is first. */
+/** A child process whose output is kept. It is killed at the end of its scope, or when this process dies. */
 export class Child {
   readonly name: string;
   readonly #scope: Scope;
@@ -21,11 +22,11 @@ export class Child {
   readonly #exited: Promise<void>;
   readonly #watchers = new Set<(line: string) => void>();
   #ending = false;
-  /** How it ended, as the end of a sentence; empty while it runs. */
+  /** How it ended, as the end of a sentence. Empty while it runs. */
   #how = "";
 
   constructor(scope: Scope, options: ChildOptions) {
-    // Between this check and the guard's line nothing waits, so that no process escapes an end that comes meanwhile.
+    // There is no await from this check to `addProcess`, so that no process escapes a scope that ends meanwhile.
     scope.signal.throwIfAborted();
     this.name = options.name;
     this.#scope = scope;
@@ -34,7 +35,7 @@ export class Child {
       all: true,
       buffer: false,
       reject: false,
-      // Our own patience is in `kill`.
+      // `kill` has its own time limit.
       forceKillAfterDelay: false,
     });
     const { pid } = this.#process;
@@ -43,7 +44,7 @@ export class Child {
     scope.onEnd(() => this.kill("SIGKILL"));
   }
 
-  /** Waits until `ready` is fulfilled; throws, with its last lines, when the process ends before that or takes a minute. */
+  /** Waits for `ready`. @throws with the last lines when the process ends first, or after 60 seconds */
   async until(ready: Promise<unknown>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_, reject) => {
@@ -60,7 +61,7 @@ export class Child {
     }
   }
 
-  /** Fulfilled when the process prints a line like this. Never rejects: see `until`. */
+  /** Waits until the process prints a matching line. Never rejects: combine it with `until`. */
   prints(pattern: RegExp): Promise<void> {
     return new Promise((resolve) => {
       const watcher = (line: string) => {
@@ -72,11 +73,12 @@ export class Child {
     });
   }
 
+  /** True when the process has ended. */
   get hasEnded(): boolean {
     return this.#how !== "";
   }
 
-  /** Sends the signal, and waits for the process to be gone. A process that does not mind is killed after 20 seconds. */
+  /** Sends the signal and waits for the end of the process. A process that ignores it is killed after 20 seconds. */
   async kill(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     this.#ending = true;
     this.#process.kill(signal);

@@ -4,18 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Availability } from "../choose.js";
 import type { Need } from "../options.js";
-import type { Scope, Start, Started } from "../scope.js";
+import type { Scope, StartEngines, StartedAddresses } from "../scope.js";
 import { withProgress } from "../waiting.js";
 import { findJava, type Java } from "./java.js";
 import { freeKafkaPorts, type KafkaPorts, kafkaHome, kafkaRelease, startKafka } from "./kafka.js";
 import { hasMaven } from "./maven.js";
 import { findRedis, type RedisSource, startRedis } from "./redis.js";
 
-/** Engines as processes of this machine: Apache Kafka from Maven Central under a Java 17+, and a redis-server. */
+/**
+ * Finds out whether engines can run as processes of this machine: Apache Kafka from Maven Central on Java 17 or newer,
+ * and a redis-server.
+ */
 export async function detectLocal(
   need: Need,
   choosePorts = freeKafkaPorts,
-): Promise<Availability<Start>> {
+): Promise<Availability<StartEngines>> {
   const missing: string[] = [];
   const reasons: string[] = [];
   const toFetch: string[] = [];
@@ -52,16 +55,16 @@ async function startLocal(
   java: Java | undefined,
   redis: RedisSource | undefined,
   choosePorts: () => Promise<KafkaPorts>,
-): Promise<Started> {
+): Promise<StartedAddresses> {
   const scratch = mkdtempSync(join(tmpdir(), "traceferry-engines-"));
   scope.reaper.addFolder(scratch);
   scope.onEnd(() => rm(scratch, { recursive: true, force: true }));
 
-  // One after the other: two Mavens at a time may spoil each other's repository.
+  // One after the other: two Maven processes may corrupt each other's local repository.
   const home = java && (await scope.step(() => kafkaHome(scope, java)));
   const server = redis && (await scope.step(() => redis.file(scope)));
 
-  const tasks: (() => Promise<Started>)[] = [];
+  const tasks: (() => Promise<StartedAddresses>)[] = [];
   if (java !== undefined && home !== undefined) {
     const kafka = { java, home, scratch, choosePorts };
     tasks.push(async () => ({ kafkaBrokers: [await startKafka(scope, kafka)] }));

@@ -11,46 +11,48 @@ import type { Java } from "./java.js";
 import { maven } from "./maven.js";
 import { freePort, onFreePorts, PORT_IN_USE } from "./ports.js";
 
-// One list of jars for the process here and for the image that is made beside it.
+// The local process and the image run the same jars.
 const POM = join(REPOSITORY_ROOT, "integration/images/kafka/pom.xml");
 const HEAP = ["-Xms256m", "-Xmx256m"];
-// For a quick start, not for long life. A JVM that does not know one of them goes on without.
+// These favour a quick start over throughput. A JVM ignores those that it does not know.
 const QUICK_START = [
   "-XX:+IgnoreUnrecognizedVMOptions",
   "-XX:TieredStopAtLevel=1",
   "-XX:+UseSerialGC",
 ];
 
+/** The two ports of a broker that is its own controller. */
 export interface KafkaPorts {
   readonly broker: number;
   readonly controller: number;
 }
 
-/** The version of Kafka, and the name under which it is cached: it changes with the list of jars. */
+/** The version of Kafka, and the name of its folder in the cache, which changes with the list of jars. */
 export function kafkaRelease(): { version: string; name: string; isCached: boolean } {
   const text = readFileSync(POM, "utf8");
   const version = /<kafka\.version>(.*)<\/kafka\.version>/.exec(text)?.[1];
   if (version === undefined) throw new Error(`${POM} does not say kafka.version`);
-  // integration/images/build.sh takes the jars from the same place.
+  // integration/images/build.sh takes the jars from the same folder.
   const name = `kafka-${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
   return { version, name, isCached: isCached(name) };
 }
 
-/** Two ports that nobody uses now. */
+/** Finds two free ports. */
 export async function freeKafkaPorts(): Promise<KafkaPorts> {
   return { broker: await freePort(), controller: await freePort() };
 }
 
+/** What a broker is started from. */
 export interface KafkaOptions {
   readonly java: Java;
-  /** What `kafkaHome` returned. */
+  /** The result of `kafkaHome`. */
   readonly home: string;
-  /** A folder of this run. */
+  /** A folder for temporary files. */
   readonly scratch: string;
   readonly choosePorts: () => Promise<KafkaPorts>;
 }
 
-/** Starts one broker on ports of this host only, and returns its address. */
+/** Starts one broker on 127.0.0.1. Gives its address. */
 export function startKafka(scope: Scope, options: KafkaOptions): Promise<string> {
   return onFreePorts(scope, "Kafka", options.choosePorts, async (ports) => {
     const folder = await mkdtemp(join(options.scratch, "kafka-"));
@@ -91,7 +93,7 @@ async function startBroker(
   await child.until(child.prints(/Kafka Server started/));
 }
 
-/** The first broker that ends in an orderly way leaves its loaded classes behind, and the next start in half the time. */
+/** Keeps the class archive of the first broker that is stopped in order. Later ones start in half the time. */
 async function keepClassArchive(
   scope: Scope,
   child: Child,
@@ -109,7 +111,10 @@ async function keepClassArchive(
   }
 }
 
-/** The folder with `libs` (the jars) and `formatted` (empty storage; formatting takes longer than copying). */
+/**
+ * Gives the folder of Kafka in the cache, filled first when it is missing: `libs` holds the jars, `formatted` an empty
+ * storage, because formatting one takes longer than a copy.
+ */
 export async function kafkaHome(scope: Scope, java: Java): Promise<string> {
   const { name, version } = kafkaRelease();
   return keep(scope, name, async (part) => {
@@ -124,7 +129,7 @@ export async function kafkaHome(scope: Scope, java: Java): Promise<string> {
 
 async function format(scope: Scope, java: Java, libs: string, folder: string): Promise<void> {
   const file = `${folder}.properties`;
-  // Ports do not go into what is written.
+  // The ports are not part of the formatted storage.
   await writeFile(file, properties(folder, { broker: 9092, controller: 9093 }));
   const classes = ["-cp", join(libs, "*"), "kafka.tools.StorageTool"];
   const cluster = "VHJhY2VmZXJyeSB0ZXN0cw"; // 16 bytes in base64: all that is asked of a cluster's id
@@ -148,9 +153,9 @@ function properties(logs: string, ports: KafkaPorts): string {
     "controller.listener.names=CONTROLLER",
     "inter.broker.listener.name=PLAINTEXT",
     "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-    // A backslash or a leading space would be read as more than a path; temporary folders have neither.
+    // A backslash or a leading space would need escaping; temporary folders have neither.
     `log.dirs=${logs}`,
-    // There is one broker, and no test waits for the second member of a group.
+    // There is one broker, and no test waits for a second member of a group.
     "offsets.topic.replication.factor=1",
     "offsets.topic.num.partitions=1",
     "transaction.state.log.replication.factor=1",

@@ -2,13 +2,13 @@ import { execa } from "execa";
 import type { Scope } from "../scope.js";
 import { withProgress } from "../waiting.js";
 
-/** True when the mvn command works here. */
+/** True when the command mvn works on this machine. */
 export async function hasMaven(): Promise<boolean> {
   const result = await execa("mvn", ["--version"], { reject: false, timeout: 20_000 });
   return !result.failed;
 }
 
-/** Runs Maven quietly; the error shows the last it said. */
+/** Runs Maven to fetch something. @throws with the first lines of its output */
 export async function maven(scope: Scope, what: string, goal: readonly string[]): Promise<void> {
   scope.signal.throwIfAborted();
   const mvn = execa("mvn", ["--quiet", "--batch-mode", "-Dstyle.color=never", ...goal], {

@@ -1,15 +1,18 @@
 import getPort from "get-port";
 import type { Scope } from "../scope.js";
 
-/** A port of this host that nobody uses now. */
+/** Finds a free port of 127.0.0.1. */
 export function freePort(): Promise<number> {
   return getPort({ host: "127.0.0.1" });
 }
 
-/** How Kafka and Redis call it. */
+/** Matches the message of Kafka and Redis about a port that is in use. */
 export const PORT_IN_USE = /Address already in use/;
 
-/** Starts something on ports that are free. Between the search and the use somebody else may take one: three attempts. */
+/**
+ * Starts something on free ports. Another process may take one between the search and the start, so there are three
+ * attempts.
+ */
 export async function onFreePorts<Ports, T>(
   scope: Scope,
   name: string,

@@ -9,17 +9,17 @@ import { Child } from "./child.js";
 import { maven } from "./maven.js";
 import { freePort, onFreePorts, PORT_IN_USE } from "./ports.js";
 
-/** A Redis that can be started, at a path or still to be fetched. */
+/** A Redis server that can be started, installed or still to be fetched. */
 export interface RedisSource {
-  /** For people: "redis-server 7.0.15". */
+  /** Its name and version for people, such as "redis-server 7.0.15". */
   readonly description: string;
-  /** What Maven has to fetch first, for people; undefined when it is here. */
+  /** What Maven has to fetch first, for people. Undefined when nothing has to be fetched. */
   readonly missing: string | undefined;
-  /** The executable, fetched first where it has to be. */
+  /** Gives the executable, fetched first when it has to be. */
   file(scope: Scope): Promise<string>;
 }
 
-// The last whose jar carries executables for every platform below. What the Linux one calls itself is 6.2.11.
+// The last version whose jar has executables for every platform below. The Linux one reports version 6.2.11.
 const JAR = "com.github.codemonstur:embedded-redis:1.4.4";
 const FOLDER = "redis-embedded-1.4.4";
 const BUNDLED: Record<string, RegExp> = {
@@ -29,7 +29,10 @@ const BUNDLED: Record<string, RegExp> = {
   "darwin-arm64": /^redis-server-.*-darwin-arm64$/,
 };
 
-/** A server on PATH that BullMQ accepts (6.2 or newer), else the one in a Maven jar; or what is wrong. */
+/**
+ * Finds a server on PATH that BullMQ accepts (6.2 or newer), or else the one in a Maven jar. Gives the problem, with the
+ * remedy, when there is neither.
+ */
 export async function findRedis(): Promise<RedisSource | string> {
   const tooOld: string[] = [];
   for (const name of ["redis-server", "valkey-server"]) {
@@ -55,7 +58,7 @@ export async function findRedis(): Promise<RedisSource | string> {
   return `${found}: install redis-server or valkey-server 6.2 or newer (none is bundled for ${platform})`;
 }
 
-/** Starts a Redis on a free port of this host only, that keeps nothing. Ready when it answers. */
+/** Starts a Redis without persistence on a free port of 127.0.0.1. Gives its address once it answers. */
 export function startRedis(scope: Scope, file: string, scratch: string): Promise<string> {
   return onFreePorts(scope, "Redis", freePort, async (port) => {
     const child = new Child(scope, {
@@ -68,7 +71,7 @@ export function startRedis(scope: Scope, file: string, scratch: string): Promise
       ],
     });
     const url = `redis://127.0.0.1:${port}`;
-    // Its own word first: whoever took the port in between may answer a PING as well.
+    // Its own ready line comes first: another Redis that took the port meanwhile would answer a PING as well.
     await child.until(child.prints(/Ready to accept connections/));
     await child.until(pingRedis(url));
     return url;
