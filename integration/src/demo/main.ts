@@ -10,19 +10,19 @@ import { isUnbroken, summarize } from "./summary.js";
 
 const INTERRUPTED = 130;
 const QUIET_MS = 500;
-// Tail sampling looks at what it holds once a second.
+// The tail sampling of the collector decides once a second.
 const QUIET_BEHIND_COLLECTOR_MS = 3000;
 
-// What is going on is told on stderr, so that stdout holds the result only.
+// Progress goes to stderr, so that stdout has the result only.
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(options: DemoOptions, interrupted: AbortSignal): Promise<number> {
   const began = Date.now();
-  const failed = new AbortController();
-  const signal = AbortSignal.any([interrupted, failed.signal]);
-  // What runs is then ended at once: the requests that are under way, and engines that have something to keep.
-  const giveUp = (error: unknown): never => {
-    failed.abort(error);
+  const failure = new AbortController();
+  const signal = AbortSignal.any([interrupted, failure.signal]);
+  // Aborts the requests under way, and makes the engines end at once instead of keeping something for the next start.
+  const abortAndThrow = (error: unknown): never => {
+    failure.abort(error);
     throw error;
   };
   await using environment = await startEnvironment(options, { log, signal });
@@ -35,12 +35,12 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     signal,
     implementations: options.implementations,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
-  }).catch(giveUp);
+  }).catch(abortAndThrow);
 
   const answers = await Promise.race([
     sendRequests(topology.gatewayUrl, options, log, signal),
     topology.failure,
-  ]).catch(giveUp);
+  ]).catch(abortAndThrow);
   const wallMs = Date.now() - began;
   const quiet = receiver.waitForQuiet({
     services: [...expectedTrace(options.implementations).services],
@@ -49,15 +49,17 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     timeoutMs: 20_000,
   });
   const arrived = quiet.catch(() => receiver.spans);
-  const spans = await abortable(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
+  const spans = await abortable(signal, Promise.race([arrived, topology.failure])).catch(
+    abortAndThrow,
+  );
 
-  const verdict = summarize(answers, spans, options);
+  const summary = summarize(answers, spans, options);
   const refused = answers.find(({ reply }) => reply === undefined);
   if (refused !== undefined) {
     log(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
-    `${printSummary(verdict, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
+    `${printSummary(summary, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
   if (traceUrl !== undefined && shown !== undefined) {
@@ -65,7 +67,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   }
   if (options.json) {
     const rssMb = await topology.rssMb();
-    const { hops, ...rest } = verdict;
+    const { hops, ...rest } = summary;
     const line = {
       ...rest,
       hops: hops.map(({ why: _, ...hop }) => hop),
@@ -77,9 +79,9 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   }
   if (options.keep) {
     log(manualInstructions(topology.gatewayUrl, receiver.httpUrl));
-    await Promise.race([once(interrupted, "abort"), topology.failure]).catch(giveUp);
+    await Promise.race([once(interrupted, "abort"), topology.failure]).catch(abortAndThrow);
   }
-  return isUnbroken(verdict) ? 0 : 1;
+  return isUnbroken(summary) ? 0 : 1;
 }
 
 function manualInstructions(gatewayUrl: string, otlpUrl: string): string {
@@ -96,7 +98,7 @@ function manualInstructions(gatewayUrl: string, otlpUrl: string): string {
   ].join("\n");
 }
 
-/** An error, after those that it hides: what goes wrong while all is ended is not why it was ended. */
+/** The errors in a SuppressedError, the first cause first: an error during disposal must not hide it. */
 function errorsIn(error: unknown): unknown[] {
   const hides = error instanceof Error && "suppressed" in error && "error" in error;
   return hides ? [...errorsIn(error.suppressed), ...errorsIn(error.error)] : [error];
@@ -107,7 +109,7 @@ async function main(): Promise<number> {
   const interrupted = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      // Whoever asks twice does not want to wait for an orderly end.
+      // A second signal does not wait for the orderly end.
       if (interrupted.signal.aborted) process.exit(INTERRUPTED);
       interrupted.abort(new Error("interrupted"));
     });
@@ -121,5 +123,5 @@ async function main(): Promise<number> {
   }
 }
 
-// Exit rather than wait: a library's idle timer must not keep a finished demo open.
+// An exit, because an idle timer of a library must not keep the process alive.
 process.exit(await main());

@@ -6,25 +6,25 @@ import { type DemoSummary, type HopSummary, isUnbroken } from "./summary.js";
 
 const DEFAULT_WIDTH = 110;
 
-/** The first trace as a waterfall, one line for each hop, and the summary. */
+/** Renders the first trace as a waterfall, a line for each hop, and the summary. */
 export function printSummary(
-  verdict: DemoSummary,
+  summary: DemoSummary,
   spans: readonly Span[],
   traceId: string,
   implementations: Implementations,
 ): string {
   return [
-    waterfall(verdict, spans, traceId, implementations),
+    waterfall(summary, spans, traceId, implementations),
     "",
-    ...verdict.hops.map(hopLine),
+    ...summary.hops.map(hopLine),
     "",
-    summaryLine(verdict),
+    summaryLine(summary),
   ].join("\n");
 }
 
-// A whole run shows one trace of it; a broken one shows all that belongs to the first broken request.
+// One trace of an unbroken run is shown, and all traces of a single broken request, with the diagnosis.
 function waterfall(
-  verdict: DemoSummary,
+  summary: DemoSummary,
   spans: readonly Span[],
   traceId: string,
   implementations: Implementations,
@@ -34,7 +34,7 @@ function waterfall(
     color: pc.isColorSupported,
   };
   const traces = assembleTraces(spans);
-  if (isUnbroken(verdict) || verdict.requests > 1) {
+  if (isUnbroken(summary) || summary.requests > 1) {
     const shown = traces.find((trace) => trace.traceId === traceId) ?? traces[0];
     return shown === undefined ? "no span arrived" : renderWaterfall(shown, options);
   }
@@ -48,10 +48,10 @@ function hopLine({ from, to, via, ok, verdict, why }: HopSummary): string {
   return ok ? line : `${line}\n       ${pc.red(verdict)}: ${why}`;
 }
 
-function summaryLine(verdict: DemoSummary): string {
-  const { requests, answered, complete, traces, roots, orphans, services, hops } = verdict;
+function summaryLine(summary: DemoSummary): string {
+  const { requests, answered, complete, traces, roots, orphans, services, hops } = summary;
   const passed = hops.filter(({ ok }) => ok).length;
-  const word = isUnbroken(verdict) ? pc.bold(pc.green("UNBROKEN")) : pc.bold(pc.red("BROKEN"));
+  const word = isUnbroken(summary) ? pc.bold(pc.green("UNBROKEN")) : pc.bold(pc.red("BROKEN"));
   const facts = [
     counted(traces, "trace"),
     counted(roots, "root"),

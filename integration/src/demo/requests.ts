@@ -9,11 +9,11 @@ const QUESTIONS = [
   "What is on the calendar for Thursday?",
 ];
 
-// Below this many there is nothing to wait for.
+// Fewer requests are done before progress would be of use.
 const PROGRESS_FROM = 20;
 const PROGRESS_EVERY_MS = 2000;
 
-/** Sends all requests, so many at a time, and gives their answers in order. A request that fails has no reply. */
+/** Sends all requests, `concurrency` at a time. Gives their answers in order; one that failed has no reply. */
 export async function sendRequests(
   gatewayUrl: string,
   {

@@ -9,30 +9,33 @@ import type { ChatAnswer } from "../system/chat.js";
 import { expectedTrace, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** One way from service to service, and whether every trace passed it. */
+/** One hop from service to service, and whether it is unbroken in every trace. */
 export interface HopSummary extends Hop {
+  /** True when it is unbroken in every trace. */
   readonly ok: boolean;
-  /** `OK`, or the code of what went wrong. */
+  /** `OK`, or the code of the problem. */
   readonly verdict: string;
-  /** For people: what went wrong and what to do about it. Empty when nothing did. */
+  /** The problem and the remedy, for people. Empty when there is none. */
   readonly why: string;
 }
 
-/** What the demo found out, in the form of its `--json` line. */
+/** The result of the demo, as its `--json` line has it. */
 export interface DemoSummary {
   readonly requests: number;
+  /** Requests that got a reply. */
   readonly answered: number;
-  /** Requests whose trace is whole: one root, no orphan, every hop there. */
+  /** Answered requests with an unbroken trace: one root, no orphan, every hop present. */
   readonly complete: number;
   readonly traces: number;
   readonly roots: number;
   readonly orphans: number;
   readonly services: readonly string[];
   readonly hops: readonly HopSummary[];
+  /** From the end of a span to its arrival. */
   readonly spanToReceivedMs: { readonly p50: number; readonly p99: number };
 }
 
-/** Judges every request by the spans that arrived. */
+/** Evaluates every request by the spans that were received. */
 export function summarize(
   answers: readonly ChatAnswer[],
   spans: readonly Span[],
@@ -48,8 +51,8 @@ export function summarize(
   const byRequest = new Map(
     spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
   );
-  const whole = (answer: ChatAnswer): boolean => {
-    // A bare gateway has no span whose id it could tell.
+  const isComplete = (answer: ChatAnswer): boolean => {
+    // A bare gateway makes no span, so its answer has no trace id.
     const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
     const trace = byId.get(traceId)?.spans ?? [];
     return evaluateUnbroken(trace, { traceId, ...expectedTrace(implementations) }).pass;
@@ -58,7 +61,7 @@ export function summarize(
   return {
     requests: answers.length,
     answered: answered.length,
-    complete: answered.filter(whole).length,
+    complete: answered.filter(isComplete).length,
     traces: traces.length,
     roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
     orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
@@ -68,7 +71,7 @@ export function summarize(
   };
 }
 
-/** bullmq-otel traces what a worker does for itself as well, in traces that no request is part of. */
+/** True for a trace that belongs to no request: bullmq-otel also traces the timers of a worker. */
 function isBackgroundTrace({ spans, services }: Trace, implementations: Implementations): boolean {
   return (
     services.every((service) => implementations[service] === "stock") &&
@@ -78,6 +81,7 @@ function isBackgroundTrace({ spans, services }: Trace, implementations: Implemen
   );
 }
 
+/** True when every request has one unbroken trace, and there are no others. */
 export function isUnbroken({ requests, complete, traces, orphans, hops }: DemoSummary): boolean {
   return (
     complete === requests && traces === requests && orphans === 0 && hops.every(({ ok }) => ok)
@@ -120,7 +124,7 @@ function summarizeHops(
   return verdicts;
 }
 
-/** From the end of a span to its arrival, in milliseconds. */
+/** The delay from the end of a span to its arrival, in milliseconds. */
 function delays(spans: readonly Span[]): DemoSummary["spanToReceivedMs"] {
   const sorted = spans
     .map(({ endNs, receivedAtMs }) => receivedAtMs - Number(endNs) / 1e6)

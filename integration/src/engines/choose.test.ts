@@ -16,7 +16,7 @@ const NO_IMAGES = unavailable(
 );
 const NO_JAVA = unavailable("java is not installed: install a JRE 17 or newer");
 
-/** Findings that remember which of them somebody looked at. */
+/** Detectors with these results, and the list of those that were called. */
 function machine(
   external: Availability<string>,
   docker: Availability<string>,
@@ -37,7 +37,7 @@ function machine(
 
 const AUTO = { kind: "auto", by: "nothing was asked for" } as const;
 
-describe("without a wish", () => {
+describe("when no kind is requested", () => {
   test.each([
     {
       machine: machine(available("KAFKA_BROKERS is set"), available("Docker"), available("java")),
@@ -66,7 +66,7 @@ describe("without a wish", () => {
         "java 17.0.15; not external: KAFKA_BROKERS is not set, REDIS_URL is not set; not docker: the image redis:7 is not here and cannot be pulled",
       detected: ["external", "docker", "local"],
     },
-  ])("$kind is the first that works, and the reason says so", async (example) => {
+  ])("$kind is the first that is available, and the reason says so", async (example) => {
     const choice = await choose(AUTO, example.machine.detectors);
 
     expect({
@@ -80,7 +80,7 @@ describe("without a wish", () => {
     });
   });
 
-  test("when nothing works one error names all three ways, what each needs and what to do", async () => {
+  test("an error names all three kinds, what each needs and what to do, when none is available", async () => {
     const { detectors } = machine(NO_ADDRESS, NO_ENGINE, NO_JAVA);
 
     await expect(choose(AUTO, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`
@@ -96,10 +96,10 @@ describe("without a wish", () => {
   });
 });
 
-describe("with a wish", () => {
+describe("when a kind is requested", () => {
   const byOption = { kind: "local", by: 'kind "local" was asked for' } as const;
 
-  test("nothing else is looked at", async () => {
+  test("no other is looked for", async () => {
     const { detectors, detected } = machine(
       available("KAFKA_BROKERS is set"),
       available("Docker"),
@@ -116,7 +116,7 @@ describe("with a wish", () => {
     expect(detected).toEqual(["local"]);
   });
 
-  test("a kind that cannot work fails with its own reason, and is not replaced by another", async () => {
+  test("it fails with its own reason when it is not available, and is not replaced by another", async () => {
     const { detectors, detected } = machine(
       available("KAFKA_BROKERS is set"),
       available("Docker"),

@@ -17,7 +17,7 @@ import { pingRedis } from "./ping.js";
 import { Scope } from "./scope.js";
 
 const silent = () => {};
-// The kind the suite runs on; without such a wish those that this machine has.
+// The kind that the suite runs on, or else those that this machine has.
 const REQUESTED = process.env.TRACEFERRY_ENGINES || "auto";
 const docker = await detectDocker({}, silent, undefined);
 const local = await detectLocal({});
@@ -25,9 +25,9 @@ const availability = { docker, local };
 const wanted = (["docker", "local"] as const).filter(
   (kind) => REQUESTED === "auto" || REQUESTED === kind,
 );
-// What is absent is reported as such; in CI it is tried all the same, and fails.
+// A kind that is missing is reported as skipped. In CI it runs all the same, and fails.
 const kinds = wanted.filter((kind) => availability[kind].available || process.env.CI !== undefined);
-for (const kind of wanted.filter((wish) => !kinds.includes(wish))) {
+for (const kind of wanted.filter((one) => !kinds.includes(one))) {
   test.skip(`${kind} engines (skipped: this machine does not have what they need)`);
 }
 
@@ -36,13 +36,13 @@ afterEach(() => {
 });
 
 describe.each(kinds)("%s engines", (kind) => {
-  test("carry a record and answer a PING, and are gone when they are disposed of", async () => {
+  test("carry a record, answer a PING, and are gone when they are disposed of", async () => {
     const before = await everythingOf(process.pid);
     const engines = await startEngines({ kind, log: silent });
     const during = await everythingOf(process.pid);
 
     await createTopics(engines.kafkaBrokers, ["greetings"], 2);
-    // Once more: topics that exist are no fault.
+    // A second time: topics that exist are no error.
     await createTopics(engines.kafkaBrokers, ["greetings", "farewells"], 2);
     const received = await sendAndReceive(engines.kafkaBrokers, "greetings", "hello");
     await pingRedis(engines.redisUrl);
@@ -57,7 +57,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(await everythingOf(process.pid)).toEqual(before);
   });
 
-  test("only what is needed is started", async () => {
+  test("are only those that are needed", async () => {
     await using engines = await startEngines({ kind, need: { kafka: false }, log: silent });
 
     await pingRedis(engines.redisUrl);
@@ -65,22 +65,22 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(engines.logs()).not.toContain("kafka");
   });
 
-  test("giving up during the start leaves nothing behind", async () => {
+  test("leave nothing behind when the start is cancelled", async () => {
     const before = await everythingOf(process.pid);
-    const giveUp = new AbortController();
-    const engines = startEngines({ kind, log: silent, signal: giveUp.signal });
+    const controller = new AbortController();
+    const engines = startEngines({ kind, log: silent, signal: controller.signal });
     const outcome = expect(engines).rejects.toThrow("enough");
 
     await vi.waitFor(async () => {
       expect((await everythingOf(process.pid)).join()).toMatch(/redis-server|java|container/);
     }, 20_000);
-    giveUp.abort(new Error("enough"));
+    controller.abort(new Error("enough"));
 
     await outcome;
     expect(await everythingOf(process.pid)).toEqual(before);
   });
 
-  test("Ctrl-C ends them before it ends the program", async () => {
+  test("end on Ctrl-C before the program does", async () => {
     const program = await programWithEngines(kind);
 
     program.process.kill("SIGINT");
@@ -89,7 +89,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(await program.left()).toEqual([]);
   });
 
-  test("Ctrl-C during the start ends them too", async () => {
+  test("end on Ctrl-C during the start too", async () => {
     const program = await programWithEngines(kind, /starting/);
 
     program.process.kill("SIGINT");
@@ -98,7 +98,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(await program.left()).toEqual([]);
   });
 
-  test("a program that is killed takes them along", async () => {
+  test("end when the program is killed", async () => {
     const program = await programWithEngines(kind);
 
     program.process.kill("SIGKILL");
@@ -107,7 +107,7 @@ describe.each(kinds)("%s engines", (kind) => {
     await vi.waitFor(async () => expect(await program.left()).toEqual([]), 20_000);
   });
 
-  test("engines that run already are used as external ones, and are not stopped", async () => {
+  test("that run already are used as external ones, and are not stopped", async () => {
     await using running = await startEngines({ kind, log: silent });
     vi.stubEnv("TRACEFERRY_ENGINES", "");
     vi.stubEnv("KAFKA_BROKERS", running.kafkaBrokers.join(","));
@@ -125,7 +125,7 @@ describe.each(kinds)("%s engines", (kind) => {
 });
 
 describe("external engines", () => {
-  test("that do not answer are named", async () => {
+  test("that do not answer are named in the error", async () => {
     const port = await getPort();
     vi.stubEnv("KAFKA_BROKERS", `127.0.0.1:${port}`);
     vi.stubEnv("REDIS_URL", `redis://:secret@127.0.0.1:${port}`);
@@ -142,7 +142,7 @@ describe("external engines", () => {
 
 if (kinds.includes("docker")) {
   describe("docker engines that run", () => {
-    test("are named when one is killed, with its last lines, and can still be disposed of", async () => {
+    test("report the one that is killed, with its last lines, and can still be disposed of", async () => {
       const before = await everythingOf(process.pid);
       await using engines = await startEngines({
         kind: "docker",
@@ -163,8 +163,8 @@ if (kinds.includes("docker")) {
 }
 
 if (kinds.includes("local")) {
-  describe("local engines that fail half way", () => {
-    test("a Java that does not run the broker: its last words are told, and Redis is ended", async () => {
+  describe("local engines that fail during the start", () => {
+    test("report the last lines of a Java that cannot run the broker, and end Redis", async () => {
       vi.stubEnv("JAVA_HOME", await javaThatOnlyTellsItsVersion());
       const before = await everythingOf(process.pid);
 
@@ -172,7 +172,7 @@ if (kinds.includes("local")) {
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
-    test("a port in use: the broker's complaint is told, and nothing is left behind", async () => {
+    test("report the broker's error about a port in use, and leave nothing behind", async () => {
       const before = await everythingOf(process.pid);
       const [broker, controller] = [await takenPort(), await getPort()];
       const scope = new Scope(silent, undefined);
@@ -184,7 +184,7 @@ if (kinds.includes("local")) {
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
-    test("a port that was taken in the last moment is replaced by another", async () => {
+    test("take another port when one was taken in the last moment", async () => {
       const logged: string[] = [];
       const scope = new Scope((line) => logged.push(line), undefined);
       const ports = [await takenPort(), await getPort()];
@@ -205,7 +205,7 @@ async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) 
   return availability.start(scope);
 }
 
-/** A program of its own that starts engines and stays, once it has printed such a line (by default: they run). */
+/** Starts a program that starts engines and stays. Waits until it prints such a line, by default that the engines run. */
 async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   const text = `
     import { startEngines } from "./index.js";
@@ -232,7 +232,7 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   const begun = await everythingOf(pid);
   if (until.test("ready")) expect(begun).not.toEqual([]);
 
-  // Children of a dead parent are nobody's descendants any more: look for those that were seen.
+  // Children of a dead parent are no longer its descendants: look for those that were seen before.
   const left = async () => {
     const alive = (await processes()).map(describeProcess);
     const containers = (await containersOf(pid)).map(({ title }) => title);
@@ -241,7 +241,7 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   return { process: child, left };
 }
 
-// Node reads TypeScript by itself, except that it looks for the file that an import names.
+// Node runs TypeScript by itself, but does not find a .ts file for an import of .js.
 const LOAD_FROM_SOURCES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({
@@ -251,7 +251,7 @@ const LOAD_FROM_SOURCES = `data:text/javascript,${encodeURIComponent(`
     },
   });`)}`;
 
-/** What a process has started and not ended: processes, containers, folders for temporary files. */
+/** Lists what a process has started and not ended: processes, containers, temporary folders. */
 async function everythingOf(pid: number): Promise<string[]> {
   const all = await processes();
   const below = (parent: number): Listed[] =>

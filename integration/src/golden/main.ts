@@ -1,4 +1,4 @@
-// Records again what the peers in other languages write: npm run golden.
+// Records the headers that the peers in other languages write: npm run golden.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startEngines } from "../engines/index.js";
@@ -22,7 +22,7 @@ async function record(): Promise<void> {
   log(`written: ${FILE}, ${recordings.length} recordings`);
 }
 
-/** The recordings as the module that testkit publishes. */
+/** Renders the recordings as the module that testkit publishes. */
 function renderModule(recordings: readonly Recording[]): string {
   return [
     "// Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.",

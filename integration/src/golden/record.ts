@@ -16,18 +16,18 @@ import {
   startKafkaRecorder,
 } from "./recorders.js";
 
-/** What one peer wrote at one boundary. */
+/** The headers that one peer wrote at one boundary. */
 export interface Recording {
   readonly peer: "go" | "python" | "java";
   readonly library: string;
   readonly boundary: "grpc" | "kafka" | "http";
-  /** Whether it continued SENDER, or began a trace of its own. */
+  /** True when it continued SENDER, false when it began a trace of its own. */
   readonly continues: boolean;
-  /** Its fields of propagation, each key as it was written. */
+  /** Its propagation fields, each key as it was written. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What every peer was sent, and has to pass on: blanks, a comma, `%`, `;`, `=` and letters beyond ASCII. */
+/** The propagation fields that every peer is sent. The baggage has blanks, a comma, `%`, `;`, `=` and a letter beyond ASCII. */
 export const SENDER = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   tracestate: "vendor=t61rcWkgMzE",
@@ -37,7 +37,7 @@ export const SENDER = {
 const REQUEST_ID = "tapped";
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
-/** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
+/** Runs every foreign role between recorders, sends each a request with and without a sender, and records its headers. */
 export async function recordPeers(
   engines: EngineAddresses,
   log: (line: string) => void,
@@ -80,26 +80,26 @@ export async function recordPeers(
   const recordings: Recording[] = [];
   for (const continues of [true, false]) {
     const headers = continues ? SENDER : {};
-    const note = async (
+    const record = async (
       of: Pick<Recording, "peer" | "library" | "boundary">,
       recorder: Recorder,
       send: () => Promise<unknown>,
     ): Promise<void> => {
-      // What an earlier request left on the way is not taken for this one's.
-      const came = recorder.next(
+      // Messages of an earlier request may still be under way: they are not taken.
+      const received = recorder.next(
         (all) => continuesSender(all) === continues && belongsToRequest(all),
       );
       await send();
-      const written = await came;
+      const written = await received;
       recordings.push({ ...of, continues, headers: fieldsOf(written) });
     };
     const python = { peer: "python" } as const;
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-grpc, aio client", boundary: "grpc" },
       pipeline,
       () => chat(topology.gatewayUrl, { headers }),
     );
-    await note({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
+    await record({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
       sender.call(
         topology.addressOf(ORCHESTRATOR),
         "orchestrator.proto",
@@ -108,17 +108,17 @@ export async function recordPeers(
         headers,
       ),
     );
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-aiokafka", boundary: "kafka" },
       replies,
       () => sender.add(headers),
     );
-    await note(
+    await record(
       { peer: "java", library: "OpenTelemetry Java agent, kafka-clients", boundary: "kafka" },
       replies,
       () => sender.produce(TOOL_REQUESTS, headers),
     );
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-aiohttp-client", boundary: "http" },
       provider,
       () =>
@@ -143,7 +143,7 @@ function continuesSender(headers: RawHeaders): boolean {
   return headers.some(([key, value]) => key === "traceparent" && value.includes(traceId));
 }
 
-/** Replies tell what they answer; what answers nothing is taken as it comes. */
+/** False for a reply to another request. Messages that are no reply always match. */
 function belongsToRequest(headers: RawHeaders): boolean {
   const [, correlationId] = headers.find(([key]) => key === "correlation-id") ?? [];
   const [, replyTopic] = headers.find(([key]) => key === "reply-topic") ?? [];
@@ -152,7 +152,7 @@ function belongsToRequest(headers: RawHeaders): boolean {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** An untraced program that sends what it is told to. */
+/** Starts the untraced clients that send the requests. */
 async function startSender(engines: EngineAddresses) {
   const kafka = new Kafka({ brokers: engines.kafkaBrokers, logLevel: logLevel.NOTHING });
   const producer = kafka.producer();

@@ -13,21 +13,21 @@ import { Kafka, logLevel } from "kafkajs";
 import { loadService, serve, shutDown } from "../system/grpc.js";
 import { hostAndPort } from "../system/service.js";
 
-/** The headers that arrived, in the order they came, each key with all of its values. */
+/** The headers of one message in the order of their arrival. A key with several values is repeated. */
 export type RawHeaders = readonly (readonly [key: string, value: string])[];
 
-/** Somebody who answers in place of a role, or listens in, and notes the headers that came. */
+/** Receives messages in place of a role, or beside it, and records their headers. */
 export interface Recorder extends AsyncDisposable {
-  /** `host:port`, where it serves. */
+  /** `host:port` of a server. Empty for a Kafka consumer. */
   readonly address: string;
-  /** The headers of the next request of this kind that comes. Ask before it is sent. */
+  /** Waits for the headers of the next message that matches. Call it before the message is sent. */
   next(matches?: (headers: RawHeaders) => boolean): Promise<RawHeaders>;
 }
 
-/** Hears the headers of every request. */
+/** Is called with the headers of every message. */
 type Listener = (headers: RawHeaders) => void;
 
-/** A gRPC service with one unary method that always gives the same answer, or asks another server, headers and all. */
+/** Starts a gRPC service with one unary method that gives a fixed answer, or forwards the call with its metadata. */
 export async function startGrpcRecorder(
   {
     file,
@@ -43,7 +43,7 @@ export async function startGrpcRecorder(
   const client = "forwardTo" in then && new Client(then.forwardTo, credentials.createInsecure());
   server.addService(definition, {
     [method]: (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>) => {
-      waiter.add(pairsIn(call.metadata));
+      waiter.add(headersOf(call.metadata));
       if ("answer" in then) reply(null, then.answer);
       else if (client) forward(client, definition[method], call, reply);
     },
@@ -70,19 +70,19 @@ function forward(
   client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, reply);
 }
 
-function pairsIn(metadata: Metadata): RawHeaders {
+function headersOf(metadata: Metadata): RawHeaders {
   return Object.keys(metadata.getMap()).flatMap((key) =>
     metadata.get(key).map((value) => [key, value.toString()] as const),
   );
 }
 
-/** An HTTP server that always gives the same answer. */
+/** Starts an HTTP server that gives a fixed answer. */
 export async function startHttpRecorder(answer: object, listener?: Listener): Promise<Recorder> {
   const waiter = new HeaderWaiter(listener);
   const server = createServer((request, response) => {
     request.resume();
     request.on("end", () => {
-      waiter.add(rawPairs(request));
+      waiter.add(rawHeadersOf(request));
       response.setHeader("content-type", "application/json");
       response.end(JSON.stringify(answer));
     });
@@ -102,13 +102,13 @@ export async function startHttpRecorder(answer: object, listener?: Listener): Pr
   };
 }
 
-function rawPairs({ rawHeaders }: IncomingMessage): RawHeaders {
+function rawHeadersOf({ rawHeaders }: IncomingMessage): RawHeaders {
   return rawHeaders.flatMap((key, i) =>
     i % 2 === 0 ? [[key, rawHeaders[i + 1] ?? ""] as const] : [],
   );
 }
 
-/** Listens in on a topic. */
+/** Consumes a topic from its end. */
 export async function startKafkaRecorder(
   brokers: readonly string[],
   topic: string,

@@ -10,7 +10,7 @@ import {
   TOOLS,
 } from "./roles.js";
 
-/** Every hop of a request, and by what it is made. */
+/** One hop of a request, and the transport that makes it. */
 export interface Hop {
   readonly from: string;
   readonly to: string;
@@ -19,8 +19,9 @@ export interface Hop {
 
 interface Step {
   readonly to: string;
-  /** What carries the request there: in one piece, and streamed. */
+  /** The transport with its method, topic or queue. */
   readonly via: string;
+  /** The same for a streamed request, when it differs. */
   readonly streamed?: string;
 }
 
@@ -36,7 +37,7 @@ const REQUESTED: readonly Step[] = [
 const PLANNED: readonly Step[] = [...REQUESTED, { to: PLANNER, via: "bullmq jeeves-planner" }];
 const REPLIED: Step = { to: ORCHESTRATOR, via: "kafka jeeves.agents.replies" };
 
-// The ways one request takes from service to service; together they cross every boundary.
+// The paths of one request from service to service. Together they cross every boundary.
 const STEP_PATHS: readonly (readonly Step[])[] = [
   [
     ...PLANNED,
@@ -50,17 +51,19 @@ const STEP_PATHS: readonly (readonly Step[])[] = [
   [...REQUESTED, { to: TOOLS, via: "kafka jeeves.tools.requests" }, REPLIED],
 ];
 
-/** What one request leaves behind: who makes spans, and which ways they lie on. */
+/** The trace that is expected of one request. */
 export interface ExpectedTrace {
   /** The services whose spans make up one trace. */
   readonly services: readonly string[];
+  /** The paths from service to service. */
   readonly paths: readonly (readonly string[])[];
+  /** The service and the kind of the root span. */
   readonly root: { readonly service: string; readonly kind: "SERVER" | "CONSUMER" };
 }
 
 /**
- * What is expected of a system made of these. A bare role makes no span: the ways lead past it, and the next
- * service continues the exit span of the one before it.
+ * The trace that is expected of a system of these implementations. A bare role makes no span: it is on no path, and the
+ * next service continues the exit span of the one before it.
  */
 export function expectedTrace(implementations: Implementations = {}): ExpectedTrace {
   const paths = STEP_PATHS.map((steps) => visibleSteps(steps, implementations).map(({ to }) => to));
@@ -77,7 +80,7 @@ export function expectedTrace(implementations: Implementations = {}): ExpectedTr
   };
 }
 
-/** The hops that one request makes. @param streamed - whether the text comes in pieces */
+/** The hops of one request. @param streamed - true for a streamed answer */
 export function hopsOf(streamed: boolean, implementations: Implementations = {}): readonly Hop[] {
   const hops = new Map<string, Hop>();
   for (const path of STEP_PATHS) {
@@ -97,7 +100,7 @@ function visibleSteps(steps: readonly Step[], implementations: Implementations):
 }
 
 const all = expectedTrace();
-/** The services whose spans make up one trace of a system that has no bare role. */
+/** The services with spans in a trace of a system without bare roles. */
 export const SERVICES: readonly string[] = all.services;
-/** Its ways from service to service. */
+/** The paths of such a trace from service to service. */
 export const PATHS: readonly (readonly string[])[] = all.paths;

@@ -8,22 +8,22 @@ import { RoleProcess } from "./process.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "./roles.js";
 import type { RunningRole } from "./running-role.js";
 
-/** What starts roles: processes of this machine, or containers. */
+/** Starts roles: as processes of this machine, or in containers. */
 export interface Hosts {
-  /** Where the roles find Kafka and Redis. Default: where this process does. */
+  /** The addresses of Kafka and Redis for the roles. Default: those for this process. */
   readonly engines?: EngineAddresses;
-  /** Makes what the roles need to start: builds programs or images. */
+  /** Builds the programs or images that the roles need. Gives the function that starts a role. */
   prepare(implementations: Implementations, scope: Scope): Promise<StartRole>;
 }
 
-/** Starts one role. @param env - its settings; addresses in it are those of inside */
+/** Starts one role. @param env - its settings, with addresses as other roles see them */
 type StartRole = (
   role: Role,
   implementation: Implementation,
   env: Readonly<Record<string, string>>,
 ) => RunningRole;
 
-/** Each role as a process of this machine. */
+/** Starts each role as a process of this machine. */
 export const processes: Hosts = {
   prepare: async (implementations, scope) => {
     const built = await buildPeers(languagesOf(implementations), scope);
@@ -38,7 +38,7 @@ export const processes: Hosts = {
   },
 };
 
-/** Finds out, before anything is started, whether such processes can be built here. @throws what is missing */
+/** Checks, before anything is started, that these implementations can be built here. @throws what is missing */
 export function checkProcesses(implementations: Implementations): Promise<void> {
   return checkToolchains(languagesOf(implementations));
 }
@@ -51,7 +51,7 @@ function languagesOf(implementations: Implementations): Language[] {
 
 const DIST = join(REPOSITORY_ROOT, "integration/dist");
 
-/** How a role of ours is started, for a repository that lies at `dist`'s parent. */
+/** The command that starts a TypeScript role. @param dist - the folder of the built suite @param node - the executable */
 export function nodeCommand(
   { entry }: Role,
   implementation: Implementation,
@@ -61,7 +61,7 @@ export function nodeCommand(
   return {
     file: node,
     arguments: [
-      // kafkajs 2.2.4 sets timeouts in the past, and Node 24 says so each time.
+      // kafkajs 2.2.4 sets timeouts in the past, which Node 24 warns about each time.
       "--disable-warning=TimeoutNegativeWarning",
       ...(implementation === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
       join(dist, "roles", entry),
@@ -71,7 +71,7 @@ export function nodeCommand(
 }
 
 function variantEnv(implementation: Implementation): Record<string, string> {
-  // The variable has no effect on propagators (OpenTelemetry's specification of it): what came in is passed on.
+  // By OpenTelemetry's specification the variable has no effect on propagators: the context is still passed on.
   if (implementation === "bare") return { OTEL_SDK_DISABLED: "true" };
   if (implementation === "stock") return { INSTRUMENTATION: "stock" };
   return {};

@@ -1,4 +1,4 @@
-/** Where a role serves. They differ where the roles have a network of their own. */
+/** The addresses of a role. They differ when the roles have a network of their own. */
 export interface RoleAddress {
   /** `host:port` for the other roles. */
   readonly inside: string;
@@ -8,17 +8,18 @@ export interface RoleAddress {
 
 /** One role while it runs. */
 export interface RunningRole {
+  /** The name of the role. */
   readonly name: string;
-  /** Fulfilled when it ended before it was asked to, with its last lines; never when it was asked. */
+  /** Fulfilled with an error that has its last lines when it ends unexpectedly. Stays pending when it was stopped. */
   readonly unexpectedEnd: Promise<Error>;
-  /** Waits for its ready line. @throws when it ends first, with its last lines */
+  /** Waits for its ready line. @throws with its last lines when it ends first */
   ready(timeoutMs: number): Promise<RoleAddress>;
-  /** The last it printed, indented. */
+  /** Its last lines of output, indented. */
   lastLines(): string;
-  /** Asks it to stop and waits; one that does not is killed. */
+  /** Stops it and waits. It is killed when it does not stop in time. */
   stop(): Promise<void>;
-  /** Ends it at once, its unsent spans lost: what a crash does. */
+  /** Kills it, as a crash would: its unsent spans are lost. */
   kill(): Promise<void>;
-  /** Resident memory. */
+  /** Its resident memory in MB. */
   memoryMb(): Promise<number>;
 }
