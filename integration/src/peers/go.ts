@@ -5,10 +5,10 @@ import { runTool, versionOf } from "./run.js";
 
 const OLDEST = [1, 26] as const;
 
-/** Go's programs: static binaries, one for each folder in `cmd`. */
+/** The programs in Go: static binaries, one for each folder in `cmd`. */
 export const go: Peer = goPeer("go", "-s -w", ["./..."]);
 
-/** `headers` with the last OpenTelemetry for Go that takes no trace flags above 2. */
+/** The program `headers` with the last version of OpenTelemetry for Go that rejects trace flags above 2. */
 export const oldGo: Peer = goPeer("old go", "-s -w -X main.name=go-old", [
   "-modfile=old.mod",
   "./cmd/headers",

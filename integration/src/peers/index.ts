@@ -4,12 +4,13 @@ import { java } from "./java.js";
 import type { Command, Language, Peer } from "./peer.js";
 import { python } from "./python.js";
 
+/** The peer of each language. */
 export const PEERS: Readonly<Record<Language, Peer>> = { go, python, java };
 
-/** Peers that are built. */
+/** Gives the command of a program of a peer that is built. */
 export type PeerCommands = (language: Language, program: string) => Command;
 
-/** @throws what this machine lacks to build and run the peers of these languages, all of it */
+/** Checks that this machine can build and run the peers of these languages. @throws everything that is missing */
 export async function checkToolchains(languages: Iterable<Language>): Promise<void> {
   const found = await Promise.all(
     [...new Set(languages)].map(async (language) => {
@@ -20,7 +21,7 @@ export async function checkToolchains(languages: Iterable<Language>): Promise<vo
   if (found.flat().length > 0) throw new Error(found.flat().join("\n"));
 }
 
-/** Builds the peers of these languages, side by side. @throws what is missing, or what a build said */
+/** Builds the peers of these languages, side by side. @throws what is missing, or the output of a build that failed */
 export async function buildPeers(
   languages: Iterable<Language>,
   scope: Scope,

@@ -8,7 +8,7 @@ import { runTool, versionOf } from "./run.js";
 const REQUIREMENTS = join(sourcesOf("python"), "requirements.txt");
 const OLDEST = [3, 11] as const;
 
-/** Python's programs: modules, run in a virtual environment of exactly what requirements.txt pins. */
+/** The programs in Python: modules that run in a virtual environment with the versions that requirements.txt pins. */
 export const python: Peer = {
   language: "python",
   missingTools: async () => {
@@ -26,7 +26,7 @@ export const python: Peer = {
   },
   build: async (scope) => {
     const version = (await versionOf("python3", "--version")) ?? "";
-    // The programs run from their sources: what is kept are the packages.
+    // The programs run from their sources, so only the packages are kept.
     const pinned = createHash("sha256").update(version).update(readFileSync(REQUIREMENTS));
     const name = `python-${pinned.digest("hex").slice(0, 12)}`;
     return keep(scope, name, async (folder) => {

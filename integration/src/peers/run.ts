@@ -4,7 +4,7 @@ import { withProgress } from "../engines/waiting.js";
 
 const SHOWN_LINES = 25;
 
-/** Runs one step of a build; an error shows the last it said. */
+/** Runs one step of a build. @throws with the last lines of its output */
 export async function runTool(
   scope: Scope,
   what: string,
@@ -31,8 +31,8 @@ export async function runTool(
   throw new Error(`${what} failed. ${command.file} said:\n  ${output.join("\n  ")}`);
 }
 
-/** The first line a tool prints about itself; undefined when it is not installed or does not run. */
-export async function versionOf(file: string, ...given: string[]): Promise<string | undefined> {
-  const result = await execa(file, given, { all: true, reject: false, timeout: 20_000 });
+/** The first line that a tool prints about its version. Undefined when it is not installed or does not run. */
+export async function versionOf(file: string, ...args: string[]): Promise<string | undefined> {
+  const result = await execa(file, args, { all: true, reject: false, timeout: 20_000 });
   return result.failed ? undefined : String(result.all).trim().split("\n")[0];
 }

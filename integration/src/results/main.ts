@@ -1,4 +1,4 @@
-// Sends many requests through three mixed systems, judges each trace, and writes integration/RESULTS.md.
+// Sends many requests through three mixed systems, evaluates each trace, and writes integration/RESULTS.md.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -22,7 +22,7 @@ import { report } from "./report.js";
 
 const FILE = join(REPOSITORY_ROOT, "integration/RESULTS.md");
 
-/** Each language in some of its places, beside ours and beside the incumbents'. */
+/** Systems that have each language in some of its roles, beside ours and beside the incumbents' instrumentation. */
 const SYSTEMS: Readonly<Record<string, Implementations>> = {
   "every foreign one": POLYGLOT,
   "ours beside foreign": { [GATEWAY]: "python", [TOOLS]: "java", [LLM_GATEWAY]: "python" },
@@ -62,7 +62,7 @@ async function run(
   }
   const text = report(results, { requests, concurrency, engines: engines.kind });
   process.stdout.write(text);
-  // A small trial is not what people shall find there.
+  // `--no-write` is for small trials.
   if (write) {
     await writeFile(FILE, text);
     log("written: integration/RESULTS.md");

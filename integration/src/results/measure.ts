@@ -6,17 +6,19 @@ import type { ChatAnswer } from "../system/chat.js";
 import { expectedTrace, startTopology } from "../topology/index.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** What came out for one system. */
+/** The result of one system. */
 export interface Result {
   readonly name: string;
+  /** The implementation of each role. */
   readonly implementations: Implementations;
+  /** Requests that got a reply. */
   readonly answered: number;
-  /** Requests whose trace is whole. */
+  /** Requests with an unbroken trace. */
   readonly whole: number;
   readonly orphans: number;
-  /** All that arrived, whole or not. */
+  /** All traces that arrived, unbroken or not. */
   readonly traces: number;
-  /** Spans of the application that a trace has too many or too few: another request's work hangs there. */
+  /** Spans of the application that a trace has too many or too few, because they are in the trace of another request. */
   readonly falseParents: number;
   readonly spans: number;
   readonly requestsPerSecond: number;
@@ -25,7 +27,8 @@ export interface Result {
   readonly rssMb: number;
 }
 
-export interface Measured {
+/** The system to measure. */
+export interface MeasuredSystem {
   readonly name: string;
   readonly implementations: Implementations;
   readonly engines: Engines;
@@ -33,12 +36,12 @@ export interface Measured {
   readonly signal: AbortSignal;
 }
 
-/** Requests that are sent first and not counted: connections are made, and the compilers of V8 and Java do their work. */
+/** The number of requests that are sent first and not counted, to open connections and to warm up V8 and the JVM. */
 export const WARM_UP = 200;
 
-/** Starts one system, lets `send` send so many requests to its gateway, and judges all traces. */
+/** Starts one system, sends requests to its gateway, and evaluates all traces. */
 export async function measure(
-  { name, implementations, engines, log, signal }: Measured,
+  { name, implementations, engines, log, signal }: MeasuredSystem,
   requests: number,
   send: (gatewayUrl: string, requests: number) => Promise<ChatAnswer[]>,
 ): Promise<Result> {
@@ -78,7 +81,7 @@ export async function measure(
   };
 }
 
-// What the application makes of one request.
+// How many spans of each name the application makes for one request.
 const OF_ONE_REQUEST: ReadonlyMap<string, number> = new Map([
   ["pipeline.execute", 1],
   ["agent.process", 3],

@@ -7,7 +7,7 @@ interface Settings {
   readonly engines: string;
 }
 
-/** The file as Markdown. */
+/** Renders RESULTS.md. */
 export function report(
   results: readonly Result[],
   { requests, concurrency, engines }: Settings,

@@ -38,7 +38,7 @@ async function start(): Promise<Service> {
 async function work({ message }: EachMessagePayload, producer: Producer): Promise<void> {
   const parsed = parseJson(agentRequest, message.value);
   if ("reason" in parsed) {
-    // Nobody can be answered: whoever sent this did not say where.
+    // An invalid request has no reply topic.
     process.stderr.write(`${NAME}: dropped a request: ${parsed.reason}\n`);
     return;
   }
@@ -50,7 +50,7 @@ async function work({ message }: EachMessagePayload, producer: Producer): Promis
   );
 }
 
-/** The tool: counts the words of the message, and says so. */
+/** The tool: counts the words of the message. */
 function countWords({ message }: AgentRequest): string {
   const words = message.split(/\s+/).filter((word) => word !== "").length;
   return `The message has ${words} ${words === 1 ? "word" : "words"}.`;

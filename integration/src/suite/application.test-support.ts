@@ -10,6 +10,7 @@ import {
   TOOLS,
 } from "../topology/roles.js";
 
+/** The request whose spans are expected. */
 export interface Request {
   readonly requestId: string;
   readonly sessionId: string;
@@ -17,8 +18,8 @@ export interface Request {
 }
 
 /**
- * Expects the application's own spans, as every implementation of a role has to make them: names, services,
- * parents, attributes. What belongs to the request came there in baggage.
+ * Expects the application's own spans, as every implementation of a role has to make them: names, services, kinds, events
+ * and attributes. The ids of the request reach them in baggage.
  */
 export function expectApplicationSpans(
   spans: readonly Span[],
@@ -41,7 +42,7 @@ function summaryOf({ kind, attributes, status, events }: Span): object {
     status: status.code,
     events: events.map(({ name }) => name),
     attributes: Object.fromEntries(
-      // Java's agent says which thread it was.
+      // Java's agent adds attributes of the thread.
       Object.entries(attributes).filter(([name]) => /^(jeeves|gen_ai|termination)\./.test(name)),
     ),
   };
@@ -118,7 +119,7 @@ function sorted<T extends { readonly span: string }>(spans: readonly T[]): T[] {
   return spans.toSorted((a, b) => a.span.localeCompare(b.span));
 }
 
-/** "python gateway, go orchestrator, ts agents ...": for a test's title. */
+/** "python gateway, go orchestrator, ts agents ...", for the title of a test. */
 export function titleOf(implementations: Implementations): string {
   const names = [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY];
   return names

@@ -8,17 +8,19 @@ import {
 } from "../topology/index.js";
 import { engines } from "./engines.test-support.js";
 
-/** The reference system and the receiver its roles export to. */
+/** The reference system and the receiver that its roles export to. */
 export interface Jeeves extends AsyncDisposable {
   readonly topology: Topology;
   readonly receiver: OtlpReceiver;
+  /** The address of the gateway. */
   readonly url: string;
-  /** All spans of one trace, once these services, by default all that make spans, had their say and nothing more comes. */
+  /** Waits for all spans of one trace: until these services (default: all that make spans) have sent some, and no more come. */
   trace(traceId: string, services?: readonly string[]): Promise<readonly Span[]>;
-  /** The trace of a request, where no answer tells it: found by the request's id on a span. */
+  /** Finds the trace of a request whose answer has no trace id, by the request's id on a span. */
   traceOf(requestId: string): Promise<string>;
 }
 
+/** Starts the reference system on the suite's engines. */
 export async function startJeeves(
   options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "implementations"> = {},
 ): Promise<Jeeves> {
@@ -34,7 +36,7 @@ export async function startJeeves(
       topology,
       receiver,
       url: topology.gatewayUrl,
-      // A trace that a role took with it does not come: which role that was is better known at once.
+      // When a role ends unexpectedly the trace may never come: its error is reported at once.
       trace: (traceId, services = expectedTrace(options.implementations).services) =>
         Promise.race([
           receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),

@@ -1,17 +1,17 @@
 import type { Implementation, Implementations } from "../topology/roles.js";
 
-/** One pair that has to meet: this role made of this, beside that role made of that. */
+/** Two implementations of neighbouring roles that have to meet in some system. */
 interface Pair {
   readonly a: readonly [role: string, implementation: Implementation];
   readonly b: readonly [role: string, implementation: Implementation];
 }
 
 /**
- * Few systems in which every pair of implementations of two neighbours meets at least once. Two bare neighbours
- * are left out: they are one longer relay, and tell nothing new. Always the same for the same input.
+ * Chooses a small set of systems in which every pair of implementations of two neighbours meets at least once. Pairs of two
+ * bare neighbours are left out, because they only make one longer relay. The result is deterministic.
  *
- * @param choices - what each role can be made of
- * @param hops - the neighbours
+ * @param choices - the implementations that each role can have
+ * @param hops - the pairs of neighbouring roles
  */
 export function coveringSet(
   choices: ReadonlyMap<string, readonly Implementation[]>,
@@ -20,7 +20,7 @@ export function coveringSet(
   const open = new Set(hops.flatMap((hop) => pairsOf(hop, choices)));
   const rows: Implementations[] = [];
   for (const first of open) {
-    // Taken up by an earlier row meanwhile.
+    // An earlier row has it.
     if (!open.has(first)) continue;
     const row = new Map([first.a, first.b]);
     for (const [role, offered] of choices) {
@@ -32,7 +32,7 @@ export function coveringSet(
   return rows;
 }
 
-/** What brings the most pairs together that have not met, beside what is chosen already. */
+/** The implementation that adds the most open pairs to the row. */
 function best(
   role: string,
   offered: readonly Implementation[],

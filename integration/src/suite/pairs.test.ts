@@ -12,7 +12,7 @@ const CHOICES = new Map(
 const HOPS = hopsOf(false).map(({ from, to }) => [from, to] as const);
 const ROWS = coveringSet(CHOICES, HOPS);
 
-test("every two implementations of neighbours meet in some row, but for two bare ones", () => {
+test("every two implementations of neighbours meet in some row, except two bare ones", () => {
   const missing = HOPS.flatMap(([from, to]) =>
     offered(from).flatMap((one) =>
       offered(to)
@@ -25,14 +25,14 @@ test("every two implementations of neighbours meet in some row, but for two bare
   expect(missing).toEqual([]);
 });
 
-test("no row has two bare neighbours, and each says what every role is", () => {
+test("no row has two bare neighbours, and each has an implementation for every role", () => {
   for (const row of ROWS) {
     expect(HOPS.filter(([from, to]) => row[from] === "bare" && row[to] === "bare")).toEqual([]);
     expect(Object.keys(row).sort()).toEqual([...CHOICES.keys()].sort());
   }
 });
 
-test("the first row is all of ts, and there are few more rows than pairs at one hop", () => {
+test("the first row is all ts, and there are few more rows than pairs at one hop", () => {
   expect(new Set(Object.values(ROWS[0] ?? {}))).toEqual(new Set(["ts"]));
   expect(ROWS.length).toBeLessThanOrEqual(20);
 });

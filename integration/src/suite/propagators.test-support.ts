@@ -12,7 +12,7 @@ import { Scope } from "../engines/scope.js";
 import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 
-/** What a sender has to say. */
+/** What a sender injects. */
 export interface SenderFields {
   readonly traceId: string;
   readonly spanId: string;
@@ -20,17 +20,19 @@ export interface SenderFields {
   readonly baggage: Readonly<Record<string, string>>;
 }
 
-/** What a reader made of headers. */
+/** What a receiver extracted. */
 interface ExtractedFields {
-  /** Undefined when it did not take the sender. */
+  /** Undefined when it rejected the headers. */
   readonly traceId: string | undefined;
   readonly flags: number | undefined;
   readonly baggage: Readonly<Record<string, string>>;
 }
 
-/** Somebody's propagators: what they write, and what they read. */
+/** The propagators of one implementation of OpenTelemetry. */
 export interface Propagators extends AsyncDisposable {
+  /** Injects a sender into headers. */
   inject(sent: SenderFields): Promise<Readonly<Record<string, string>>>;
+  /** Extracts the sender from headers. */
   extract(headers: Readonly<Record<string, string>>): Promise<ExtractedFields>;
 }
 
@@ -46,11 +48,11 @@ const extractReply = z.object({
 
 /** A program of a peer while it runs. */
 interface Program extends AsyncDisposable {
-  /** `host:port`, where it serves. */
+  /** `host:port` where it serves. */
   readonly address: string;
 }
 
-/** Builds and starts one program of a peer that is no role. */
+/** Builds and starts a program of a peer that is not a role. */
 export async function startProgram(
   peer: Peer,
   program: string,
@@ -68,7 +70,7 @@ export async function startProgram(
   return { address: outside, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** The propagators of another language, in the program it has for that. */
+/** Starts the program with the propagators of another language. */
 export async function startPropagators(
   peer: Peer,
   program: string,
@@ -98,7 +100,7 @@ export async function startPropagators(
   };
 }
 
-/** A propagator of this process. */
+/** The propagators of this process. */
 export function ownPropagators(propagator: TextMapPropagator): Propagators {
   return {
     inject: async ({ traceId, spanId, flags, baggage }) => {

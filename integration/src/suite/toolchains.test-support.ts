@@ -11,8 +11,8 @@ for (const peer of Object.values(PEERS)) {
 }
 
 /**
- * Why a system made of these cannot run here, for the title of a test that is skipped; undefined when it can. In CI
- * it is never skipped: it runs, and fails with that reason.
+ * The reason why a system of these implementations cannot run here, for the title of a skipped test. Undefined when it can,
+ * and always in CI, where such a test runs and fails with that reason.
  */
 export function cannotRun(implementations: Implementations): string | undefined {
   if (process.env.CI !== undefined) return undefined;
@@ -21,10 +21,10 @@ export function cannotRun(implementations: Implementations): string | undefined 
     .at(0);
 }
 
-/** How long a hook may take that builds what is not built yet. */
+// The time limit of a hook that builds the peers.
 const BUILD_TIMEOUT_MS = 15 * 60_000;
 
-/** Builds the peers that these systems need before the first test, which then takes no longer than it does. */
+/** Builds the peers that these systems need before the first test, outside of its time limit. */
 export function buildBefore(...systems: readonly Implementations[]): void {
   const runnable = systems.filter((implementations) => cannotRun(implementations) === undefined);
   beforeAll(async () => {

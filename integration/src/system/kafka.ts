@@ -9,7 +9,7 @@ import {
 import type { Config } from "./config.js";
 import type { AgentFailure, AgentReply, AgentRequest } from "./messages.js";
 
-/** The connection settings of every role. kafkajs's warnings and errors go to stderr, a line each. */
+/** The connection settings of every role. Errors of kafkajs go to stderr, a line each. */
 export function kafkaConfig(config: Config, clientId: string): KafkaConfig {
   return {
     clientId,
@@ -20,6 +20,7 @@ export function kafkaConfig(config: Config, clientId: string): KafkaConfig {
   };
 }
 
+/** Creates the client of a role. */
 export function createKafka(config: Config, clientId: string): Kafka {
   return new Kafka(kafkaConfig(config, clientId));
 }
@@ -31,18 +32,18 @@ function printLog({ namespace, log }: LogEntry): void {
   );
 }
 
-/** Short empty polls: a consumer that stops does not wait long for the last of them. */
+/** The time limit of an empty poll. It is short, because a consumer that stops waits for the last one. */
 export const MAX_WAIT_MS = 250;
 
 /**
- * Settles when the consumer has joined its group and asked for records once: from then on it misses none,
- * also where it began at the end of the topic. Call it before `run`.
+ * Waits until the consumer has joined its group and fetched once. From then on it misses no record, even when it began at
+ * the end of the topic. Call it before `run`.
  */
 export function firstFetch(consumer: Consumer): Promise<void> {
   return new Promise((resolve, reject) => {
     const removers = [
       consumer.on(consumer.events.FETCH, () => settle(resolve)),
-      // On a broker that has just started the first attempts fail, and kafkajs tries again.
+      // The first attempts fail on a broker that has just started, and kafkajs tries again.
       consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
         if (!restart) settle(() => reject(error));
       }),
@@ -56,7 +57,7 @@ export function firstFetch(consumer: Consumer): Promise<void> {
 
 type Outcome = Pick<AgentReply, "partial" | "result"> | { readonly failure: AgentFailure };
 
-/** Sends a reply, partial, final or failed, to the topic that the request names. */
+/** Sends a partial, final or failed reply to the topic that the request names. */
 export async function sendReply(
   producer: Pick<Producer, "send">,
   request: Pick<AgentRequest, "requestId" | "agent" | "correlationId" | "replyTopic">,

@@ -2,19 +2,21 @@ import { z } from "zod";
 
 /** Requests to the agents, from the orchestrator to the dispatcher. */
 export const AGENT_REQUESTS = "jeeves.agents.requests";
-/** What the workers answer, to the orchestrator. */
+/** Replies of the workers to the orchestrator. */
 export const AGENT_REPLIES = "jeeves.agents.replies";
-/** Requests that the dispatcher hands on to the tools worker. */
+/** Requests from the dispatcher to the tools worker. */
 export const TOOL_REQUESTS = "jeeves.tools.requests";
 /** The BullMQ queue of the planner worker. */
 export const PLANNER_QUEUE = "jeeves-planner";
 
+/** All topics. */
 export const TOPICS = [AGENT_REQUESTS, AGENT_REPLIES, TOOL_REQUESTS];
-/** Consumers work on as many messages at a time as there are partitions. */
+/** The partitions of each topic. Consumers process as many messages at a time. */
 export const PARTITIONS = 8;
 
-// The JSON form of proto/jeeves/v1/agents.proto. What comes from a socket is checked here, once.
+// The JSON form of proto/jeeves/v1/agents.proto. Incoming messages are validated by these schemas.
 
+/** A request to an agent. */
 export const agentRequest = z.object({
   requestId: z.string().min(1),
   sessionId: z.string().default(""),
@@ -24,26 +26,30 @@ export const agentRequest = z.object({
   correlationId: z.string().min(1),
   replyTopic: z.string().min(1).max(249),
 });
+/** A request to an agent. */
 export type AgentRequest = z.infer<typeof agentRequest>;
 
 const agentFailure = z.object({
   code: z.enum(["INVALID", "UNAVAILABLE", "INTERNAL"]),
   message: z.string(),
 });
+/** The failure of an agent. */
 export type AgentFailure = z.infer<typeof agentFailure>;
 
+/** A reply of an agent. */
 export const agentReply = z.object({
   requestId: z.string(),
   agent: z.string(),
   correlationId: z.string().min(1),
-  /** Exactly one of these: text on the way, the final text, or a failure. */
+  /** Exactly one of these is set: a piece of the text, the final text, or a failure. */
   partial: z.string().optional(),
   result: z.string().optional(),
   failure: agentFailure.optional(),
 });
+/** A reply of an agent. */
 export type AgentReply = z.infer<typeof agentReply>;
 
-/** Parses JSON text or bytes against a schema; gives the reason where it does not fit. */
+/** Parses JSON text or bytes and validates them. Gives the value, or the reason why they are invalid. */
 export function parseJson<T>(
   schema: z.ZodType<T>,
   text: string | Uint8Array | null | undefined,

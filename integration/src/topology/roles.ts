@@ -37,7 +37,7 @@ export interface Role {
   readonly port?: number;
 }
 
-/** All roles, in the order in which they start. */
+/** All roles. A role comes after those whose addresses it needs. */
 export const ROLES: readonly Role[] = [
   { name: PROVIDER, entry: "provider.js", needs: {}, port: 8081 },
   {

@@ -15,11 +15,11 @@ async function start(): Promise<Service> {
   const module = await AgentsModule.with(config);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     logger: ["error", "warn"],
-    // Nest would end the process itself, and not in the way of a role.
+    // Nest would exit by itself, without the error message of a role.
     abortOnError: false,
     transport: Transport.KAFKA,
     options: {
-      // Nest adds "-server" to client and group otherwise.
+      // Otherwise Nest appends "-server" to the ids of client and group.
       postfixId: "",
       client: kafkaConfig(config, NAME),
       consumer: { groupId: NAME, maxWaitTimeInMs: MAX_WAIT_MS },

@@ -13,7 +13,7 @@ import { createKafka } from "../../system/kafka.js";
 import { PLANNER_QUEUE } from "../../system/messages.js";
 import { Dispatcher, PRODUCER } from "./dispatcher.js";
 
-/** Lets go of the producer when the application closes. */
+/** Disconnects the producer when the application closes. */
 @Injectable()
 class ProducerLifetime implements OnModuleDestroy {
   readonly #producer: Producer;
@@ -27,6 +27,7 @@ class ProducerLifetime implements OnModuleDestroy {
   }
 }
 
+/** The application of the agents role. */
 @Module({})
 export class AgentsModule {
   static async with(config: Config): Promise<DynamicModule> {

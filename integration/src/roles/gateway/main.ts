@@ -10,9 +10,9 @@ async function start(): Promise<Service> {
   const config = readConfig();
   const app = await NestFactory.create(await GatewayModule.with(config), {
     logger: ["error", "warn"],
-    // Nest would end the process itself, and not in the way of a role.
+    // Nest would exit by itself, without the error message of a role.
     abortOnError: false,
-    // Open event streams would keep the server from closing.
+    // Otherwise open event streams would keep the server from closing.
     forceCloseConnections: true,
   });
   await app.listen(config.PORT, config.HOST);
