@@ -12,7 +12,7 @@ async function build(names: readonly BinaryName[]): Promise<void> {
   const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     for (const name of names) {
-      // One after the other: each uses all cores by itself.
+      // One after the other, because each build uses all cores.
       const file = await scope.step(() => binary(scope, name));
       process.stdout.write(`${file}\n`);
     }

@@ -7,7 +7,7 @@ import type { Backend } from "./program.js";
 import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test-support.js";
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
-// The processor looks at its traces once a second.
+// Short, because the processor decides once a second.
 const QUICK_DECISION = { decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 describeWithBackends("the collector", ["collector"], () => {
@@ -35,8 +35,8 @@ describeWithBackends("the collector", ["collector"], () => {
         ...failedChecks.map((trace) => ({ trace, name: "GET /readyz", error: "not ready" })),
         ...withCheckInside.flatMap((trace) => withChild({ trace }, { name: "GET /healthz" })),
       ]);
-      await decided(chain);
-      // What comes after the decision: one span more of each, that would be kept by itself.
+      await untilDecided(chain);
+      // After the decision: one more span of each trace, which would be kept by itself.
       await sendSpans(
         chain.collector.otlpUrl,
         [...ordinary, ...failed].map((trace) => ({
@@ -46,35 +46,35 @@ describeWithBackends("the collector", ["collector"], () => {
           error: "late",
         })),
       );
-      late = await decided(chain);
+      late = await untilDecided(chain);
     }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await chain?.[Symbol.asyncDispose]();
     });
 
     test("keeps every trace in which something failed", () => {
-      expect(kept(late, failed)).toBe(60);
+      expect(keptOf(late, failed)).toBe(60);
     });
 
     test("keeps every trace that was slow", () => {
-      expect(kept(late, slow)).toBe(60);
+      expect(keptOf(late, slow)).toBe(60);
     });
 
     test("keeps a tenth of the rest", () => {
-      expect(kept(late, ordinary)).toSatisfy(within(600, 0.1));
+      expect(keptOf(late, ordinary)).toSatisfy(isPlausible(600, 0.1));
     });
 
     test("drops health checks, but for one in a hundred", () => {
-      expect(kept(late, checks)).toSatisfy(within(1000, 0.01));
-      expect(kept(late, grpcChecks)).toSatisfy(within(1000, 0.01));
+      expect(keptOf(late, checks)).toSatisfy(isPlausible(1000, 0.01));
+      expect(keptOf(late, grpcChecks)).toSatisfy(isPlausible(1000, 0.01));
     });
 
     test("keeps every health check that failed", () => {
-      expect(kept(late, failedChecks)).toBe(40);
+      expect(keptOf(late, failedChecks)).toBe(40);
     });
 
-    test("takes a health check inside of other work as a part of that work", () => {
-      expect(kept(late, withCheckInside)).toSatisfy(within(600, 0.1));
+    test("treats a health check inside of other work as a part of that work", () => {
+      expect(keptOf(late, withCheckInside)).toSatisfy(isPlausible(600, 0.1));
     });
 
     test("keeps a trace whole or not at all, spans that come late included", () => {
@@ -83,7 +83,7 @@ describeWithBackends("the collector", ["collector"], () => {
     });
   });
 
-  describe("told to keep everything", () => {
+  describe("configured to keep everything", () => {
     let chain: Chain;
     beforeAll(async () => {
       chain = await startChain({ ...QUICK_DECISION, keepPercent: 100 });
@@ -99,11 +99,11 @@ describeWithBackends("the collector", ["collector"], () => {
         traces.flatMap((trace) => withChild({ trace })),
       );
 
-      const spans = await decided(chain);
-      expect(kept(spans, traces)).toBe(200);
+      const spans = await untilDecided(chain);
+      expect(keptOf(spans, traces)).toBe(200);
     });
 
-    test("masks what is named like a secret, in attributes of spans, events and resources", async () => {
+    test("masks attributes of spans, events and resources whose name sounds like a secret", async () => {
       const secrets = {
         authorization: "Bearer 5ecret",
         Authorization: "Basic dTpwYXNz",
@@ -157,7 +157,7 @@ describeWithBackends("the collector", ["collector"], () => {
       expect(JSON.stringify(span?.attributes)).not.toContain("5ecret");
     });
 
-    test("leaves alone what only sounds like it", async () => {
+    test("does not mask what only resembles a secret", async () => {
       const plain = {
         "jeeves.request.id": "5f0c7a52-6f7b-4f57-9d0d-0f4d4f5ce0c1",
         "jeeves.session.id": "session-7",
@@ -176,7 +176,7 @@ describeWithBackends("the collector", ["collector"], () => {
     });
   });
 
-  test("that cannot start says why, with its last lines", async () => {
+  test("reports why it cannot start, with its last lines", async () => {
     const start = startCollector({ log: () => undefined, exportTo: [] });
     await expect(start).rejects.toThrow(
       /collector did not start, it ended with exit code 1.*at least one exporter/s,
@@ -184,7 +184,7 @@ describeWithBackends("the collector", ["collector"], () => {
   });
 });
 
-/** A collector, and what arrives behind it. */
+/** A collector and the receiver that it exports to. */
 interface Chain extends AsyncDisposable {
   readonly collector: Backend;
   readonly receiver: OtlpReceiver;
@@ -210,8 +210,8 @@ async function startChain(options: Omit<CollectorOptions, "log" | "exportTo">): 
 
 let markers = 0;
 
-/** All that arrived, once everything sent so far is decided: a trace that is certainly kept, sent last, was. */
-async function decided({ collector, receiver }: Chain): Promise<readonly Span[]> {
+/** Waits until the collector has decided about everything sent so far, by a last trace that is always kept. Gives all spans. */
+async function untilDecided({ collector, receiver }: Chain): Promise<readonly Span[]> {
   const trace = `marker ${markers++}`;
   await sendSpans(collector.otlpUrl, [{ trace, error: "marker" }]);
   await receiver.waitForTrace(traceIdOf(trace));
@@ -232,13 +232,13 @@ function spansOf(spans: readonly Span[], trace: string): readonly Span[] {
   return spans.filter(({ traceId }) => traceId === id);
 }
 
-function kept(spans: readonly Span[], traces: readonly string[]): number {
+function keptOf(spans: readonly Span[], traces: readonly string[]): number {
   const arrived = new Set(spans.map(({ traceId }) => traceId));
   return traces.filter((trace) => arrived.has(traceIdOf(trace))).length;
 }
 
-/** As many as chance allows: four standard deviations around the mean, and some at all. */
-function within(count: number, share: number): (value: number) => boolean {
+/** Accepts a random count: within four standard deviations of the mean, and above 0. */
+function isPlausible(count: number, share: number): (value: number) => boolean {
   const mean = count * share;
   const spread = 4 * Math.sqrt(mean * (1 - share));
   return (value) => value > 0 && Math.abs(value - mean) <= spread;

@@ -3,20 +3,22 @@ import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { JaegerApi } from "./jaeger-api.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
+/** A Jaeger that runs. */
 export interface Jaeger extends Backend {
-  /** Its UI, for people. */
+  /** The address of its UI. */
   readonly url: string;
+  /** A client of its HTTP API. */
   readonly api: JaegerApi;
-  /** The page of one trace, for people. */
+  /** The address of the page of one trace. */
   traceUrl(traceId: string): string;
 }
 
-/** Where Jaeger's configuration is, the same for people and for tests. */
+// The configuration for deployments, which tests use too.
 const JAEGER_CONFIG = join(REPOSITORY_ROOT, "integration/deploy/jaeger/jaeger.yaml");
 
 /**
- * Starts a Jaeger that forgets everything at its end; or takes the one that runs at JAEGER_URL (its UI) and
- * JAEGER_OTLP_URL (where it takes OTLP over HTTP), when the environment names both. That one is left running.
+ * Starts a Jaeger without lasting storage. When the environment has JAEGER_URL (the UI of one that runs) and JAEGER_OTLP_URL
+ * (its address for OTLP over HTTP), that one is used instead, and is not stopped.
  */
 export async function startJaeger(
   options: StartOptions,

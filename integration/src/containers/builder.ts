@@ -4,18 +4,19 @@ import { reasonOf } from "../engines/docker-engine.js";
 import type { Scope } from "../engines/scope.js";
 import { abortable, withProgress } from "../engines/waiting.js";
 
-// On each image that is built here: what it was made from.
+// The label with the digest of the files that an image was built from.
 const LABEL = "org.traceferry.made-from";
 const SHOWN_LINES = 25;
 
-/** What an image is called, and from what it is made. */
+/** An image to build: its name, the digest of its files, its build arguments. */
 export interface ImagePlan {
   readonly name: string;
-  /** Changes with everything that goes into the image. */
+  /** The digest of everything that goes into the image. */
   readonly madeFrom: string;
   readonly arguments: Readonly<Record<string, string>>;
 }
 
+/** True when the image is there and built from the same files. */
 export async function isCurrent(client: ContainerRuntimeClient, plan: ImagePlan): Promise<boolean> {
   return (await find(client, plan))?.Labels?.[LABEL] === plan.madeFrom;
 }
@@ -25,7 +26,7 @@ async function find({ container }: ContainerRuntimeClient, { name }: ImagePlan) 
   return found;
 }
 
-/** Builds the image from a folder with its Dockerfile. @throws what the build said */
+/** Builds the image from a folder with its Dockerfile. @throws with the output of the build */
 export async function build(
   client: ContainerRuntimeClient,
   plan: ImagePlan,
@@ -38,7 +39,7 @@ export async function build(
   const built = GenericContainer.fromDockerfile(context)
     .withBuildArgs(buildArgs)
     .build(plan.name, { deleteOnExit: false })
-    // Of a build that failed it only notices when there is no image at all, not even one of before.
+    // testcontainers reports a failure only when there is no image at all, not even an older one.
     .catch(() => undefined);
   await withProgress(scope.log, `${plan.name}: building`, () => abortable(scope.signal, built));
   if (!(await isCurrent(client, plan))) {
@@ -48,17 +49,17 @@ export async function build(
   if (before !== undefined) await removePrevious(client, before.Id);
 }
 
-/** What was built again has lost its name. Removing it, rather than all that has none, keeps the builder's cache. */
+/** Removes the image that lost its name to the new one. Other images without a name are the cache of the builder. */
 async function removePrevious({ container }: ContainerRuntimeClient, id: string): Promise<void> {
   try {
     await container.dockerode.getImage(id).remove();
   } catch (error) {
-    // A container, or another image, may still stand on it.
+    // A container or another image may still use it.
     if (!/no such image|conflict|in use|dependent/i.test(reasonOf(error))) throw error;
   }
 }
 
-/** Testcontainers does not tell why a build failed. The engine, asked for the same once more, does. */
+/** Builds once more for the output, because testcontainers does not give the reason of a failure. */
 async function buildOutput(
   { container: { dockerode } }: ContainerRuntimeClient,
   context: string,
@@ -70,19 +71,19 @@ async function buildOutput(
     { buildargs: { ...buildargs }, forcerm: true },
   );
   const output: string[] = [];
-  const note = (text: unknown): void => {
+  const append = (text: unknown): void => {
     if (typeof text === "string" && text.trim() !== "") output.push(text.trimEnd());
   };
   await new Promise<void>((resolve) => {
     dockerode.modem.followProgress(
       stream,
       (error) => {
-        note(error?.message);
+        append(error?.message);
         resolve();
       },
       (event: { readonly stream?: unknown; readonly error?: unknown }) => {
-        note(event.stream);
-        note(event.error);
+        append(event.stream);
+        append(event.error);
       },
     );
   });

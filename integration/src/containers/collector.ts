@@ -10,14 +10,14 @@ import {
 } from "../backends/collector.js";
 import type { Scope } from "../engines/scope.js";
 import { buildFrom } from "./images.js";
-import { type Content, digest } from "./recipes.js";
+import { type ContextContent, digest } from "./recipes.js";
 import { type ContainerSettings, RoleContainer } from "./role.js";
 
-/** Its name on the network. */
+// Its name on the network.
 const NAME = "collector";
 const OTLP_PORT = 4318;
 
-/** Builds the Collector and its image where they have to be, and begins to start it. @throws what is missing */
+/** Builds the Collector and its image when they are missing, and begins to start it. @throws what is missing */
 export async function createCollector(
   client: ContainerRuntimeClient,
   collectorSettings: CollectorSettings,
@@ -41,11 +41,11 @@ export async function createCollector(
   });
 }
 
-async function prepare(scope: Scope): Promise<Content> {
+async function prepare(scope: Scope): Promise<ContextContent> {
   const file = await binary(scope, NAME);
   const config = await readFile(COLLECTOR_CONFIG);
   return {
-    // The folder's name changes with the recipe of the binary.
+    // The name of the folder changes with the recipe of the binary.
     inputs: digest(basename(dirname(file)), config),
     fill: async (context) => {
       const app = join(context, "app");

@@ -28,42 +28,43 @@ import { buildImages, imageName } from "./images.js";
 import { APP } from "./recipes.js";
 import { type ContainerSettings, RoleContainer } from "./role.js";
 
-// By this name the containers know this machine, wherever its engine runs.
-const MACHINE = "host.docker.internal";
+// The name of this machine in the containers.
+const HOST_ALIAS = "host.docker.internal";
 const COLLECTOR_START_MS = 30_000;
 
+/** Options of `startContainerHosts`. */
 export interface ContainerHostsOptions {
-  /** Hears what is built and started. */
+  /** Takes lines of progress: what is built and started. */
   readonly log: (line: string) => void;
+  /** Cancels the start, and ends everything. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A network of containers: Kafka and Redis run on it, roles and the collector are started on it. Disposing of it ends
- * all of them.
+ * A container network with Kafka and Redis, on which roles and the collector are started. Disposing of it ends all of them.
  */
 export interface ContainerHosts extends AsyncDisposable {
-  /** Their addresses are those of this process. They end with the network. Their failure is the collector's too. */
+  /** The engines, with their addresses for this process. `failure` also rejects for the collector. */
   readonly engines: Omit<Engines, keyof AsyncDisposable>;
-  /** For `startTopology`. */
+  /** The hosts for `startTopology`. */
   readonly hosts: Hosts;
-  /** The address to listen on for what the roles shall reach, such as the OTLP receiver. */
+  /** The address that a server of this process listens on to be reachable for the roles, such as the OTLP receiver. */
   readonly receiverHost: string;
-  /** The address by which the roles reach what listens there. */
+  /** The URL of such a server as the roles see it. */
   insideUrl(url: string): string;
   /**
-   * Starts the OpenTelemetry Collector, once: it is built first where it is not in the cache, which takes minutes.
-   * It sends to addresses as containers know them, see `insideUrl`, and ends after the roles.
+   * Starts the OpenTelemetry Collector, once. It is built first unless it is in the cache, which takes minutes. It exports
+   * to URLs as containers see them (`insideUrl`), and ends after the roles.
    */
   startCollector(settings: CollectorSettings): Promise<ContainerCollector>;
 }
 
 interface ContainerCollector {
-  /** Where the roles reach it: for the `otlpUrl` of `startTopology`. */
+  /** Its address for the roles: the `otlpUrl` of `startTopology`. */
   readonly otlpUrl: string;
 }
 
-/** Makes a network for this run and starts Kafka and Redis on it. @throws what is missing */
+/** Creates a container network and starts Kafka and Redis on it. @throws what is missing */
 export async function startContainerHosts(options: ContainerHostsOptions): Promise<ContainerHosts> {
   const { log, signal } = options;
   signal?.throwIfAborted();
@@ -80,7 +81,7 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     const { engines, inside } = await scope.step(() => startEngines(scope, network));
     const roles: RoleContainer[] = [];
     const collectors: Promise<RoleContainer>[] = [];
-    // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
+    // The newest is undone first: the roles end before the engines, and export their last spans to the collector.
     scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
       const settled = await Promise.allSettled(collectors);
@@ -94,7 +95,7 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
       receiverHost: network.isLocal ? network.gateway : "127.0.0.1",
       insideUrl: (url) => {
         const inside = new URL(url);
-        inside.hostname = MACHINE;
+        inside.hostname = HOST_ALIAS;
         return inside.href.replace(/\/$/, "");
       },
       startCollector: async (settings) => {
@@ -111,7 +112,7 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
   }
 }
 
-/** In the same run as the network, because that can only go when they have. */
+/** Starts the engines in the scope of the network, which can only be removed after them. */
 async function startEngines(scope: Scope, network: ContainerNetwork) {
   const availability = await detectDocker({}, scope.log, scope.signal, network);
   if (!availability.available) throw new Error(availability.missing.join("\n"));
@@ -131,11 +132,11 @@ async function startEngines(scope: Scope, network: ContainerNetwork) {
   return { engines, inside };
 }
 
-/** A network of this run, and the way from it to this machine. */
+/** A container network, and the address of this machine on it. */
 interface BridgeNetwork extends ContainerNetwork {
   readonly runId: string;
   readonly gateway: string;
-  /** Whether the gateway is an address of this machine; it is not where the engine runs in a machine of its own. */
+  /** True when the gateway is an address of this machine. It is not when the engine runs in a virtual machine. */
   readonly isLocal: boolean;
 }
 
@@ -160,17 +161,17 @@ async function createNetwork(scope: Scope, client: ContainerRuntimeClient): Prom
     try {
       await network.remove();
     } catch (error) {
-      // Ryuk or the guard may have been quicker.
+      // Ryuk or the reaper may have removed it meanwhile.
       if (!/not found|no such network/i.test(reasonOf(error))) throw error;
     }
   });
   const gateway = gatewayIn(await network.inspect());
   if (gateway === undefined) throw new Error(`the network ${name} has no gateway`);
-  return { name, runId, gateway, isLocal: await isOwn(gateway) };
+  return { name, runId, gateway, isLocal: await canListenOn(gateway) };
 }
 
-/** Whether this machine has the address. Asking by use: a network without containers is on no list yet. */
-async function isOwn(address: string): Promise<boolean> {
+/** Tries to listen on the address: the interface of a network without containers is not listed yet. */
+async function canListenOn(address: string): Promise<boolean> {
   const server = createServer().listen(0, address);
   try {
     await once(server, "listening");
@@ -235,6 +236,6 @@ function containerSettings(network: BridgeNetwork): ContainerSettings {
   return {
     labels: { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) },
     network,
-    extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
+    extraHost: { host: HOST_ALIAS, ipAddress: isLocal ? gateway : "host-gateway" },
   };
 }

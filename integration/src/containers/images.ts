@@ -13,23 +13,23 @@ import type { Scope } from "../engines/scope.js";
 import { withProgress } from "../engines/waiting.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
 import { build, type ImagePlan, isCurrent } from "./builder.js";
-import { type Content, digest, RECIPES, type Recipe } from "./recipes.js";
+import { type ContextContent, digest, RECIPES, type Recipe } from "./recipes.js";
 
-/** Where each role in a container is asked for its health. */
+// The port for the health checks of a role.
 const HEALTH_PORT = 9090;
 const FOLDER = join(REPOSITORY_ROOT, "integration/images/roles");
 
-/** What the image of a role is called. The stock and the bare variant are the ts image, started differently. */
+/** The name of the image of a role. `stock` and `bare` use the image of `ts`, with another command. */
 export function imageName({ name, foreign }: Role, implementation: Implementation): string {
   const isForeign = foreign !== undefined && implementation === foreign.language;
   return `traceferry/${name}${isForeign ? `-${implementation}` : ""}:local`;
 }
 
 /**
- * Builds the images that a system made of these needs, unless they are there and made from the same files.
- * Everything goes in as files: a build needs no network.
+ * Builds the images of a system of these implementations, unless they are there and built from the same files. All input is
+ * in the build context: a build needs no network.
  *
- * @throws what is missing, or what the build said
+ * @throws what is missing, or the output of a build that failed
  */
 export async function buildImages(implementations: Implementations, scope: Scope): Promise<void> {
   const client = await connectToEngine();
@@ -50,7 +50,7 @@ function recipeOf({ foreign }: Role, implementation: Implementation): Recipe {
   ];
 }
 
-/** First what the roles of one language share, then each of them: a few lines on top. */
+/** Builds the image that the roles of one language share, and on it the image of each role. */
 async function buildLanguage(
   client: ContainerRuntimeClient,
   recipe: Recipe,
@@ -81,29 +81,29 @@ async function buildLanguage(
   );
 }
 
-/** Builds `traceferry/<name>:local` of a folder's Dockerfile and what is prepared for it, unless it is there. */
+/** Builds `traceferry/<name>:local` from a Dockerfile and the content that is prepared for it, unless it is current. */
 export async function buildFrom(
   client: ContainerRuntimeClient,
   folderName: string,
   name: string,
-  prepare: (scope: Scope) => Promise<Content>,
+  prepare: (scope: Scope) => Promise<ContextContent>,
   scope: Scope,
 ): Promise<ImagePlan> {
   const folder = join(FOLDER, folderName);
   const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
-  const check = await readFile(join(FOLDER, "healthy"));
+  const healthCheck = await readFile(join(FOLDER, "healthy"));
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
-  const below: string[] = [];
+  const baseIds: string[] = [];
   for (const base of bases) {
     const missing = await pullUnlessPresent(client, base, scope.log, scope.signal);
     if (missing !== undefined) throw new Error(missing);
-    below.push((await client.image.inspect(ImageName.fromString(base))).Id);
+    baseIds.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
   scope.signal.throwIfAborted();
   const { inputs, fill } = await prepare(scope);
   const plan = {
     name: `traceferry/${name}:local`,
-    madeFrom: digest(dockerfile, check, ...below, inputs),
+    madeFrom: digest(dockerfile, healthCheck, ...baseIds, inputs),
     arguments: {},
   };
   await buildStale(client, [plan], scope, async (context) => {
@@ -114,7 +114,7 @@ export async function buildFrom(
   return plan;
 }
 
-/** Builds those that are not there or made from something else, in one context. */
+/** Builds the images that are missing or built from other files, with one build context. */
 async function buildStale(
   client: ContainerRuntimeClient,
   plans: readonly ImagePlan[],

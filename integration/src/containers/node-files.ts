@@ -8,13 +8,13 @@ import { ROLES } from "../topology/roles.js";
 
 const DIST = "integration/dist";
 const MANIFEST = "package.json";
-// Loaded by name while the program runs, so that no import leads there.
+// Loaded by name at run time, so that no import leads there.
 const LOADED_BY_NAME = [
   "node_modules/@opentelemetry/instrumentation/hook.mjs",
   "node_modules/import-in-the-middle/hook.mjs",
 ];
 
-/** Changes when one of the files changes that the roles in TypeScript are made of. */
+/** The digest of all files that the roles in TypeScript consist of. */
 export async function nodeInputs(): Promise<string> {
   const hash = createHash("sha256");
   const folders = [`${DIST}/roles`, `${DIST}/system`, "proto"];
@@ -26,14 +26,14 @@ export async function nodeInputs(): Promise<string> {
   for (const file of files.filter(isRuntimeFile).sort()) {
     hash.update(file).update(await readFile(join(REPOSITORY_ROOT, file)));
   }
-  // What npm says of the libraries that it installed stands for their thousands of files.
+  // The lockfile of the installed libraries stands for their thousands of files.
   hash.update(await readFile(join(REPOSITORY_ROOT, "node_modules/.package-lock.json")));
   return hash.digest("hex");
 }
 
 /**
- * Copies what the roles need at run time and nothing else: their own files, and of each library those that an
- * import leads to. The workspaces stay links, as npm makes them.
+ * Copies the files that the roles need at run time: their own, and of each library those that an import leads to. Links to
+ * workspaces stay links.
  */
 export async function copyNodeFiles(target: string): Promise<void> {
   const stock = `${DIST}/system/stock.js`;
@@ -50,7 +50,7 @@ export async function copyNodeFiles(target: string): Promise<void> {
   for (const file of files) await copy(file, target);
 }
 
-// Libraries ask for much that nobody installs; what we ask for ourselves has to be there.
+// Libraries import optional packages that are not installed. Our own dependencies have to be.
 async function expectAllFound(warnings: readonly string[]): Promise<void> {
   const manifest: unknown = JSON.parse(
     await readFile(join(REPOSITORY_ROOT, "integration", MANIFEST), "utf8"),

@@ -9,21 +9,22 @@ import { runTool } from "../peers/run.js";
 import { ROLES } from "../topology/roles.js";
 import { copyNodeFiles, nodeInputs } from "./node-files.js";
 
-/** Where the role's files lie in an image. */
+/** The folder of the role's files in an image. */
 export const APP = "/app";
 
-/** What fills the context of a build, once what goes into it is there. */
-export interface Content {
-  /** Changes whenever a file of the context would. */
+/** The content of a build context. */
+export interface ContextContent {
+  /** The digest of its files. */
   readonly inputs: string;
+  /** Copies the files into the folder. */
   fill(context: string): Promise<void>;
 }
 
-/** How the images of one language are made; the Dockerfile lies in images/roles. */
+/** The recipe of the images of one language. The Dockerfile is in images/roles. */
 export interface Recipe {
   readonly language: "node" | Language;
-  /** Has what goes into the images built or fetched, outside of Docker and into the cache. */
-  prepare(scope: Scope): Promise<Content>;
+  /** Builds or fetches the content of the images into the cache, without Docker. */
+  prepare(scope: Scope): Promise<ContextContent>;
 }
 
 const node: Recipe = {
@@ -58,9 +59,9 @@ const java: Recipe = {
   },
 };
 
-// The image's Python, whichever the host has.
+// The version of Python in the image.
 const PYTHON = "3.11";
-const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+const WHEEL_ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 const python: Recipe = {
   language: "python",
@@ -92,11 +93,11 @@ const python: Recipe = {
   },
 };
 
-/** Exactly what requirements.txt pins, for the image's Python and this machine's processor. */
+/** Fetches the wheels that requirements.txt pins, for the Python of the image and the processor of this machine. */
 async function fetchWheels(scope: Scope, sources: string, folder: string): Promise<void> {
-  const machine = MACHINES[process.arch];
-  if (machine === undefined) throw new Error(`no Python images for ${process.arch}`);
-  // Debian's Python has no pip outside of an environment.
+  const architecture = WHEEL_ARCHITECTURES[process.arch];
+  if (architecture === undefined) throw new Error(`no Python images for ${process.arch}`);
+  // Debian's Python has pip in virtual environments only.
   const pip = await keep(scope, `pip-${PYTHON}`, (environment) =>
     runTool(
       scope,
@@ -115,7 +116,7 @@ async function fetchWheels(scope: Scope, sources: string, folder: string): Promi
         ...["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"],
         ...["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"],
         ...["cp311", "abi3", "none"].flatMap((abi) => ["--abi", abi]),
-        ...platforms.flatMap((platform) => ["--platform", `${platform}_${machine}`]),
+        ...platforms.flatMap((platform) => ["--platform", `${platform}_${architecture}`]),
         ...["--requirement", "requirements.txt", "--dest", folder],
       ],
     },
@@ -143,10 +144,12 @@ async function copyInto(target: string, from: string, names: readonly string[]):
   }
 }
 
+/** A short digest of the parts. */
 export function digest(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex").slice(0, 12);
 }
 
+/** The recipe of each language. */
 export const RECIPES: Readonly<Record<Recipe["language"], Recipe>> = { node, go, python, java };

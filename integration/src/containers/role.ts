@@ -18,30 +18,30 @@ import {
 import type { RoleAddress, RunningRole } from "../topology/running-role.js";
 
 const KEPT_LINES = 40;
-// Longer than a role gives itself.
+// Longer than the time limit that a role sets itself.
 const KILL_AFTER_S = 9;
-// Not modified: it had ended already.
+// HTTP statuses of Docker for a container that has ended or is gone: not modified, not found, conflict.
 const ALREADY_ENDED = new Set([304, 404, 409]);
 
-/** How one role, or the collector, runs in a container. */
+/** Options of a container with one role, or the collector. */
 export interface RoleContainerOptions extends ContainerSettings {
   readonly name: string;
   readonly image: string;
-  /** The line that says that it can do its work. */
+  /** The line of output that says that it is ready. */
   readonly readyLine: RegExp;
-  /** In place of the image's own. */
+  /** The command. Default: that of the image. */
   readonly command: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly port: number | undefined;
-  /** Whether the port is published, on this machine's loopback address. */
+  /** Publishes the port on 127.0.0.1 of this machine. */
   readonly isPublished: boolean;
 }
 
-/** What all containers of a run have in common. */
+/** Settings that all containers on a network share. */
 export interface ContainerSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly network: ContainerNetwork;
-  /** By which the containers reach this machine: a name, and its address. */
+  /** The name and the address of this machine for the containers. */
   readonly extraHost: { readonly host: string; readonly ipAddress: string };
 }
 
@@ -70,7 +70,7 @@ export class RoleContainer implements RunningRole {
       created.resolve(id);
     });
     container.start().catch((error: unknown) => {
-      // Nothing but what was before its creation: of what comes later its end tells.
+      // Only errors before its creation: later ones are seen by its end.
       created.reject(error);
       exited.resolve(`before it began (${reasonOf(error)})`);
     });
@@ -129,17 +129,17 @@ export class RoleContainer implements RunningRole {
     const client = await getContainerRuntimeClient();
     const container = this.#container(client, await this.#created);
     const { memory_stats: memory } = await container.stats({ stream: false, "one-shot": true });
-    // What the kernel could take back at once is not the role's: "docker stats" counts the same way.
+    // Without the inactive file cache, which the kernel can free at once, as "docker stats" counts.
     const { inactive_file, total_inactive_file = inactive_file ?? 0 } = memory.stats ?? {};
     return ((memory.usage ?? 0) - total_inactive_file) / 1024 / 1024;
   }
 
-  /** The container's id, once it is created. */
+  /** The id of the container, once it is created. */
   get id(): Promise<string> {
     return this.#created;
   }
 
-  /** Follows what it prints, from the first line on, and its end. */
+  /** Follows its output from the first line on, and its end. */
   async #watch(id: string): Promise<{ readonly ended: Promise<string> }> {
     const client = await getContainerRuntimeClient();
     const container = this.#container(client, id);
@@ -178,6 +178,7 @@ export class RoleContainer implements RunningRole {
 
 type ContainerHandle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
 
+/** The container of testcontainers, which calls back once it is created and before it starts. */
 class UnderlyingContainer extends GenericContainer {
   readonly #onCreated: (id: string) => Promise<void>;
 
@@ -192,7 +193,7 @@ class UnderlyingContainer extends GenericContainer {
       .withExtraHosts([options.extraHost])
       .withDroppedCapabilities("ALL")
       .withSecurityOpt("no-new-privileges:true")
-      // Whether it is ready, its own line tells: see RoleContainer.
+      // RoleContainer waits for the ready line itself.
       .withWaitStrategy(Wait.forAll([]));
     if (command !== undefined) this.withCommand([...command]);
     if (isPublished && port !== undefined) this.withExposedPorts(port);

@@ -12,15 +12,15 @@ import { consuming, GROUP, QUICK, RUN, useKafka } from "./broker.test-support.js
 describeWithEngines("kafkajs on a broker", () => {
   const { kafka, producer } = useKafka();
 
-  /** A topic of its own with a traced client. */
-  async function shop(name: string, options: ConsumerOptions = {}) {
+  /** A topic for one test, and a traced client. */
+  async function createTopic(name: string, options: ConsumerOptions = {}) {
     const topic = `traceferry-${RUN}-${name}`;
     await createTopics(engines().kafkaBrokers, [topic], 1);
     return { topic, traced: traceKafka(kafka(), options) };
   }
 
-  /** Handles the first records of a topic, and gives what it was given. */
-  async function handled(
+  /** Handles the first records of a topic. Gives them. */
+  async function handleFirst(
     consumer: Consumer,
     topic: string,
     count: number,
@@ -48,9 +48,9 @@ describeWithEngines("kafkajs on a broker", () => {
     attributes["kafka.offset"],
   ];
 
-  test("sender and reader of each record name the same place, and are one trace", async () => {
+  test("the spans of sending and processing a record name the same partition and offset, and are one trace", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("places", { clientId: "traceferry-tests" });
+    const { topic, traced } = await createTopic("positions", { clientId: "traceferry-tests" });
     const sending = traced.producer({ allowAutoTopicCreation: false });
     await sending.connect();
 
@@ -59,7 +59,7 @@ describeWithEngines("kafkajs on a broker", () => {
       topicMessages: ["d", "e"].map((value) => ({ topic, messages: [{ value }] })),
     });
     await sending.disconnect();
-    await handled(traced.consumer({ groupId: `${GROUP}-places`, ...QUICK }), topic, 5);
+    await handleFirst(traced.consumer({ groupId: `${GROUP}-positions`, ...QUICK }), topic, 5);
 
     const sent = spans.ended.filter(({ kind }) => kind === "PRODUCER");
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");
@@ -69,15 +69,15 @@ describeWithEngines("kafkajs on a broker", () => {
       sent.map(({ spanId }) => spanId),
     );
     expect(processed[0]?.attributes).toMatchObject({
-      "messaging.consumer.group.name": `${GROUP}-places`,
+      "messaging.consumer.group.name": `${GROUP}-positions`,
       "messaging.client.id": "traceferry-tests",
     });
     expect(spans.open).toEqual([]);
   });
 
-  test("a transaction that is aborted is read by nobody; the next one, committed, is", async () => {
+  test("records of an aborted transaction are not read, those of a committed one are", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("transactions");
+    const { topic, traced } = await createTopic("transactions");
     const sending = traced.producer({
       transactionalId: `traceferry-${RUN}`,
       maxInFlightRequests: 1,
@@ -96,7 +96,7 @@ describeWithEngines("kafkajs on a broker", () => {
     );
     await sending.disconnect();
     const consumer = traced.consumer({ groupId: `${GROUP}-transactions`, ...QUICK });
-    const [first] = await handled(consumer, topic, 1);
+    const [first] = await handleFirst(consumer, topic, 1);
 
     expect(String(first?.value)).toBe("committed");
     const [lost, kept, late] = spans.ended.filter(({ kind }) => kind === "PRODUCER");
@@ -107,9 +107,9 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(spans.open).toEqual([]);
   });
 
-  test("of the headers that a forwarding peer repeats the last sender is continued", async () => {
+  test("the last sender is continued when a forwarding peer repeats headers", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("repeats");
+    const { topic, traced } = await createTopic("repeats");
     const [old, now] = [sender(), sender()];
     const headers = Object.fromEntries(
       ["traceparent", "tracestate", "baggage"].map((key) => [
@@ -119,7 +119,7 @@ describeWithEngines("kafkajs on a broker", () => {
     );
     await producer().send({ topic, messages: [{ value: "{}", headers }] });
 
-    const [message] = await handled(
+    const [message] = await handleFirst(
       traced.consumer({ groupId: `${GROUP}-repeats`, ...QUICK }),
       topic,
       1,
@@ -133,9 +133,9 @@ describeWithEngines("kafkajs on a broker", () => {
     });
   });
 
-  test("a record with a null header and bytes that are no text is handled, and its sender found", async () => {
+  test("a record with a null header and bytes that are no text is handled, and its sender is extracted", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("strange");
+    const { topic, traced } = await createTopic("strange");
     const from = sender();
     const noText = Buffer.from([0xff, 0xfe, 0x00]);
     await producer().send({
@@ -155,7 +155,7 @@ describeWithEngines("kafkajs on a broker", () => {
       ],
     });
 
-    const [message] = await handled(
+    const [message] = await handleFirst(
       traced.consumer({ groupId: `${GROUP}-strange`, ...QUICK }),
       topic,
       1,
@@ -168,14 +168,14 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  /** Java writes such headers; kafkajs measures a text and then writes null, where the list says so (kafkajs#1500). */
+  /** A null header, as Java writes them. kafkajs has none: this one is a text when kafkajs measures it (kafkajs#1500). */
   function nullHeader(key: string): string[] {
-    let looks = 0;
+    let reads = 0;
     const header = {
       key,
       get value() {
-        looks += 1;
-        return looks === 1 ? "" : null;
+        reads += 1;
+        return reads === 1 ? "" : null;
       },
     };
     return Object.assign([""], { map: () => [header] });
@@ -183,7 +183,7 @@ describeWithEngines("kafkajs on a broker", () => {
 
   test("a record that is delivered again after a failure gets a new span with the same parent", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("again");
+    const { topic, traced } = await createTopic("again");
     const request = spans.tracer().startSpan("request", {}, ROOT_CONTEXT);
     const sending = traced.producer({ allowAutoTopicCreation: false });
     await sending.connect();
@@ -194,10 +194,15 @@ describeWithEngines("kafkajs on a broker", () => {
     await sending.disconnect();
     let attempts = 0;
 
-    await handled(traced.consumer({ groupId: `${GROUP}-again`, ...QUICK }), topic, 1, async () => {
-      attempts += 1;
-      if (attempts < 3) throw new Error("out of stock");
-    });
+    await handleFirst(
+      traced.consumer({ groupId: `${GROUP}-again`, ...QUICK }),
+      topic,
+      1,
+      async () => {
+        attempts += 1;
+        if (attempts < 3) throw new Error("out of stock");
+      },
+    );
 
     const sent = spans.named(`send ${topic}`);
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");

@@ -58,7 +58,7 @@ async function start(): Promise<Service> {
 
 async function work(data: unknown, llm: ServiceClient, producer: Producer): Promise<void> {
   const request = agentRequest.parse(data);
-  // A failure is sent as the reply, and the job is complete: a retry would reply twice.
+  // A failure is sent as the reply, so the job itself is done.
   await inAgentSpan({ name: "planner", type: "llm" }, async () => {
     const result = request.stream
       ? await planInPieces(request, llm, producer)
