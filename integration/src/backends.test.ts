@@ -38,8 +38,8 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
       slow = await chat(topology.gatewayUrl, {
         headers: { "x-provider-directive": "latency=1500" },
       });
-      await whole(jaeger, usual.traceId);
-      await whole(jaeger, slow.traceId);
+      await completeTrace(jaeger, usual.traceId);
+      await completeTrace(jaeger, slow.traceId);
     }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await topology?.[Symbol.asyncDispose]();
@@ -47,15 +47,15 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
       await jaeger?.[Symbol.asyncDispose]();
     });
 
-    test("shows a request as one tree, by the trace's id", async () => {
-      const trace = await whole(jaeger, usual.traceId);
+    test("shows a request as one tree by its trace id", async () => {
+      const trace = await completeTrace(jaeger, usual.traceId);
 
       const ids = new Set(trace.spans.map(({ spanId }) => spanId));
       const outside = trace.spans.filter(({ parentSpanId = "" }) => !ids.has(parentSpanId));
       expect(outside).toEqual([expect.objectContaining({ service: GATEWAY })]);
     });
 
-    test("knows nothing of a trace that never was", async () => {
+    test("has no trace of an unknown id", async () => {
       expect(await jaeger.api.trace("4bf92f3577b34da6a3ce929d0e0e4736")).toBeUndefined();
     });
 
@@ -82,14 +82,14 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
       expect(idsOf(found)).toEqual([slow.traceId]);
     });
 
-    test("has a page for the very trace", async () => {
+    test("has a page for the trace", async () => {
       expect(jaeger.traceUrl(usual.traceId)).toBe(`${jaeger.url}/trace/${usual.traceId}`);
       const page = await fetch(jaeger.traceUrl(usual.traceId));
       expect(page.status).toBe(200);
       expect(page.headers.get("content-type")).toContain("text/html");
     });
 
-    test("is used where it runs already, and left running", async () => {
+    test("is used when it runs already, and not stopped", async () => {
       const env = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
       const running = await startJaeger({ log }, env);
       await running[Symbol.asyncDispose]();
@@ -100,16 +100,16 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
   });
 });
 
-describe("a Jaeger that is said to run", () => {
+describe("a Jaeger at addresses in the environment", () => {
   test.each([
     [{ JAEGER_URL: "http://127.0.0.1:1" }, "JAEGER_OTLP_URL is not set"],
     [{ JAEGER_OTLP_URL: "http://127.0.0.1:1" }, "JAEGER_URL is not set"],
     [{ JAEGER_URL: "jaeger", JAEGER_OTLP_URL: "http://127.0.0.1:1" }, 'JAEGER_URL is "jaeger"'],
-  ])("at %o is a clear error", async (env, message) => {
+  ])("of %o is a clear error", async (env, message) => {
     await expect(startJaeger({ log }, env)).rejects.toThrow(message);
   });
 
-  test("but does not answer is a clear error", async () => {
+  test("that does not answer is a clear error", async () => {
     const env = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
     const start = startJaeger({ log }, env);
     await expect(start).rejects.toThrow(/Jaeger at http.* \(JAEGER_URL\) does not answer/);
@@ -120,8 +120,8 @@ function idsOf(traces: readonly JaegerTrace[]): string[] {
   return traces.map(({ traceId }) => traceId);
 }
 
-/** The trace in Jaeger, once every service has a span in it and the root is there. */
-function whole(jaeger: Jaeger, traceId: string): Promise<JaegerTrace> {
+/** Waits for a trace in Jaeger that has its root and a span of every service. */
+function completeTrace(jaeger: Jaeger, traceId: string): Promise<JaegerTrace> {
   return pRetry(
     async () => {
       const trace = await jaeger.api.trace(traceId);

@@ -12,7 +12,7 @@ const WHOLE_TRACE = {
   paths: PATHS,
   services: SERVICES,
 } as const;
-// Where the planner fails the executor is not asked.
+// When the planner fails the executor is not called.
 const SERVICES_WITHOUT_TOOLS = SERVICES.filter((service) => service !== TOOLS);
 
 describeWithEngines(
@@ -100,7 +100,7 @@ describeWithEngines(
       }
     });
 
-    test("stays one trace each when a hundred run at once, and no span is ever another's", async () => {
+    test("is one trace each when a hundred run at once, and no span is in the trace of another", async () => {
       const answers = await Promise.all(
         Array.from({ length: 100 }, (_, i) =>
           chat(jeeves.url, { message: `Question number ${i}` }),
@@ -115,7 +115,7 @@ describeWithEngines(
       await expect(spans).toHaveUnbrokenTrace({ traces: 100, ...WHOLE_TRACE });
     });
 
-    test("is a clean 503 and marked spans when the provider fails", async () => {
+    test("is a 503 and spans with an error when the provider fails", async () => {
       const { traceId, status, error } = await chat(jeeves.url, {
         headers: { "x-provider-directive": "status=500" },
       });
@@ -136,7 +136,7 @@ describeWithEngines(
       }
     });
 
-    test("tells a streaming client about a provider that breaks off, and ends every span", async () => {
+    test("sends an error event when the provider breaks off a stream, and ends every span", async () => {
       const { traceId, events, error } = await chat(jeeves.url, {
         stream: true,
         headers: { "x-provider-directive": "cut=1" },
@@ -149,7 +149,7 @@ describeWithEngines(
       expect(spans.map(({ service }) => service)).toContain(LLM_GATEWAY);
     });
 
-    test("ends all its spans when the client goes away in the middle", async () => {
+    test("ends all its spans when the client disconnects in the middle", async () => {
       const gone = new AbortController();
       const traceId = "c0ffee00c0ffee00c0ffee00c0ffee01";
       const answer = chat(jeeves.url, {
@@ -187,7 +187,7 @@ function spanNamed(spans: readonly Span[], name: string): Span {
   return span;
 }
 
-/** The tree as text: one line a span, siblings in order of start. */
+/** The tree as text: a line for each span, siblings in the order of their start. */
 function outline(spans: readonly Span[]): string {
   const lines: string[] = [];
   const visit = (parent: string | undefined, depth: number): void => {

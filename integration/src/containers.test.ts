@@ -25,12 +25,12 @@ import { expectedTrace, startTopology, type Topology } from "./topology/index.js
 import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";
 
 const COLLECTOR = "traceferry/collector:local";
-// Every trace is kept, and soon.
+// Every trace is kept, and decided about soon.
 const KEEP_EVERYTHING = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 const silent = (): void => undefined;
 const hasEngine = (await connectToEngine()) !== undefined;
-// What is absent is reported as such; in CI it is tried all the same, and fails.
+// Without an engine the tests are reported as skipped. In CI they run all the same, and fail.
 const noDocker = hasEngine || process.env.CI !== undefined ? undefined : NO_ENGINE;
 
 describe.each<[title: string, implementations: Implementations, most: number]>([
@@ -84,7 +84,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     },
   );
 
-  test("is healthy, and says so itself", async () => {
+  test("is healthy by its own health check", async () => {
     await vi.waitFor(
       async () => {
         const all = await Promise.all(
@@ -98,7 +98,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     );
   });
 
-  test("runs as nobody in particular, with no right of a system's own", async () => {
+  test("runs as an unprivileged user without capabilities", async () => {
     for (const { id, image } of await containersOf(process.pid)) {
       if (!image.startsWith("traceferry/")) continue;
       const { Config, HostConfig } = await inspect(id);
@@ -109,7 +109,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     }
   });
 
-  test("can be reached from outside at the gateway only, and from this machine only", async () => {
+  test("publishes the ports of gateway and engines only, for this machine only", async () => {
     const published = (await containersOf(process.pid)).flatMap(({ image, ports }) =>
       ports.map((port) => `${image} ${port}`),
     );
@@ -123,7 +123,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     ]);
   });
 
-  test(`takes up to ${mostMb} MB more than its base, once for all roles of a language`, async () => {
+  test(`has images up to ${mostMb} MB larger than their base, which the roles of a language share`, async () => {
     for (const role of ROLES) {
       const { layers, size } = await imageOf(imageName(role, implementations[role.name] ?? "ts"));
       const foreign = implementations[role.name];
@@ -145,7 +145,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     expect(logged).toEqual([]);
   });
 
-  test("is named when it dies", async () => {
+  test("is reported by name when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
     const tools = (await containersOf(process.pid)).find(({ image }) => image.includes(TOOLS));
 
@@ -156,7 +156,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     );
   });
 
-  test("has a collector that is named when it dies", async () => {
+  test("has a collector that is reported by name when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
     const collector = (await containersOf(process.pid)).find(({ image }) => image === COLLECTOR);
 
@@ -167,7 +167,7 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
     );
   });
 
-  test("is gone, and its network too, when all is disposed of", async () => {
+  test("is removed with its network when it is disposed of", async () => {
     expect(await containersOf(process.pid)).not.toEqual([]);
     expect(await networksOf(process.pid)).toHaveLength(1);
 
@@ -189,7 +189,7 @@ const BASES: Readonly<Record<string, string>> = {
 const reason = noDocker === undefined ? "" : ` (skipped: ${noDocker})`;
 describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
   test.each(["SIGINT", "SIGKILL"] as const)(
-    "of a program that gets %s go with it, and so does their network",
+    "of a program that gets %s are removed, and their network too",
     async (signal) => {
       const { child } = await programWithContainers();
       const { pid = 0 } = child;
@@ -203,7 +203,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
     },
   );
 
-  test("whose image cannot be built: what the build said is told", async () => {
+  test("whose image cannot be built report the output of the build", async () => {
     const client = await getContainerRuntimeClient();
     const context = await mkdtemp(join(tmpdir(), "traceferry-test-"));
     onTestFinished(() => rm(context, { recursive: true }));
@@ -212,7 +212,7 @@ describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
       `FROM debian:bookworm-slim\nLABEL ${OWNER_LABEL}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
     );
     onTestFinished(async () => {
-      // The engine keeps the container in which a build failed, for people to look into.
+      // The engine keeps the container in which a build failed.
       for (const { id } of await containersOf(process.pid)) await removeContainer(client, id);
     });
     const name = "traceferry/impossible:local";
@@ -248,7 +248,7 @@ async function inspect(id: string) {
   return (await getContainerRuntimeClient()).container.dockerode.getContainer(id).inspect();
 }
 
-/** Whose processes run in the container. */
+/** The user ids of the processes in the container. */
 async function usersIn(id: string): Promise<Set<string | undefined>> {
   const { dockerode } = (await getContainerRuntimeClient()).container;
   const top: unknown = await dockerode.getContainer(id).top({ ps_args: "-o uid,pid" });
@@ -263,7 +263,7 @@ async function imageOf(name: string): Promise<{ size: number; layers: string[] }
   return { size: Size, layers: RootFS.Layers ?? [] };
 }
 
-/** A program of its own with Kafka and Redis on a network of containers; it has said that it is ready. */
+/** Starts a program with Kafka and Redis on a container network. Waits until it is ready. */
 async function programWithContainers() {
   const text = `
     import { startContainerHosts } from "${new URL("../dist/containers/index.js", import.meta.url)}";

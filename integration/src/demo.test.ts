@@ -15,7 +15,7 @@ function onEngines() {
   return { KAFKA_BROKERS: kafkaBrokers.join(","), REDIS_URL: redisUrl };
 }
 
-test("--help tells every option and the three kinds of engines", async () => {
+test("--help names every option and the three kinds of engines", async () => {
   const { stdout, exitCode } = await demo(["--help"]);
 
   expect(exitCode).toBe(0);
@@ -37,7 +37,7 @@ test.each([
   [["--requests", "none"], "whole number"],
   [["--engines", "cloud"], "docker, local, external"],
   [["--wrong"], "unknown option"],
-])("a wrong option is named: %j", async (args, message) => {
+])("an error names a wrong option: %j", async (args, message) => {
   const { stderr, exitCode } = await demo(args);
 
   expect(exitCode).toBe(1);
@@ -45,7 +45,7 @@ test.each([
 });
 
 describeWithEngines("the demo", () => {
-  test("prints the waterfall, a line for each hop, the summary and one JSON line, and ends with 0", async () => {
+  test("prints the waterfall, a line for each hop, the summary and one JSON line, and exits with 0", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
       [PROGRAM, "--requests", "3", "--json", "--engines", "external"],
@@ -77,7 +77,7 @@ describeWithEngines("the demo", () => {
     });
   });
 
-  test("ends with 1 and names the hop when a service has no propagator", async () => {
+  test("exits with 1 and names the hop when a service has no propagator", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
       [PROGRAM, "--engines", "external", "--break", "jeeves-agents"],
@@ -90,7 +90,7 @@ describeWithEngines("the demo", () => {
     expect(stdout).toContain("NOT_INJECTED");
   });
 
-  test("stays with --keep until Ctrl-C, which stops every role", async () => {
+  test("keeps running with --keep until Ctrl-C, which stops every role", async () => {
     const running = execa(process.execPath, [PROGRAM, "--engines", "external", "--keep"], {
       reject: false,
       all: true,
@@ -112,7 +112,7 @@ describeWithEngines("the demo", () => {
 
     running.kill("SIGINT");
 
-    // The verdict's: this is how the demo with --keep ends.
+    // With --keep the exit code is that of the result.
     expect((await running).exitCode).toBe(0);
     await expect(fetch(new URL("/healthz", gateway))).rejects.toThrow();
   });

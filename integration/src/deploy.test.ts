@@ -57,7 +57,7 @@ describe("the compose file", () => {
     expect(() => readConfig(withDefaults(environment))).not.toThrow();
   });
 
-  test("leaves to whoever starts it which traces and which baggage the gateway lets in", () => {
+  test("lets the environment choose which senders and which baggage the gateway accepts", () => {
     const edge = services[GATEWAY]?.environment;
     expect(edge).toHaveProperty(
       "EDGE_RELATION",
@@ -74,7 +74,7 @@ describe("the compose file", () => {
     }
   });
 
-  test("names only services that there are, wherever it names an address", () => {
+  test("has addresses of existing services only", () => {
     const addresses = composeServices.flatMap(({ environment }) =>
       Object.entries(environment)
         .filter(([variable]) => /^(KAFKA_BROKERS|REDIS_URL|.*_ADDRESS|.*_ENDPOINT)$/.test(variable))
@@ -84,7 +84,7 @@ describe("the compose file", () => {
     expect(addresses.filter((host) => services[host] === undefined)).toEqual([]);
   });
 
-  test("makes the topics that the roles use, with as many partitions", () => {
+  test("creates the topics that the roles use, with as many partitions", () => {
     const script = services.topics?.command.at(-1) ?? "";
     expect(/for topic in (.*); do/.exec(script)?.[1]?.split(" ").sort()).toEqual(
       [...TOPICS].sort(),
@@ -92,7 +92,7 @@ describe("the compose file", () => {
     expect(script).toContain(`--partitions ${PARTITIONS} `);
   });
 
-  test("waits for what a service needs, under a condition that can come true", () => {
+  test("waits for the services that a service needs, on conditions that can be met", () => {
     const wrong = composeServices.flatMap(({ name, depends_on: needs }) =>
       Object.entries(needs)
         .filter(([needed, { condition }]) => !canBecome(needed, condition))
@@ -107,19 +107,19 @@ describe("the compose file", () => {
     expect(published.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
   });
 
-  test("pins every image, and starts again what ended by itself", () => {
+  test("pins every image, and restarts services that end", () => {
     expect(composeServices.filter(({ image }) => !/:(local|v?\d[\w.]*)$/.test(image))).toEqual([]);
     const once = composeServices.filter(({ restart }) => restart !== "unless-stopped");
     expect(once.map(({ name }) => name)).toEqual(["topics", "jaeger-storage"]);
   });
 
-  test("lets nothing run as root but what gives a volume away, and then ends", () => {
+  test("runs nothing as root except the step that changes the owner of a volume", () => {
     const root = composeServices.filter(({ user }) => user === "root" || user?.startsWith("0"));
     expect(root.map(({ name }) => name)).toEqual(["jaeger-storage"]);
     expect(composeServices.filter(({ cap_drop: dropped }) => !dropped.includes("ALL"))).toEqual([]);
   });
 
-  test("mounts only files and volumes that there are", () => {
+  test("mounts existing files and volumes only", () => {
     const sources = composeServices.flatMap(({ volumes: mounts }) =>
       mounts.map((mount) => mount.split(":")[0] ?? ""),
     );
@@ -166,7 +166,7 @@ describe("Tempo and Grafana", () => {
     });
   });
 
-  test("have a dashboard that asks only data sources that are provisioned", () => {
+  test("have a dashboard that queries provisioned data sources only", () => {
     const provisioned = z
       .object({ datasources: z.array(z.object({ uid: z.string(), url: z.string() })) })
       .parse(parse(read("grafana/provisioning/datasources/tempo.yaml"))).datasources;
@@ -198,36 +198,40 @@ describe("Tempo and Grafana", () => {
   });
 });
 
-test("every YAML file for people can be read", () => {
+test("every YAML file can be parsed", () => {
   const files = globSync("**/*.yaml", { cwd: DEPLOY });
   expect(files.length).toBeGreaterThan(7);
   for (const file of files) expect(() => parse(read(file), { merge: true }), file).not.toThrow();
 });
 
-describeWithBackends("the collector's and Jaeger's own check", ["collector", "jaeger"], () => {
-  test.each(["jaeger", "tempo"])(
-    "passes what the collector is given to export to %s",
-    async (to) => {
-      const files = ["collector/collector.yaml", `collector/export-to-${to}.yaml`];
-      expect(await validate("collector", files)).toEqual({ exitCode: 0, output: "" });
-    },
-    BUILD_TIMEOUT_MS,
-  );
+describeWithBackends(
+  "the validation of the collector and of Jaeger",
+  ["collector", "jaeger"],
+  () => {
+    test.each(["jaeger", "tempo"])(
+      "accepts the collector's configuration with an export to %s",
+      async (to) => {
+        const files = ["collector/collector.yaml", `collector/export-to-${to}.yaml`];
+        expect(await validate("collector", files)).toEqual({ exitCode: 0, output: "" });
+      },
+      BUILD_TIMEOUT_MS,
+    );
 
-  test(
-    "passes what Jaeger is given",
-    async () => {
-      expect(await validate("jaeger", ["jaeger/jaeger.yaml"])).toMatchObject({ exitCode: 0 });
-    },
-    BUILD_TIMEOUT_MS,
-  );
+    test(
+      "accepts the configuration of Jaeger",
+      async () => {
+        expect(await validate("jaeger", ["jaeger/jaeger.yaml"])).toMatchObject({ exitCode: 0 });
+      },
+      BUILD_TIMEOUT_MS,
+    );
 
-  test("does not pass a file with a mistake", async () => {
-    const { exitCode, output } = await validate("collector", ["jaeger/jaeger.yaml"]);
-    expect(exitCode).toBe(1);
-    expect(output).toContain("jaeger_storage");
-  });
-});
+    test("rejects a wrong file", async () => {
+      const { exitCode, output } = await validate("collector", ["jaeger/jaeger.yaml"]);
+      expect(exitCode).toBe(1);
+      expect(output).toContain("jaeger_storage");
+    });
+  },
+);
 
 async function validate(
   name: BinaryName,
@@ -245,7 +249,7 @@ async function validate(
   }
 }
 
-/** Settings as Compose gives them where nothing is set: `${NAME:-default}` is the default, null is absent. */
+/** The settings that Compose passes on by default: `${NAME:-default}` is the default, null is not set. */
 function withDefaults(environment: Readonly<Record<string, string | null>>): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>
@@ -254,7 +258,7 @@ function withDefaults(environment: Readonly<Record<string, string | null>>): Nod
   );
 }
 
-/** Images of roles have a health check of their own. */
+/** True when the condition can be met. The images of roles have a health check of their own. */
 function canBecome(needed: string, condition: string): boolean {
   const given = services[needed];
   if (given === undefined || given.profiles.some((profile) => profile !== "tempo")) return false;

@@ -14,10 +14,10 @@ const JSON_HEADERS = { "content-type": "application/json" };
 
 describeWithEngines("at the edge", () => {
   let jeeves: Jeeves;
-  const seen: Record<string, unknown>[] = [];
-  // Somebody else's service: it notes which headers leave the system.
+  const receivedHeaders: Record<string, unknown>[] = [];
+  // A service outside of the system, which records the headers that it gets.
   const provider = createServer((request, response) => {
-    seen.push(request.headers);
+    receivedHeaders.push(request.headers);
     request.resume();
     response.setHeader("content-type", "application/json");
     response.end(
@@ -77,7 +77,7 @@ describeWithEngines("at the edge", () => {
       ["baggage", "__proto__=1,constructor=%00%0d%0a,\u00e9=\u00e9"],
     ].map(([name = "", value = ""]) => ({ name, value, start: value.slice(0, 60) })),
   )(
-    "a hostile $name is answered as usual, under a trace of its own: $start",
+    "a request with a hostile $name is answered as usual, in a new trace: $start",
     async ({ name, value }) => {
       const { status, traceId, reply } = await chat(jeeves.url, { headers: { [name]: value } });
 
@@ -104,7 +104,7 @@ describeWithEngines("at the edge", () => {
   });
 
   test("only the traceparent leaves the system: no baggage, no tracestate", async () => {
-    seen.length = 0;
+    receivedHeaders.length = 0;
     const { traceId } = await chat(jeeves.url, {
       headers: {
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-01",
@@ -114,7 +114,7 @@ describeWithEngines("at the edge", () => {
     });
 
     await jeeves.trace(traceId);
-    const [headers] = seen;
+    const [headers] = receivedHeaders;
     expect(headers?.traceparent).toContain(traceId);
     expect(headers).not.toHaveProperty("tracestate");
     expect(headers).not.toHaveProperty("baggage");

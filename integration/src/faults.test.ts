@@ -19,10 +19,10 @@ import {
   TOOLS,
 } from "./topology/roles.js";
 
-// What is left behind is looked for in /proc.
+// Leftovers are looked for in /proc.
 const onLinux = describe.runIf(process.platform === "linux");
 const local = await detectLocal({});
-const cannotKill =
+const noLocalEngines =
   local.available || process.env.CI !== undefined ? undefined : local.missing.join();
 
 function onEngines(): Record<string, string> {
@@ -36,7 +36,7 @@ async function emptyFolder(): Promise<string> {
   return folder;
 }
 
-/** A port of this host that somebody has. */
+/** Takes a port of this host. */
 async function takenPort(): Promise<string> {
   const server = createServer().listen(0, "127.0.0.1");
   onTestFinished(() => void server.close());
@@ -46,7 +46,7 @@ async function takenPort(): Promise<string> {
   return String(address.port);
 }
 
-/** A test of a role that is made of this, skipped where that cannot be built. */
+/** A test with these implementations, skipped when they cannot be built. */
 function testWith(
   title: string,
   implementations: Record<string, Implementation>,
@@ -57,7 +57,7 @@ function testWith(
   else test.skip(`${title} (skipped: ${why})`, () => undefined);
 }
 
-onLinux("a toolchain that is missing", () => {
+onLinux("a missing toolchain", () => {
   test.each([
     ["--orchestrator", "go", /go is not installed: install Go 1\.26 or newer/],
     ["--gateway", "python", /python3 is not installed: install Python 3\.11 or newer with venv/],
@@ -67,7 +67,7 @@ onLinux("a toolchain that is missing", () => {
       /java is not installed: install a JDK 17 or newer.*; mvn is not installed: install Maven/,
     ],
   ])(
-    "is named, with what to install, before anything is started: %s %s",
+    "is reported, with the remedy, before anything is started: %s %s",
     async (option, language, why) => {
       const demo = await DemoRun.start([option, language, "--engines", "local"], {
         PATH: await emptyFolder(),
@@ -87,7 +87,7 @@ onLinux("a toolchain that is missing", () => {
 });
 
 describeWithEngines("a role that cannot start", () => {
-  onLinux("is named, with its last lines, and the others are stopped", () => {
+  onLinux("is reported with its last lines, and the others are stopped", () => {
     const roles = [
       [ORCHESTRATOR, "ts", "PORT"],
       [ORCHESTRATOR, "go", "PORT"],
@@ -139,7 +139,7 @@ describeWithEngines("a role that cannot start", () => {
     }
   });
 
-  onLinux("ends the demo with 1", () => {
+  onLinux("makes the demo exit with 1", () => {
     testWith("with a wrong setting", { [ORCHESTRATOR]: "go" }, async () => {
       const demo = await DemoRun.start(["--orchestrator", "go", "--engines", "external"], {
         ...onEngines(),
@@ -176,42 +176,45 @@ describeWithEngines("a role that cannot start", () => {
 
 const MANY_REQUESTS = ["--requests", "2000", "--concurrency", "10"];
 
-describe.skipIf(cannotKill)("an engine that goes away in the middle", () => {
-  onLinux("is named, with its last lines, and ends the demo with 1 and leaves nothing", () => {
-    test.each([
-      ["kafka", "kafka.Kafka", /GroupCoordinator/],
-      ["redis", "redis-server", /Ready to accept connections/],
-    ])("%s", async (engine, command, lines) => {
-      const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
-      await demo.prints(/^requests: \d+ of 2000 answered/);
+describe.skipIf(noLocalEngines)("an engine that dies in the middle", () => {
+  onLinux(
+    "is reported with its last lines, and makes the demo exit with 1 without leftovers",
+    () => {
+      test.each([
+        ["kafka", "kafka.Kafka", /GroupCoordinator/],
+        ["redis", "redis-server", /Ready to accept connections/],
+      ])("%s", async (engine, command, lines) => {
+        const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
+        await demo.prints(/^requests: \d+ of 2000 answered/);
 
-      await demo.crash(command);
+        await demo.crash(command);
 
-      const { exitCode, stderr, stdout, left } = await demo.ended();
-      expect(exitCode, stderr).toBe(1);
-      expect(stderr).toContain(`demo: ${engine} ended by SIGKILL.`);
-      expect(stderr.slice(stderr.indexOf("Its last lines:"))).toMatch(lines);
-      expect(stdout).toBe("");
-      expect(left).toEqual([]);
-    });
+        const { exitCode, stderr, stdout, left } = await demo.ended();
+        expect(exitCode, stderr).toBe(1);
+        expect(stderr).toContain(`demo: ${engine} ended by SIGKILL.`);
+        expect(stderr.slice(stderr.indexOf("Its last lines:"))).toMatch(lines);
+        expect(stdout).toBe("");
+        expect(left).toEqual([]);
+      });
 
-    test("kafka, while the roles start", async () => {
-      const demo = await DemoRun.start(["--engines", "local"]);
-      await demo.prints(/^roles: starting/);
+      test("kafka, while the roles start", async () => {
+        const demo = await DemoRun.start(["--engines", "local"]);
+        await demo.prints(/^roles: starting/);
 
-      await demo.crash("kafka.Kafka");
+        await demo.crash("kafka.Kafka");
 
-      const { exitCode, stderr, left } = await demo.ended();
-      expect(exitCode, stderr).toBe(1);
-      expect(stderr).toContain("demo: kafka ended by SIGKILL.");
-      expect(left).toEqual([]);
-    });
-  });
+        const { exitCode, stderr, left } = await demo.ended();
+        expect(exitCode, stderr).toBe(1);
+        expect(stderr).toContain("demo: kafka ended by SIGKILL.");
+        expect(left).toEqual([]);
+      });
+    },
+  );
 });
 
-// A member that is killed stays in its group for a while: not among those of the other tests.
-describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
-  onLinux("is named, and ends the demo with 1 and leaves nothing", () => {
+// With engines of its own: a consumer that is killed stays in its group for a while, which would disturb other tests.
+describe.skipIf(noLocalEngines)("a role that dies in the middle", () => {
+  onLinux("is reported, and makes the demo exit with 1 without leftovers", () => {
     const roles = [
       [AGENTS, "agents", "ts", "roles/agents/main.js"],
       [GATEWAY, "gateway", "ts", "roles/gateway/main.js"],
@@ -236,9 +239,9 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
   });
 });
 
-describeWithEngines("a role that goes away in a test", () => {
-  onLinux("is named to whoever waits for its spans", () => {
-    test("and none of them comes", async () => {
+describeWithEngines("a role that dies in a test", () => {
+  onLinux("is reported to the code that waits for its spans", () => {
+    test("when none arrives", async () => {
       const mark = uniqueMark();
       await using jeeves = await startJeeves({ env: mark });
       const waiting = jeeves.trace("4bf92f3577b34da6a3ce929d0e0e4736");
@@ -252,7 +255,7 @@ describeWithEngines("a role that goes away in a test", () => {
   });
 });
 
-describeWithEngines("Ctrl-C ends the demo with 130 and leaves nothing", () => {
+describeWithEngines("Ctrl-C makes the demo exit with 130 without leftovers", () => {
   onLinux("at any time", () => {
     testWith("while programs are built", { [ORCHESTRATOR]: "go" }, async () => {
       const cache = join(await emptyFolder(), "cache");

@@ -22,7 +22,7 @@ describeWithEngines("the golden headers of other languages", () => {
   );
 });
 
-/** A recording without what differs from run to run: ids, and the order in which baggage is written. */
+/** A recording without the differences from run to run: ids, and the order of the baggage. */
 function shape({ headers, ...of }: GoldenHeaders): object {
   const [version, traceId = "", , flags] = headers.traceparent?.split("-") ?? [];
   const known = SENDER.traceparent.includes(traceId) ? traceId : "(new)";

@@ -24,10 +24,10 @@ const CHOICES = new Map(
 );
 const NEIGHBOURS = hopsOf(false).map(({ from, to }) => [from, to] as const);
 
-// The first row is all of ts, which chain.test.ts knows better.
+// The first row is all ts, which chain.test.ts tests.
 const ROWS = coveringSet(CHOICES, NEIGHBOURS).slice(1);
 
-describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
+describeWithEngines("one request is one unbroken trace in every mix of implementations", () => {
   buildBefore(POLYGLOT);
 
   describe.for(ROWS.map((implementations) => [titleOf(implementations), implementations] as const))(
@@ -77,7 +77,7 @@ async function expectWhole(
   });
 }
 
-/** The hops that no span tells of: by service and by what carried the request there. */
+/** The expected hops that are not in the spans, or broken. */
 function missingHops(
   spans: readonly Span[],
   streamed: boolean,
@@ -92,7 +92,7 @@ function missingHops(
   );
 }
 
-/** How many traces there are, but for those in which a library of the incumbents does something for itself. */
+/** The number of traces, without those of INTERNAL spans only, which bullmq-otel makes for its timers. */
 function requestTraces(spans: readonly Span[]): number {
   return new Set(spans.filter(({ kind }) => kind !== "INTERNAL").map(({ traceId }) => traceId))
     .size;

@@ -8,16 +8,16 @@ import { beforeAll, expect, test } from "vitest";
 import { REPOSITORY_ROOT } from "./engines/paths.js";
 import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
-// The programs in the packages' READMEs, run as a reader would: the set-up as tracing.js, the example as main.js.
+// Runs the programs in the READMEs of the packages as a reader would: the set-up as tracing.js, the example as main.js.
 const PACKAGES = ["core", "grpc", "kafka", "bullmq", "nestjs"];
 const SDK_2 = join(REPOSITORY_ROOT, "integration/sdk-2");
 const LINES = {
   "sdk-3": join(REPOSITORY_ROOT, "integration/examples"),
-  // Beside exactly one API, 1.9: the packages are copied in, so that they find it too.
+  // This folder has exactly one API, 1.9. The packages are copied into it, so that they import that one.
   "sdk-2": join(SDK_2, "examples"),
 };
 const TIMEOUT_MS = 30_000;
-// What each example makes. Without the adapter it would be a span of the program's own, or none.
+// The number of spans of each example. Without the adapter there would be fewer.
 const SPANS: Readonly<Record<string, number>> = {
   core: 1,
   grpc: 2,
@@ -68,7 +68,7 @@ describeWithEngines("the README of", () => {
     expect(exitCode, all).toBe(0);
     const expected = SPANS[name] ?? 0;
     const spans = await receiver.waitForQuiet({ atLeast: expected });
-    // An example may play the caller outside, whose own span is nowhere.
+    // An example may continue a sender whose own span is not exported.
     await expect(spans).toHaveUnbrokenTrace({ remoteRoot: true, spans: expected });
     await rm(folder, { recursive: true, force: true });
   });

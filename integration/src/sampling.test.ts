@@ -23,7 +23,7 @@ import {
 const REQUESTS = 500;
 const CONCURRENCY = 20;
 
-/** A test of a system made of these; skipped by name where its toolchain is absent. */
+/** A test with these implementations, skipped when they cannot be built. */
 function testOf(implementations: Implementations, title: string, run: () => Promise<void>): void {
   const why = cannotRun(implementations);
   if (why === undefined) test(title, { timeout: 180_000 }, run);
@@ -35,7 +35,7 @@ describeWithEngines("of 500 requests", () => {
 
   testOf(
     POLYGLOT,
-    "a tenth is sampled, in every language alike: a trace is whole or absent",
+    "a tenth is sampled in every language alike: a trace is complete or absent",
     async () => {
       await using jeeves = await startJeeves({
         implementations: POLYGLOT,
@@ -43,8 +43,8 @@ describeWithEngines("of 500 requests", () => {
       });
       const answers = await sendLoad(jeeves.url);
 
-      const traces = await arrived(jeeves, POLYGLOT, 1);
-      expect(notWhole(traces, POLYGLOT)).toEqual([]);
+      const traces = await receivedTraces(jeeves, POLYGLOT, 1);
+      expect(brokenTraces(traces, POLYGLOT)).toEqual([]);
       // Four standard deviations to each side: one run in 16,000 lies outside.
       expect(traces.length).toBeGreaterThan(REQUESTS * 0.1 - 27);
       expect(traces.length).toBeLessThan(REQUESTS * 0.1 + 27);
@@ -60,20 +60,24 @@ describeWithEngines("of 500 requests", () => {
     ["planner (Python) and tools worker (Java)", [PLANNER, TOOLS]],
     ["gateway (Python)", [GATEWAY]],
   ] as const)("with OTEL_SDK_DISABLED on %s", ([, disabled]) => {
-    testOf(POLYGLOT, "every trace is whole without: they pass on what they got", async () => {
-      const off = { OTEL_SDK_DISABLED: "true" };
-      await using jeeves = await startJeeves({
-        implementations: POLYGLOT,
-        roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
-      });
-      await sendLoad(jeeves.url, fromOutside);
+    testOf(
+      POLYGLOT,
+      "every trace is complete without its spans, because it passes the context on",
+      async () => {
+        const off = { OTEL_SDK_DISABLED: "true" };
+        await using jeeves = await startJeeves({
+          implementations: POLYGLOT,
+          roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
+        });
+        await sendLoad(jeeves.url, fromOutside);
 
-      const bare = Object.fromEntries(disabled.map((name) => [name, "bare" as const]));
-      const without: Implementations = { ...POLYGLOT, ...bare };
-      const traces = await arrived(jeeves, without);
-      expect(notWhole(traces, without, true)).toEqual([]);
-      expect(new Set(traces.map(({ traceId }) => traceId))).toEqual(CALLERS);
-    });
+        const bare = Object.fromEntries(disabled.map((name) => [name, "bare" as const]));
+        const without: Implementations = { ...POLYGLOT, ...bare };
+        const traces = await receivedTraces(jeeves, without);
+        expect(brokenTraces(traces, without, true)).toEqual([]);
+        expect(new Set(traces.map(({ traceId }) => traceId))).toEqual(CALLERS);
+      },
+    );
   });
 
   describe.for(["ts", "python"] as const)(
@@ -82,32 +86,32 @@ describeWithEngines("of 500 requests", () => {
       const system: Implementations = { [GATEWAY]: implementation };
 
       testOf(system, "every trace continues the caller's under relation child", async () => {
-        const traces = await spoof(system, "child");
+        const traces = await sendWithRelation(system, "child");
         expect(traces.filter(({ traceId }) => !CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system, true)).toEqual([]);
+        expect(brokenTraces(traces, system, true)).toEqual([]);
         expect(traces.length).toBe(REQUESTS);
       });
 
       testOf(system, "every trace is new and links the caller's under relation link", async () => {
-        const traces = await spoof(system, "link");
+        const traces = await sendWithRelation(system, "link");
         expect(traces.filter(({ traceId }) => CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system)).toEqual([]);
+        expect(brokenTraces(traces, system)).toEqual([]);
         const linked = traces.map(({ roots }) => roots[0]?.links.map((link) => link.traceId));
         expect(new Set(linked.flat())).toEqual(CALLERS);
         expect(traces.length).toBe(REQUESTS);
       });
 
-      testOf(system, "every trace is new and knows of no caller under relation none", async () => {
-        const traces = await spoof(system, "none");
+      testOf(system, "every trace is new and has no link under relation none", async () => {
+        const traces = await sendWithRelation(system, "none");
         expect(traces.filter(({ traceId }) => CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system)).toEqual([]);
+        expect(brokenTraces(traces, system)).toEqual([]);
         expect(traces.flatMap(({ roots }) => roots[0]?.links ?? [])).toEqual([]);
         expect(traces.length).toBe(REQUESTS);
       });
 
       testOf(
         system,
-        "only baggage on the list reaches the llm-gateway, and none the provider",
+        "only listed baggage reaches the llm-gateway, and none the provider",
         async () => {
           const toLlm: RawHeaders[] = [];
           const toProvider: RawHeaders[] = [];
@@ -167,13 +171,13 @@ async function sendLoad(
   return answers;
 }
 
-async function spoof(
+async function sendWithRelation(
   implementations: Implementations,
   relation: "child" | "link" | "none",
 ): Promise<readonly Trace[]> {
   await using jeeves = await startJeeves({ implementations, env: { EDGE_RELATION: relation } });
   await sendLoad(jeeves.url, fromOutside);
-  return await arrived(jeeves, implementations);
+  return await receivedTraces(jeeves, implementations);
 }
 
 function traceIdOf(i: number): string {
@@ -184,18 +188,18 @@ function traceparent(i: number): string {
   return `00-${traceIdOf(i)}-00f067aa0ba902b7-01`;
 }
 
-/** A request whose sender is somewhere outside. */
+/** A request with a sender outside of the system. */
 function fromOutside(i: number): ChatOptions {
   return { headers: { traceparent: traceparent(i) } };
 }
 
-/** The traces of all such senders. */
+/** The trace ids of all such senders. */
 const CALLERS: ReadonlySet<string> = new Set(
   Array.from({ length: REQUESTS }, (_, i) => traceIdOf(i)),
 );
 
-/** All traces, once no more comes. */
-async function arrived(
+/** Waits for all traces, until no more spans come. */
+async function receivedTraces(
   { receiver }: Jeeves,
   implementations: Implementations,
   traces = REQUESTS,
@@ -208,8 +212,8 @@ async function arrived(
   return assembleTraces(spans);
 }
 
-/** What is wrong with the first few that are not whole: thousands of lines help nobody. */
-function notWhole(
+/** The messages about the first three traces that are broken. */
+function brokenTraces(
   traces: readonly Trace[],
   implementations: Implementations,
   remoteRoot = false,

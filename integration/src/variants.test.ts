@@ -23,7 +23,7 @@ const ALL_STOCK: Implementations = Object.fromEntries(
   [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY].map((name) => [name, "stock"]),
 );
 
-describeWithEngines("roles that the incumbents trace", () => {
+describeWithEngines("roles with stock instrumentation", () => {
   const implementations = ALL_STOCK;
   let jeeves: Jeeves;
   beforeAll(async () => {
@@ -48,7 +48,7 @@ describeWithEngines("roles that the incumbents trace", () => {
     );
   });
 
-  test("name gRPC's spans with a prefix, and bullmq-otel makes traces of its own beside the request's", async () => {
+  test("have gRPC spans with a prefix, and traces of bullmq-otel beside that of the request", async () => {
     const { traceId } = await chat(jeeves.url);
 
     const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
@@ -79,7 +79,7 @@ describeWithEngines("roles that the incumbents trace", () => {
   });
 });
 
-describeWithEngines("roles that only relay", () => {
+describeWithEngines("roles with propagation only", () => {
   const caller = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" };
   const headers = {
     traceparent: `00-${caller.traceId}-${caller.spanId}-01`,
@@ -89,7 +89,7 @@ describeWithEngines("roles that only relay", () => {
   const provider = startProvider();
   afterAll(() => provider.server.close());
 
-  // Neighbours are never bare together, so that each relays between two that make spans.
+  // Neighbours are never bare together, so that each relays between two roles that make spans.
   describe.for([
     ["gateway, agents and LLM gateway", [GATEWAY, AGENTS, LLM_GATEWAY]],
     ["orchestrator", [ORCHESTRATOR]],
@@ -112,7 +112,7 @@ describeWithEngines("roles that only relay", () => {
     test.each([
       ["in one piece", false],
       ["streamed", true],
-    ])("make no span, and the next continues the one before: %s", async (_, stream) => {
+    ])("make no span, and the next role continues the one before: %s", async (_, stream) => {
       const traceparent = headers.traceparent.replace("4736", stream ? "4737" : "4738");
       const { traceId, requestId } = await chat(jeeves.url, {
         stream,
@@ -151,17 +151,19 @@ describeWithEngines("roles that only relay", () => {
       await jeeves?.[Symbol.asyncDispose]();
     });
 
-    test("give the provider the traceparent they were given, and nothing else", async () => {
+    test("send the provider the traceparent that they got, and nothing else", async () => {
       const { traceId } = await chat(jeeves.url, { headers });
 
       const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
       const exit = spans.find(({ service, kind }) => service === PLANNER && kind === "CLIENT");
-      expect(provider.seen.at(-1)?.traceparent).toBe(`00-${caller.traceId}-${exit?.spanId}-01`);
-      expect(provider.seen.at(-1)).not.toHaveProperty("tracestate");
-      expect(provider.seen.at(-1)).not.toHaveProperty("baggage");
+      expect(provider.receivedHeaders.at(-1)?.traceparent).toBe(
+        `00-${caller.traceId}-${exit?.spanId}-01`,
+      );
+      expect(provider.receivedHeaders.at(-1)).not.toHaveProperty("tracestate");
+      expect(provider.receivedHeaders.at(-1)).not.toHaveProperty("baggage");
     });
 
-    test("tell no trace id where the caller had none, and still say the request's id", async () => {
+    test("answer without a trace id when the caller had none, and still pass the request's id on", async () => {
       const { traceId, requestId, reply } = await chat(jeeves.url);
 
       const spans = await jeeves.receiver.waitForQuiet({
@@ -172,7 +174,7 @@ describeWithEngines("roles that only relay", () => {
     });
   });
 
-  test("pass nothing at all when propagation is off", async () => {
+  test("pass nothing on when propagation is off", async () => {
     await using jeeves = await startJeeves({
       roleEnv: { [ORCHESTRATOR]: { OTEL_SDK_DISABLED: "true", OTEL_PROPAGATORS: "none" } },
     });
@@ -188,7 +190,7 @@ describeWithEngines("roles that only relay", () => {
   });
 });
 
-/** What the application's spans say is the request's id; of all, or of those that say this one. */
+/** The request ids on the application's spans, of all of them or of those with this id only. */
 function requestIdsOn(spans: readonly Span[], only?: string): unknown[] {
   return spans
     .filter(({ name }) => /^(pipeline\.execute|agent\.process|llm\.generate)$/.test(name))
@@ -203,11 +205,11 @@ function servicesWithOurSpans(spans: readonly Span[]): string[] {
   return expectedTrace().services.filter((name) => ours.has(name));
 }
 
-/** Somebody else's service: it notes which headers leave the system. */
+/** Starts a provider outside of the system, which records the headers that it gets. */
 function startProvider() {
-  const seen: IncomingHttpHeaders[] = [];
+  const receivedHeaders: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
-    seen.push(request.headers);
+    receivedHeaders.push(request.headers);
     request.setEncoding("utf8");
     request.once("data", (body: string) => {
       const content = "Very good, sir.";
@@ -220,5 +222,5 @@ function startProvider() {
   });
   server.listen(0, "127.0.0.1");
   const url = once(server, "listening").then(() => `http://${hostAndPort(server.address())}`);
-  return { server, seen, url };
+  return { server, receivedHeaders, url };
 }

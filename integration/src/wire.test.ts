@@ -35,7 +35,7 @@ const SENDER_WITH_RANDOM_FLAG: SenderFields = { ...SENDER, flags: 3 };
 const why = cannotRun(POLYGLOT);
 
 describe.skipIf(why !== undefined)(
-  `what crosses from one to the other's propagators${why ? ` (skipped: ${why})` : ""}`,
+  `the propagators of one language and another${why ? ` (skipped: ${why})` : ""}`,
   () => {
     const NAMES = ["traceferry", "stock", "go", "go 1.41", "python", "java"] as const;
     const byName = new Map<string, Propagators>();
@@ -46,7 +46,7 @@ describe.skipIf(why !== undefined)(
       });
       byName.set("traceferry", ownPropagators(w3cPropagator()));
       byName.set("stock", ownPropagators(stock));
-      // One after the other, so that each is known, and ended, whatever becomes of the next.
+      // One after the other, so that those that run are ended even when the next cannot start.
       byName.set("go", await startPropagators(go, "headers", "go-headers"));
       byName.set("go 1.41", await startPropagators(oldGo, "headers", "go-old"));
       byName.set("python", await startPropagators(python, "jeeves.headers", "headers"));
@@ -62,19 +62,16 @@ describe.skipIf(why !== undefined)(
     };
     const pairs = NAMES.flatMap((writer) => NAMES.map((reader) => ({ writer, reader })));
 
-    test.for(pairs)(
-      "the trace: written by $writer, read by $reader",
-      async ({ writer, reader }) => {
-        const { traceId, flags } = await propagatorsOf(reader).extract(
-          await propagatorsOf(writer).inject(SENDER),
-        );
+    test.for(pairs)("carry the trace from $writer to $reader", async ({ writer, reader }) => {
+      const { traceId, flags } = await propagatorsOf(reader).extract(
+        await propagatorsOf(writer).inject(SENDER),
+      );
 
-        expect(traceId).toBe(SENDER.traceId);
-        expect((flags ?? 0) & 1).toBe(1);
-      },
-    );
+      expect(traceId).toBe(SENDER.traceId);
+      expect((flags ?? 0) & 1).toBe(1);
+    });
 
-    test.for(pairs)("baggage: written by $writer, read by $reader", async ({ writer, reader }) => {
+    test.for(pairs)("carry baggage from $writer to $reader", async ({ writer, reader }) => {
       const { baggage } = await propagatorsOf(reader).extract(
         await propagatorsOf(writer).inject(SENDER),
       );
@@ -84,14 +81,14 @@ describe.skipIf(why !== undefined)(
       expect(baggage).toEqual({ tenant: "acme", note });
     });
 
-    test.for(NAMES)("the random flag, -03, is taken by everyone but old Go: %s", async (reader) => {
+    test.for(NAMES)("accept the random flag, -03, but for old Go: %s", async (reader) => {
       const header = `00-${SENDER.traceId}-${SENDER.spanId}-03`;
       const { traceId } = await propagatorsOf(reader).extract({ traceparent: header });
 
       expect(traceId).toBe(reader === "go 1.41" ? undefined : SENDER.traceId);
     });
 
-    test('an old Go takes what w3cPropagator({ randomFlag: "clear" }) writes', async () => {
+    test('of an old Go accept what w3cPropagator({ randomFlag: "clear" }) injects', async () => {
       const clearing = ownPropagators(w3cPropagator({ randomFlag: "clear" }));
       const kept = await propagatorsOf("traceferry").inject(SENDER_WITH_RANDOM_FLAG);
       const cleared = await clearing.inject(SENDER_WITH_RANDOM_FLAG);
@@ -101,7 +98,7 @@ describe.skipIf(why !== undefined)(
       expect((await propagatorsOf("go 1.41").extract(cleared)).traceId).toBe(SENDER.traceId);
     });
 
-    test("Go leaves = as it is within a value, and every reader takes the first one for the end of the key", async () => {
+    test("of Go leave = within a value as it is, and all others end the key at the first one", async () => {
       const headers = await propagatorsOf("go").inject({ ...SENDER, baggage: { pair: "a=b=c" } });
 
       expect(headers.baggage).toBe("pair=a=b=c");
@@ -115,9 +112,9 @@ describe.skipIf(why !== undefined)(
   },
 );
 
-describeWithEngines("what libraries of other languages make of a message", () => {
+describeWithEngines("libraries of other languages", () => {
   test.skipIf(why !== undefined)(
-    `kotel puts a receive span between sender and work, and Python names spans with a slash${why ? ` (skipped: ${why})` : ""}`,
+    `put a receive span between sender and work (kotel), and a slash in front of span names (Python)${why ? ` (skipped: ${why})` : ""}`,
     async () => {
       await using jeeves = await startJeeves({ implementations: POLYGLOT });
       const { traceId } = await chat(jeeves.url);
@@ -167,7 +164,7 @@ describeWithEngines("what libraries of other languages make of a message", () =>
   );
 
   test.skipIf(why !== undefined)(
-    `confluent-kafka for Python begins a new trace; what extracts the record's headers goes on${why ? ` (skipped: ${why})` : ""}`,
+    `begin a new trace (confluent-kafka for Python), unless the headers of the record are extracted${why ? ` (skipped: ${why})` : ""}`,
     async () => {
       const topic = `wire-${randomUUID()}`;
       const { kafkaBrokers } = engines();
@@ -179,8 +176,8 @@ describeWithEngines("what libraries of other languages make of a message", () =>
       });
 
       const spans = await receiver.waitForQuiet({ services: [reader.name], atLeast: 3 });
-      expect(one(spans, "wire.handled").traceId).not.toBe(SENDER.traceId);
-      expect(one(spans, "wire.extracted").traceId).toBe(SENDER.traceId);
+      expect(spanNamed(spans, "wire.handled").traceId).not.toBe(SENDER.traceId);
+      expect(spanNamed(spans, "wire.extracted").traceId).toBe(SENDER.traceId);
     },
   );
 });
@@ -209,7 +206,7 @@ async function produce(
   await producer.disconnect();
 }
 
-function one(spans: readonly Span[], name: string): Span {
+function spanNamed(spans: readonly Span[], name: string): Span {
   const [span] = spans.filter((other) => other.name === name);
   if (span === undefined) throw new Error(`no ${name} in ${spans.map((s) => s.name).join(", ")}`);
   return span;

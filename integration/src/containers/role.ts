@@ -134,11 +134,6 @@ export class RoleContainer implements RunningRole {
     return ((memory.usage ?? 0) - total_inactive_file) / 1024 / 1024;
   }
 
-  /** The id of the container, once it is created. */
-  get id(): Promise<string> {
-    return this.#created;
-  }
-
   /** Follows its output from the first line on, and its end. */
   async #watch(id: string): Promise<{ readonly ended: Promise<string> }> {
     const client = await getContainerRuntimeClient();
