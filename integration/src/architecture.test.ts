@@ -6,7 +6,7 @@ import { REPOSITORY_ROOT } from "./engines/paths.js";
 
 // Holds CONTRIBUTING.md's map, its words and the packages' sections to what is really there.
 
-// What each package may import when it runs, besides Node and the OpenTelemetry API.
+// The packages that each package may import at run time, besides Node and the OpenTelemetry API.
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   grpc: ["@traceferry/core", "@grpc/grpc-js"],
@@ -46,7 +46,7 @@ test("every package has its line in the table of who imports what", () => {
 describe.each(packages)("the package $folder", ({ folder, manifest, sources }) => {
   const named = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
 
-  test("imports only what its place allows, and what its manifest names", () => {
+  test("imports only what the table allows and its manifest names", () => {
     const allowed = [...(MAY_IMPORT[folder] ?? []), "@opentelemetry/api"];
     const wrong = sources.flatMap(({ file, text }) =>
       runTimeImports(text)
@@ -247,7 +247,7 @@ function sectionsOf(index: string): { title: string; names: string[] }[] {
     }));
 }
 
-// Types are told by the functions that take them.
+// Without types: users find those by the functions that take them.
 function valuesIn(names: string): string[] {
   return names
     .split(",")

@@ -117,7 +117,7 @@ describeWithEngines("of 500 requests", () => {
           const toProvider: RawHeaders[] = [];
           const port = await getPort({ host: "127.0.0.1" });
           await using provider = await startHttpRecorder(
-            { model: "tap", choices: [{ message: { content: "Very good." } }] },
+            { model: "recorder", choices: [{ message: { content: "Very good." } }] },
             (headers) => toProvider.push(headers),
           );
           await using llm = await startGrpcRecorder(

@@ -76,7 +76,7 @@ describe.skipIf(why !== undefined)(
         await propagatorsOf(writer).inject(SENDER),
       );
 
-      // Python writes a blank as "+", and nobody else takes a "+" for a blank.
+      // Python writes a blank as "+", and only Python reads a "+" as a blank.
       const note = writer === "python" && reader !== "python" ? "é,+100%;=ü" : SENDER.baggage.note;
       expect(baggage).toEqual({ tenant: "acme", note });
     });

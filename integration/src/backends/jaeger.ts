@@ -17,8 +17,8 @@ export interface Jaeger extends Backend {
 const JAEGER_CONFIG = join(REPOSITORY_ROOT, "integration/deploy/jaeger/jaeger.yaml");
 
 /**
- * Starts a Jaeger without lasting storage. When the environment has JAEGER_URL (the UI of one that runs) and JAEGER_OTLP_URL
- * (its address for OTLP over HTTP), that one is used instead, and is not stopped.
+ * Starts a Jaeger without lasting storage. When the environment has JAEGER_URL (the UI of one that runs) and
+ * JAEGER_OTLP_URL (its address for OTLP over HTTP), that one is used instead, and is not stopped.
  */
 export async function startJaeger(
   options: StartOptions,

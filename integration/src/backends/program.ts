@@ -46,8 +46,8 @@ export interface Running<Port extends string> extends AsyncDisposable {
 }
 
 /**
- * Builds the program unless it is in the cache, and starts it on free ports of 127.0.0.1. It ends when it is disposed of, on
- * a signal to this process, and when this process dies.
+ * Builds the program unless it is in the cache, and starts it on free ports of 127.0.0.1. It ends when it is disposed
+ * of, on a signal to this process, and when this process dies.
  *
  * @throws with its last lines when it does not start
  */

@@ -21,7 +21,7 @@ export interface DemoOptions {
   readonly parallel: boolean;
   /** The kind of engines. Default: the first that is available. */
   readonly engines?: EngineKind;
-  /** Where the roles run. Containers have Kafka and Redis beside them. */
+  /** The hosts of the roles. Containers have Kafka and Redis beside them. */
   readonly hosts: "processes" | "containers";
   /** The implementation of each role. */
   readonly implementations: Implementations;

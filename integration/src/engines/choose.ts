@@ -1,6 +1,6 @@
 import type { EngineKind } from "./options.js";
 
-/** Whether engines of one kind can run here: why, with the function that starts them, or what is missing. */
+/** The result for one kind of engines: available, with the reason and the function that starts them, or what is missing. */
 export type Availability<Start> =
   | { readonly available: true; readonly reason: string; readonly start: Start }
   | { readonly available: false; readonly missing: readonly string[] };

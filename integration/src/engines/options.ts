@@ -1,4 +1,4 @@
-/** Where the engines run: in containers, as processes of this machine, or at addresses in the environment. */
+/** The kind of engines: containers, processes of this machine, or running ones at addresses in the environment. */
 export type EngineKind = "docker" | "local" | "external";
 
 /** The engines to start: each unless it is `false`. */
@@ -9,7 +9,7 @@ export interface Need {
 
 /** Options of `startEngines`. */
 export interface StartOptions {
-  /** Where the engines run. Default: "auto", the kind in TRACEFERRY_ENGINES, or else the first that is available. */
+  /** The kind of engines. Default: "auto", the one in TRACEFERRY_ENGINES, or else the first that is available. */
   readonly kind?: EngineKind | "auto";
   /** The engines to start. Default: all. */
   readonly need?: Need;

@@ -6,7 +6,7 @@ const REPOSITORY = "@traceferry/repository";
 /** The repository's root. It is searched for upwards from this file, which runs from src and from dist. */
 export const REPOSITORY_ROOT = findRoot(import.meta.dirname);
 
-/** The folder for downloads and builds that are kept. Default: .cache at the repository's root; TRACEFERRY_CACHE moves it. */
+/** The folder for downloads and builds. Default: .cache at the repository's root. TRACEFERRY_CACHE moves it. */
 export function cacheFolder(): string {
   // Absolute, because Maven would resolve it against the folder of its own file.
   return resolve(process.env.TRACEFERRY_CACHE || join(REPOSITORY_ROOT, ".cache"));

@@ -27,14 +27,14 @@ export interface Recording {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The propagation fields that every peer is sent. The baggage has blanks, a comma, `%`, `;`, `=` and a letter beyond ASCII. */
+/** The propagation fields that every peer is sent. The baggage has blanks, `,`, `%`, `;`, `=` and a letter beyond ASCII. */
 export const SENDER = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   tracestate: "vendor=t61rcWkgMzE",
   baggage: "tenant=acme,note=%C3%A9%2C%20100%25%3B%3D%C3%BC",
 } as const;
 
-const REQUEST_ID = "tapped";
+const REQUEST_ID = "golden-request";
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /** Runs every foreign role between recorders, sends each a request with and without a sender, and records its headers. */
@@ -52,12 +52,12 @@ export async function recordPeers(
     {
       answer: {
         text: "Very good.",
-        model: "tap",
+        model: "recorder",
       },
     },
   );
   await using provider = await startHttpRecorder({
-    model: "tap",
+    model: "recorder",
     choices: [{ message: { content: "Very good." } }],
   });
   await using topology = await startTopology({

@@ -115,7 +115,10 @@ export async function startKafkaRecorder(
 ): Promise<Recorder> {
   const waiter = new HeaderWaiter();
   const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: `tap-${crypto.randomUUID()}`, maxWaitTimeInMs: 100 });
+  const consumer = kafka.consumer({
+    groupId: `recorder-${crypto.randomUUID()}`,
+    maxWaitTimeInMs: 100,
+  });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: false });
   const fetching = new Promise<void>((resolve) => {

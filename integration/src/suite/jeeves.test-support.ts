@@ -14,7 +14,7 @@ export interface Jeeves extends AsyncDisposable {
   readonly receiver: OtlpReceiver;
   /** The address of the gateway. */
   readonly url: string;
-  /** Waits for all spans of one trace: until these services (default: all that make spans) have sent some, and no more come. */
+  /** Waits for a trace until these services (default: all that make spans) have sent spans of it and no more come. */
   trace(traceId: string, services?: readonly string[]): Promise<readonly Span[]>;
   /** Finds the trace of a request whose answer has no trace id, by the request's id on a span. */
   traceOf(requestId: string): Promise<string>;

@@ -12,7 +12,7 @@ import { Scope } from "../engines/scope.js";
 import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 
-/** What a sender injects. */
+/** The context that a sender injects. */
 export interface SenderFields {
   readonly traceId: string;
   readonly spanId: string;
@@ -20,7 +20,7 @@ export interface SenderFields {
   readonly baggage: Readonly<Record<string, string>>;
 }
 
-/** What a receiver extracted. */
+/** The context that a receiver extracted. */
 interface ExtractedFields {
   /** Undefined when it rejected the headers. */
   readonly traceId: string | undefined;

@@ -26,9 +26,9 @@ const STOP_TIMEOUT_MS = 6000;
 const FLUSH_TIMEOUT_MS = 1500;
 
 /**
- * Runs one role as a process: starts it, prints `READY <name> <address>` on stdout, serves health checks when HEALTH_PORT is
- * set, and on SIGTERM or SIGINT stops it and exports its spans. A role that cannot start prints the reason on stderr and
- * exits with code 1.
+ * Runs one role as a process: starts it, prints `READY <name> <address>` on stdout, serves health checks when HEALTH_PORT
+ * is set, and on SIGTERM or SIGINT stops it and exports its spans. A role that cannot start prints the reason on stderr
+ * and exits with code 1.
  */
 export async function runRole({ name, start, flush }: RoleOptions): Promise<void> {
   let service: Service | undefined;

@@ -25,7 +25,7 @@ export interface TopologyOptions {
   readonly log: (line: string) => void;
   /** The implementation of each role. Default: `ts`. */
   readonly implementations?: Implementations | undefined;
-  /** Where the roles run. Default: processes of this machine. */
+  /** The hosts of the roles. Default: processes of this machine. */
   readonly hosts?: Hosts | undefined;
   /** Environment variables for all roles, which override those of the topology. */
   readonly env?: Readonly<Record<string, string>>;

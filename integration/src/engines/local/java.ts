@@ -14,7 +14,7 @@ export interface Java {
 
 const OLDEST = 17;
 
-/** Finds the Java in JAVA_HOME, or else on PATH. Gives the problem, with the remedy, when there is none of version 17 or newer. */
+/** Finds a Java 17 or newer in JAVA_HOME, or else on PATH. Gives the problem, with the remedy, when there is none. */
 export async function findJava(): Promise<Java | string> {
   const file = javaFile();
   const result = await execa(file, ["-version"], { all: true, reject: false, timeout: 20_000 });

@@ -42,7 +42,7 @@ export async function freeKafkaPorts(): Promise<KafkaPorts> {
   return { broker: await freePort(), controller: await freePort() };
 }
 
-/** What a broker is started from. */
+/** Options of `startKafka`. */
 export interface KafkaOptions {
   readonly java: Java;
   /** The result of `kafkaHome`. */

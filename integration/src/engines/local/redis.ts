@@ -13,7 +13,7 @@ import { freePort, onFreePorts, PORT_IN_USE } from "./ports.js";
 export interface RedisSource {
   /** Its name and version for people, such as "redis-server 7.0.15". */
   readonly description: string;
-  /** What Maven has to fetch first, for people. Undefined when nothing has to be fetched. */
+  /** The file that Maven has to fetch first, for people. Undefined when there is none. */
   readonly missing: string | undefined;
   /** Gives the executable, fetched first when it has to be. */
   file(scope: Scope): Promise<string>;

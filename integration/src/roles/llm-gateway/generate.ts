@@ -67,7 +67,7 @@ function callProvider(config: Config, call: () => Promise<Completion>): Promise<
   });
 }
 
-/** The gRPC status of an error: UNAVAILABLE or, for status 429, RESOURCE_EXHAUSTED when the provider failed, else INTERNAL. */
+/** The gRPC status of an error. A failed provider is UNAVAILABLE, or RESOURCE_EXHAUSTED when it answered 429. */
 export function toStatus(error: unknown): { code: status; details: string } {
   if (!(error instanceof ProviderError))
     return { code: status.INTERNAL, details: messageOf(error) };

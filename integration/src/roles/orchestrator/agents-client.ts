@@ -58,7 +58,7 @@ export class AgentsClient {
   /** Connects to Kafka. Resolves when no reply can be missed any more. */
   async connect(): Promise<void> {
     await Promise.all([this.#producer.connect(), this.#consumer.connect()]);
-    // Nobody waits for older replies.
+    // Older replies answer no pending request.
     await this.#consumer.subscribe({ topic: AGENT_REPLIES, fromBeginning: false });
     const fetching = firstFetch(this.#consumer);
     await this.#consumer.run({
