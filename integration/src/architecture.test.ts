@@ -2,11 +2,11 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 
 // Holds CONTRIBUTING.md's map, its words and the packages' sections to what is really there.
 
-// What each package may import when it runs, besides Node and the OpenTelemetry API.
+// The packages that each package may import at run time, besides Node and the OpenTelemetry API.
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   grpc: ["@traceferry/core", "@grpc/grpc-js"],
@@ -47,7 +47,7 @@ test("every package has its line in the table of who imports what", () => {
 describe.each(packages)("the package $folder", ({ folder, manifest, sources }) => {
   const named = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
 
-  test("imports only what its place allows, and what its manifest names", () => {
+  test("imports only what the table allows and its manifest names", () => {
     const allowed = [...(MAY_IMPORT[folder] ?? []), "@opentelemetry/api"];
     const wrong = sources.flatMap(({ file, text }) =>
       runTimeImports(text)
@@ -98,7 +98,7 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
 
   test("has tests in .test.ts, and what helps them in .test-support.ts", () => {
     const other = globSync("**/*.test*.ts", {
-      cwd: join(repositoryRoot, "packages", folder, "src"),
+      cwd: join(REPOSITORY_ROOT, "packages", folder, "src"),
     }).filter((file) => !/\.(test|test-support)\.ts$/.test(file));
     expect(other).toEqual([]);
   });
@@ -181,7 +181,7 @@ describe("CONTRIBUTING.md", () => {
       ([, path = ""]) => path,
     );
     expect(paths.length).toBeGreaterThan(10);
-    expect(paths.filter((path) => !existsSync(join(repositoryRoot, path)))).toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(REPOSITORY_ROOT, path)))).toEqual([]);
     const missing = packages
       .map(({ folder }) => `packages/${folder}`)
       .filter((path) => !paths.includes(path));
@@ -234,7 +234,7 @@ function readPackages() {
     dependencies: z.record(z.string(), z.string()).default({}),
     peerDependencies: z.record(z.string(), z.string()).default({}),
   });
-  const manifests = globSync("packages/*/package.json", { cwd: repositoryRoot }).toSorted();
+  const manifests = globSync("packages/*/package.json", { cwd: REPOSITORY_ROOT }).toSorted();
   return manifests.map((path) => {
     const folder = basename(dirname(path));
     const all = readSources(`packages/${folder}/src`);
@@ -248,12 +248,12 @@ function readPackages() {
 }
 
 function readSources(folder: string): Source[] {
-  const files = globSync("**/*.ts", { cwd: join(repositoryRoot, folder) }).toSorted();
+  const files = globSync("**/*.ts", { cwd: join(REPOSITORY_ROOT, folder) }).toSorted();
   return files.map((file) => ({ file, text: readText(join(folder, file)) }));
 }
 
 function readText(path: string): string {
-  return readFileSync(join(repositoryRoot, path), "utf8");
+  return readFileSync(join(REPOSITORY_ROOT, path), "utf8");
 }
 
 // The parts of an `index.ts` under their titles, with the names that each exports.
@@ -269,7 +269,7 @@ function sectionsOf(index: string): { title: string; names: string[] }[] {
     }));
 }
 
-// Types are told by the functions that take them.
+// Without types: users find those by the functions that take them.
 function valuesIn(names: string): string[] {
   return names
     .split(",")

@@ -8,37 +8,39 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { z } from "zod";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import type { Peer } from "../peers/peer.js";
 import { RoleProcess } from "../topology/process.js";
 
-/** What a sender has to say. */
-export interface Sent {
+/** The context that a sender injects. */
+export interface SenderFields {
   readonly traceId: string;
   readonly spanId: string;
   readonly flags: number;
   readonly baggage: Readonly<Record<string, string>>;
 }
 
-/** What a reader made of headers. */
-interface Read {
-  /** Undefined when it did not take the sender. */
+/** The context that a receiver extracted. */
+interface ExtractedFields {
+  /** Undefined when it rejected the headers. */
   readonly traceId: string | undefined;
   readonly flags: number | undefined;
   readonly baggage: Readonly<Record<string, string>>;
 }
 
-/** Somebody's propagators: what they write, and what they read. */
+/** The propagators of one implementation of OpenTelemetry. */
 export interface Propagators extends AsyncDisposable {
-  write(sent: Sent): Promise<Readonly<Record<string, string>>>;
-  read(headers: Readonly<Record<string, string>>): Promise<Read>;
+  /** Injects a sender into headers. */
+  inject(sent: SenderFields): Promise<Readonly<Record<string, string>>>;
+  /** Extracts the sender from headers. */
+  extract(headers: Readonly<Record<string, string>>): Promise<ExtractedFields>;
 }
 
 const READY_MS = 60_000;
-const NOBODY = /^0*$/;
+const ZERO_TRACE_ID = /^0*$/;
 
-const written = z.record(z.string(), z.string());
-const understood = z.object({
+const injectReply = z.record(z.string(), z.string());
+const extractReply = z.object({
   traceId: z.string().nullish(),
   flags: z.number().int().nullish(),
   baggage: z.record(z.string(), z.string()),
@@ -46,11 +48,11 @@ const understood = z.object({
 
 /** A program of a peer while it runs. */
 interface Program extends AsyncDisposable {
-  /** `host:port`, where it serves. */
+  /** `host:port` where it serves. */
   readonly address: string;
 }
 
-/** Builds and starts one program of a peer that is no role. */
+/** Builds and starts a program of a peer that is not a role. */
 export async function startProgram(
   peer: Peer,
   program: string,
@@ -58,9 +60,9 @@ export async function startProgram(
   env: Readonly<Record<string, string>>,
 ): Promise<Program> {
   await using stack = new AsyncDisposableStack();
-  const run = new Run(() => undefined, undefined);
-  stack.defer(() => run.end());
-  const folder = await peer.build(run);
+  const scope = new Scope(() => undefined, undefined);
+  stack.defer(() => scope.end());
+  const folder = await peer.build(scope);
   const child = new RoleProcess(name, peer.command(folder, program), env);
   stack.defer(() => child.stop());
   const { outside } = await child.ready(READY_MS);
@@ -68,7 +70,7 @@ export async function startProgram(
   return { address: outside, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** The propagators of another language, in the program it has for that. */
+/** Starts the program with the propagators of another language. */
 export async function startPropagators(
   peer: Peer,
   program: string,
@@ -84,13 +86,13 @@ export async function startPropagators(
     return answer.parse(await response.json());
   };
   return {
-    write: (sent) => ask("/inject", sent, written),
-    read: async (headers) => {
-      const { traceId, flags, baggage } = await ask("/extract", { headers }, understood);
-      const taken = !NOBODY.test(traceId ?? "");
+    inject: (sent) => ask("/inject", sent, injectReply),
+    extract: async (headers) => {
+      const { traceId, flags, baggage } = await ask("/extract", { headers }, extractReply);
+      const isExtracted = !ZERO_TRACE_ID.test(traceId ?? "");
       return {
-        traceId: taken ? (traceId ?? undefined) : undefined,
-        flags: taken ? (flags ?? undefined) : undefined,
+        traceId: isExtracted ? (traceId ?? undefined) : undefined,
+        flags: isExtracted ? (flags ?? undefined) : undefined,
         baggage,
       };
     },
@@ -98,10 +100,10 @@ export async function startPropagators(
   };
 }
 
-/** A propagator of this process. */
+/** The propagators of this process. */
 export function ownPropagators(propagator: TextMapPropagator): Propagators {
   return {
-    write: async ({ traceId, spanId, flags, baggage }) => {
+    inject: async ({ traceId, spanId, flags, baggage }) => {
       const entries = Object.fromEntries(
         Object.entries(baggage).map(([key, value]) => [key, { value }]),
       );
@@ -113,10 +115,10 @@ export function ownPropagators(propagator: TextMapPropagator): Propagators {
       propagator.inject(sender, headers, defaultTextMapSetter);
       return headers;
     },
-    read: async (headers) => {
-      const read = propagator.extract(context.active(), headers, defaultTextMapGetter);
-      const sender = trace.getSpanContext(read);
-      const entries = propagation.getBaggage(read)?.getAllEntries() ?? [];
+    extract: async (headers) => {
+      const extracted = propagator.extract(context.active(), headers, defaultTextMapGetter);
+      const sender = trace.getSpanContext(extracted);
+      const entries = propagation.getBaggage(extracted)?.getAllEntries() ?? [];
       return {
         traceId: sender?.traceId,
         flags: sender?.traceFlags,

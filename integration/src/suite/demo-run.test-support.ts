@@ -4,38 +4,38 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 
-const PROGRAM = join(repositoryRoot, "integration/dist/demo/main.js");
-const MARK = "FAULT_RUN";
-const PATIENCE_MS = 10_000;
+const PROGRAM = join(REPOSITORY_ROOT, "integration/dist/demo/main.js");
+const MARK_VARIABLE = "FAULT_RUN";
+const END_TIMEOUT_MS = 10_000;
 
-/** What a program said and left when it was over. */
-export interface Ended {
+/** The result of a program that ended. */
+export interface EndedProgram {
   readonly exitCode: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** Processes and files of the run that are still there. */
+  /** Its processes and files that are still there. */
   readonly left: readonly string[];
 }
 
-/** The environment in which each process started from here can be found again. */
-export function marked(): Readonly<Record<string, string>> {
-  return { [MARK]: randomUUID() };
+/** An environment variable by which `processesWith` finds all processes that inherit it. */
+export function uniqueMark(): Readonly<Record<string, string>> {
+  return { [MARK_VARIABLE]: randomUUID() };
 }
 
 /**
- * The processes that have the mark in their environment, or are of that process group: Redis writes its title over
- * its environment. Looks into Linux's /proc.
+ * Lists the processes that have the mark in their environment, or are in the process group, because Redis overwrites its
+ * environment with its title. Reads /proc, so it works on Linux only.
  */
 export async function processesWith(
   mark: Readonly<Record<string, string>>,
   group?: number,
 ): Promise<{ readonly pid: number; readonly command: string }[]> {
-  const entry = `${MARK}=${mark[MARK]}`;
+  const entry = `${MARK_VARIABLE}=${mark[MARK_VARIABLE]}`;
   const read = async (pid: string) => {
     const environment = await readFile(`/proc/${pid}/environ`, "utf8");
-    // After the name in brackets: state, parent, group.
+    // After the name in parentheses: state, parent, group.
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
     const [, , groupOf] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (!environment.split("\0").includes(entry) && Number(groupOf) !== group) return [];
@@ -43,12 +43,12 @@ export async function processesWith(
     return [{ pid: Number(pid), command: command.replaceAll("\0", " ").trim() }];
   };
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  // One that ended meanwhile cannot be read, and neither can those of others.
+  // A process that ended meanwhile cannot be read, and neither can one of another user.
   const found = await Promise.all(pids.map((pid) => read(pid).catch(() => [])));
   return found.flat();
 }
 
-/** A demo in a process group, a scratch folder and a mark of its own, so that all it leaves behind is seen. */
+/** A run of the demo with a process group, a temporary folder and a mark of its own, by which leftovers are found. */
 export class DemoRun {
   readonly #child;
   readonly #mark: Readonly<Record<string, string>>;
@@ -56,6 +56,7 @@ export class DemoRun {
   readonly #watchers = new Set<(line: string) => void>();
   readonly #listened: Promise<void>;
 
+  /** Starts the demo. It is killed at the end of the test. */
   static async start(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
@@ -75,7 +76,7 @@ export class DemoRun {
     scratch: string,
   ) {
     this.#scratch = scratch;
-    this.#mark = marked();
+    this.#mark = uniqueMark();
     this.#child = execa(process.execPath, [PROGRAM, ...args], {
       reject: false,
       all: true,
@@ -87,7 +88,7 @@ export class DemoRun {
     this.#listened = this.#listen();
   }
 
-  /** Waits for a line. @throws when the demo ends before */
+  /** Waits for a line of output. @throws when the demo ends first */
   async prints(pattern: RegExp): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<true>();
     const watcher = (line: string): void => {
@@ -98,7 +99,7 @@ export class DemoRun {
     if (isSeen !== true) throw new Error(`no line ${pattern} in\n${(await this.#child).all}`);
   }
 
-  /** Kills one of its processes, as a crash would. @param command - a part of its command line */
+  /** Kills one of its processes, as a crash would. @param command - a part of the command line */
   async crash(command: string): Promise<void> {
     const running = await processesWith(this.#mark, this.#child.pid);
     const [found, ...others] = running.filter((one) => one.command.includes(command));
@@ -108,14 +109,14 @@ export class DemoRun {
     process.kill(found.pid, "SIGKILL");
   }
 
-  /** What Ctrl-C does: the terminal tells every process of the group. */
+  /** Sends SIGINT to every process of the group, as a terminal does on Ctrl-C. */
   interrupt(): void {
     this.#signal("SIGINT");
   }
 
-  /** Waits for its end, which has to come soon. */
-  async ended(): Promise<Ended> {
-    const slow = AbortSignal.timeout(PATIENCE_MS);
+  /** Waits for its end. @throws when that takes more than 10 seconds */
+  async ended(): Promise<EndedProgram> {
+    const slow = AbortSignal.timeout(END_TIMEOUT_MS);
     const { promise, reject } = Promise.withResolvers<never>();
     slow.addEventListener("abort", () => reject(new Error("the demo takes more than 10 s to end")));
     const { exitCode, stdout, stderr } = await Promise.race([this.#child, promise]);
@@ -130,7 +131,7 @@ export class DemoRun {
     try {
       process.kill(-pid, signal);
     } catch {
-      // All of the group are gone.
+      // The group has no process any more.
     }
   }
 

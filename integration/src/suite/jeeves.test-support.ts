@@ -1,35 +1,43 @@
-import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
-import { expected, startTopology, type Topology, type TopologyOptions } from "../topology/index.js";
-import { engines } from "./engines.js";
+import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
+import {
+  expectedTrace,
+  startTopology,
+  type Topology,
+  type TopologyOptions,
+} from "../topology/index.js";
+import { engines } from "./engines.test-support.js";
 
-/** The reference system and the receiver its roles export to. */
+/** The reference system and the receiver that its roles export to. */
 export interface Jeeves extends AsyncDisposable {
   readonly topology: Topology;
   readonly receiver: OtlpReceiver;
+  /** The address of the gateway. */
   readonly url: string;
-  /** All spans of one trace, once these services, by default all that make spans, had their say and nothing more comes. */
+  /** Waits for a trace until these services (default: all that make spans) have sent spans of it and no more come. */
   trace(traceId: string, services?: readonly string[]): Promise<readonly Span[]>;
-  /** The trace of a request, where no answer tells it: found by the request's id on a span. */
+  /** Finds the trace of a request whose answer has no trace id, by the request's id on a span. */
   traceOf(requestId: string): Promise<string>;
 }
 
+/** Starts the reference system on the suite's engines. */
 export async function startJeeves(
-  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "made"> = {},
+  options: Pick<TopologyOptions, "env" | "roleEnv" | "providerUrl" | "implementations"> = {},
 ): Promise<Jeeves> {
   const receiver = await startReceiver();
   try {
     const topology = await startTopology({
       engines: engines(),
       otlpUrl: receiver.httpUrl,
-      say: () => undefined,
+      log: () => undefined,
       ...options,
     });
     return {
       topology,
       receiver,
       url: topology.gatewayUrl,
-      // A trace that a role took with it does not come: which role that was is better known at once.
-      trace: (traceId, services = expected(options.made).services) =>
+      // When a role ends unexpectedly the trace may never come: its error is reported at once.
+      trace: (traceId, services = expectedTrace(options.implementations).services) =>
         Promise.race([
           receiver.waitForTrace(traceId, { services: [...services], quietMs: 400 }),
           topology.failure,

@@ -6,91 +6,100 @@ import {
   type Trace,
 } from "@traceferry/traces";
 import type { ChatAnswer } from "../system/chat.js";
-import { expected, type Hop, hopsOf } from "../topology/expected-trace.js";
+import { expectedTrace, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** One way from service to service, and whether every trace passed it. */
-export interface HopVerdict extends Hop {
+/** One hop from service to service, and whether it is unbroken in every trace. */
+export interface HopSummary extends Hop {
+  /** True when it is unbroken in every trace. */
   readonly ok: boolean;
-  /** `OK`, or the code of what went wrong. */
+  /** `OK`, or the code of the problem. */
   readonly verdict: string;
-  /** For people: what went wrong and what to do about it. Empty when nothing did. */
+  /** The problem and the remedy, for people. Empty when there is none. */
   readonly why: string;
 }
 
-/** What the demo found out, in the form of its `--json` line. */
-export interface Verdict {
+/** The result of the demo, as its `--json` line has it. */
+export interface DemoSummary {
   readonly requests: number;
+  /** Requests that got a reply. */
   readonly answered: number;
-  /** Requests whose trace is whole: one root, no orphan, every hop there. */
+  /** Answered requests with an unbroken trace: one root, no orphan, every hop present. */
   readonly complete: number;
   readonly traces: number;
   readonly roots: number;
   readonly orphans: number;
   readonly services: readonly string[];
-  readonly hops: readonly HopVerdict[];
+  readonly hops: readonly HopSummary[];
+  /** From the end of a span to its arrival. */
   readonly spanToReceivedMs: { readonly p50: number; readonly p99: number };
 }
 
-/** Judges every request by the spans that arrived. */
-export function judge(
+/** Evaluates every request by the spans that were received. */
+export function summarize(
   answers: readonly ChatAnswer[],
   spans: readonly Span[],
-  { stream, made }: { readonly stream: boolean; readonly made: Implementations },
-): Verdict {
-  const traces = assembleTraces(spans).filter((trace) => !isOwnWork(trace, made));
+  {
+    stream,
+    implementations,
+  }: { readonly stream: boolean; readonly implementations: Implementations },
+): DemoSummary {
+  const traces = assembleTraces(spans).filter(
+    (trace) => !isBackgroundTrace(trace, implementations),
+  );
   const byId = new Map(traces.map((trace) => [trace.traceId, trace]));
   const byRequest = new Map(
     spans.map(({ attributes, traceId }) => [attributes["jeeves.request.id"], traceId]),
   );
-  const whole = (answer: ChatAnswer): boolean => {
-    // A bare gateway has no span whose id it could tell.
+  const isComplete = (answer: ChatAnswer): boolean => {
+    // A bare gateway makes no span, so its answer has no trace id.
     const traceId = answer.traceId || (byRequest.get(answer.requestId) ?? "");
     const trace = byId.get(traceId)?.spans ?? [];
-    return evaluateUnbroken(trace, { traceId, ...expected(made) }).pass;
+    return evaluateUnbroken(trace, { traceId, ...expectedTrace(implementations) }).pass;
   };
   const answered = answers.filter(({ reply }) => reply !== undefined);
   return {
     requests: answers.length,
     answered: answered.length,
-    complete: answered.filter(whole).length,
+    complete: answered.filter(isComplete).length,
     traces: traces.length,
     roots: traces.reduce((sum, { roots }) => sum + roots.length, 0),
     orphans: traces.reduce((sum, { orphans }) => sum + orphans.length, 0),
     services: [...new Set(traces.flatMap((trace) => trace.services))],
-    hops: judgeHops(spans, hopsOf(stream, made), made, answered.length),
+    hops: summarizeHops(spans, hopsOf(stream, implementations), implementations, answered.length),
     spanToReceivedMs: delays(spans),
   };
 }
 
-/** bullmq-otel traces what a worker does for itself as well, in traces that no request is part of. */
-function isOwnWork({ spans, services }: Trace, made: Implementations): boolean {
+/** True for a trace that belongs to no request: bullmq-otel also traces the timers of a worker. */
+function isBackgroundTrace({ spans, services }: Trace, implementations: Implementations): boolean {
   return (
-    services.every((service) => made[service] === "stock") &&
+    services.every((service) => implementations[service] === "stock") &&
     spans.every(
       ({ kind, attributes }) => kind === "INTERNAL" && !("jeeves.request.id" in attributes),
     )
   );
 }
 
-export function isUnbroken({ requests, complete, traces, orphans, hops }: Verdict): boolean {
+/** True when every request has one unbroken trace, and there are no others. */
+export function isUnbroken({ requests, complete, traces, orphans, hops }: DemoSummary): boolean {
   return (
     complete === requests && traces === requests && orphans === 0 && hops.every(({ ok }) => ok)
   );
 }
 
-function judgeHops(
+function summarizeHops(
   spans: readonly Span[],
   hops: readonly Hop[],
-  made: Implementations,
+  implementations: Implementations,
   answered: number,
-): HopVerdict[] {
+): HopSummary[] {
   const seen = diagnose(spans, {
-    root: expected(made).root,
+    root: expectedTrace(implementations).root,
     joinBy: ["jeeves.request.id"],
   }).hops;
   const key = ({ from, to, via }: Hop): string => `${from} ${to} ${via}`;
-  const verdicts = hops.map((hop): HopVerdict => {
+  const verdicts = hops.map((hop): HopSummary => {
     const same = seen.filter((other) => key(other) === key(hop));
     const broken = same.find(({ ok }) => !ok);
     if (broken?.verdict !== undefined) {
@@ -115,8 +124,8 @@ function judgeHops(
   return verdicts;
 }
 
-/** From the end of a span to its arrival, in milliseconds. */
-function delays(spans: readonly Span[]): Verdict["spanToReceivedMs"] {
+/** The delay from the end of a span to its arrival, in milliseconds. */
+function delays(spans: readonly Span[]): DemoSummary["spanToReceivedMs"] {
   const sorted = spans
     .map(({ endNs, receivedAtMs }) => receivedAtMs - Number(endNs) / 1e6)
     .sort((a, b) => a - b);

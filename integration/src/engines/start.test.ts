@@ -8,24 +8,26 @@ import getPort from "get-port";
 import { Kafka, logLevel } from "kafkajs";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { lookDocker } from "./docker.js";
-import { ownerLabel } from "./docker-engine.js";
+import { detectDocker } from "./docker.js";
+import { OWNER_LABEL } from "./docker-engine.js";
 import { createTopics, type EngineKind, startEngines } from "./index.js";
-import { lookLocal } from "./local/index.js";
+import { detectLocal } from "./local/index.js";
 import type { KafkaPorts } from "./local/kafka.js";
 import { pingRedis } from "./ping.js";
-import { Run } from "./scope.js";
+import { Scope } from "./scope.js";
 
 const silent = () => {};
-// The kind the suite runs on; without such a wish those that this machine has.
-const asked = process.env.TRACEFERRY_ENGINES || "auto";
-const docker = await lookDocker({}, silent, undefined);
-const local = await lookLocal({});
-const found = { docker, local };
-const wanted = (["docker", "local"] as const).filter((kind) => asked === "auto" || asked === kind);
-// What is absent is reported as such; in CI it is tried all the same, and fails.
-const kinds = wanted.filter((kind) => found[kind].works || process.env.CI !== undefined);
-for (const kind of wanted.filter((wish) => !kinds.includes(wish))) {
+// The kind that the suite runs on, or else those that this machine has.
+const REQUESTED = process.env.TRACEFERRY_ENGINES || "auto";
+const docker = await detectDocker({}, silent, undefined);
+const local = await detectLocal({});
+const availability = { docker, local };
+const wanted = (["docker", "local"] as const).filter(
+  (kind) => REQUESTED === "auto" || REQUESTED === kind,
+);
+// A kind that is missing is reported as skipped. In CI it runs all the same, and fails.
+const kinds = wanted.filter((kind) => availability[kind].available || process.env.CI !== undefined);
+for (const kind of wanted.filter((one) => !kinds.includes(one))) {
   test.skip(`${kind} engines (skipped: this machine does not have what they need)`);
 }
 
@@ -34,13 +36,13 @@ afterEach(() => {
 });
 
 describe.each(kinds)("%s engines", (kind) => {
-  test("carry a record and answer a PING, and are gone when they are disposed of", async () => {
+  test("carry a record, answer a PING, and are gone when they are disposed of", async () => {
     const before = await everythingOf(process.pid);
-    const engines = await startEngines({ kind, say: silent });
-    const while_ = await everythingOf(process.pid);
+    const engines = await startEngines({ kind, log: silent });
+    const during = await everythingOf(process.pid);
 
     await createTopics(engines.kafkaBrokers, ["greetings"], 2);
-    // Once more: topics that exist are no fault.
+    // A second time: topics that exist are no error.
     await createTopics(engines.kafkaBrokers, ["greetings", "farewells"], 2);
     const received = await sendAndReceive(engines.kafkaBrokers, "greetings", "hello");
     await pingRedis(engines.redisUrl);
@@ -48,37 +50,37 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(engines.kind).toBe(kind);
     const printed = engines.logs().split("\n");
     expect(new Set(printed.map((line) => line.split(":")[0]))).toEqual(new Set(["kafka", "redis"]));
-    expect(while_.length).toBeGreaterThan(before.length);
+    expect(during.length).toBeGreaterThan(before.length);
 
     await engines[Symbol.asyncDispose]();
     await engines[Symbol.asyncDispose]();
     expect(await everythingOf(process.pid)).toEqual(before);
   });
 
-  test("only what is needed is started", async () => {
-    await using engines = await startEngines({ kind, need: { kafka: false }, say: silent });
+  test("are only those that are needed", async () => {
+    await using engines = await startEngines({ kind, need: { kafka: false }, log: silent });
 
     await pingRedis(engines.redisUrl);
     expect(() => engines.kafkaBrokers).toThrow("need.kafka: false");
     expect(engines.logs()).not.toContain("kafka");
   });
 
-  test("giving up during the start leaves nothing behind", async () => {
+  test("leave nothing behind when the start is cancelled", async () => {
     const before = await everythingOf(process.pid);
-    const giveUp = new AbortController();
-    const engines = startEngines({ kind, say: silent, signal: giveUp.signal });
+    const controller = new AbortController();
+    const engines = startEngines({ kind, log: silent, signal: controller.signal });
     const outcome = expect(engines).rejects.toThrow("enough");
 
     await vi.waitFor(async () => {
       expect((await everythingOf(process.pid)).join()).toMatch(/redis-server|java|container/);
     }, 20_000);
-    giveUp.abort(new Error("enough"));
+    controller.abort(new Error("enough"));
 
     await outcome;
     expect(await everythingOf(process.pid)).toEqual(before);
   });
 
-  test("Ctrl-C ends them before it ends the program", async () => {
+  test("end on Ctrl-C before the program does", async () => {
     const program = await programWithEngines(kind);
 
     program.process.kill("SIGINT");
@@ -87,7 +89,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(await program.left()).toEqual([]);
   });
 
-  test("Ctrl-C during the start ends them too", async () => {
+  test("end on Ctrl-C during the start too", async () => {
     const program = await programWithEngines(kind, /starting/);
 
     program.process.kill("SIGINT");
@@ -96,7 +98,7 @@ describe.each(kinds)("%s engines", (kind) => {
     expect(await program.left()).toEqual([]);
   });
 
-  test("a program that is killed takes them along", async () => {
+  test("end when the program is killed", async () => {
     const program = await programWithEngines(kind);
 
     program.process.kill("SIGKILL");
@@ -105,33 +107,33 @@ describe.each(kinds)("%s engines", (kind) => {
     await vi.waitFor(async () => expect(await program.left()).toEqual([]), 20_000);
   });
 
-  test("engines that run already are used as external ones, and are not stopped", async () => {
-    await using running = await startEngines({ kind, say: silent });
+  test("that run already are used as external ones, and are not stopped", async () => {
+    await using running = await startEngines({ kind, log: silent });
     vi.stubEnv("TRACEFERRY_ENGINES", "");
     vi.stubEnv("KAFKA_BROKERS", running.kafkaBrokers.join(","));
     vi.stubEnv("REDIS_URL", running.redisUrl);
-    const said: string[] = [];
+    const logged: string[] = [];
 
-    const engines = await startEngines({ kind: "auto", say: (line) => said.push(line) });
+    const engines = await startEngines({ kind: "auto", log: (line) => logged.push(line) });
     await engines[Symbol.asyncDispose]();
 
     expect(engines.kind).toBe("external");
     expect(engines.kafkaBrokers).toEqual(running.kafkaBrokers);
-    expect(said).toEqual(["engines: external (KAFKA_BROKERS and REDIS_URL are set)"]);
+    expect(logged).toEqual(["engines: external (KAFKA_BROKERS and REDIS_URL are set)"]);
     await pingRedis(running.redisUrl);
   });
 });
 
 describe("external engines", () => {
-  test("that do not answer are named", async () => {
+  test("that do not answer are named in the error", async () => {
     const port = await getPort();
     vi.stubEnv("KAFKA_BROKERS", `127.0.0.1:${port}`);
     vi.stubEnv("REDIS_URL", `redis://:secret@127.0.0.1:${port}`);
 
-    await expect(startEngines({ kind: "external", say: silent })).rejects.toThrow(
+    await expect(startEngines({ kind: "external", log: silent })).rejects.toThrow(
       `Kafka at 127.0.0.1:${port} (KAFKA_BROKERS) does not answer: `,
     );
-    const redis = startEngines({ kind: "external", need: { kafka: false }, say: silent });
+    const redis = startEngines({ kind: "external", need: { kafka: false }, log: silent });
     await expect(redis).rejects.toThrow(
       `Redis at the address in REDIS_URL does not answer: connect ECONNREFUSED`,
     );
@@ -140,12 +142,12 @@ describe("external engines", () => {
 
 if (kinds.includes("docker")) {
   describe("docker engines that run", () => {
-    test("are named when one is killed, with its last lines, and can still be disposed of", async () => {
+    test("report the one that is killed, with its last lines, and can still be disposed of", async () => {
       const before = await everythingOf(process.pid);
       await using engines = await startEngines({
         kind: "docker",
         need: { kafka: false },
-        say: silent,
+        log: silent,
       });
 
       const [redis] = await containersOf(process.pid);
@@ -161,76 +163,76 @@ if (kinds.includes("docker")) {
 }
 
 if (kinds.includes("local")) {
-  describe("local engines that fail half way", () => {
-    test("a Java that does not run the broker: its last words are told, and Redis is ended", async () => {
+  describe("local engines that fail during the start", () => {
+    test("report the last lines of a Java that cannot run the broker, and end Redis", async () => {
       vi.stubEnv("JAVA_HOME", await javaThatOnlyTellsItsVersion());
       const before = await everythingOf(process.pid);
 
-      await expect(startEngines({ kind: "local", say: silent })).rejects.toThrow("no heap today");
+      await expect(startEngines({ kind: "local", log: silent })).rejects.toThrow("no heap today");
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
-    test("a port in use: the broker's complaint is told, and nothing is left behind", async () => {
+    test("report the broker's error about a port in use, and leave nothing behind", async () => {
       const before = await everythingOf(process.pid);
       const [broker, controller] = [await takenPort(), await getPort()];
-      const run = new Run(silent, undefined);
+      const scope = new Scope(silent, undefined);
 
-      await expect(startLocal(run, async () => ({ broker, controller }))).rejects.toThrow(
+      await expect(startLocal(scope, async () => ({ broker, controller }))).rejects.toThrow(
         /^kafka did not start, it ended in vain\. It complained:\n(.*\n)*.*Address already in use/,
       );
-      await run.end();
+      await scope.end();
       expect(await everythingOf(process.pid)).toEqual(before);
     });
 
-    test("a port that was taken in the last moment is replaced by another", async () => {
-      const said: string[] = [];
-      const run = new Run((line) => said.push(line), undefined);
+    test("take another port when one was taken in the last moment", async () => {
+      const logged: string[] = [];
+      const scope = new Scope((line) => logged.push(line), undefined);
       const ports = [await takenPort(), await getPort()];
 
       const choosePorts = async () => ({ broker: ports.shift() ?? 0, controller: await getPort() });
-      const started = await startLocal(run, choosePorts);
+      const started = await startLocal(scope, choosePorts);
       await createTopics(started.kafkaBrokers ?? [], ["greetings"], 1);
-      await run.end();
+      await scope.end();
 
-      expect(said).toContain("Kafka: somebody else took its port, once more with another");
+      expect(logged).toContain("Kafka: somebody else took its port, once more with another");
     });
   });
 }
 
-async function startLocal(run: Run, choosePorts: () => Promise<KafkaPorts>) {
-  const found = await lookLocal({}, choosePorts);
-  if (!found.works) throw new Error(found.missing.join());
-  return found.start(run);
+async function startLocal(scope: Scope, choosePorts: () => Promise<KafkaPorts>) {
+  const availability = await detectLocal({}, choosePorts);
+  if (!availability.available) throw new Error(availability.missing.join());
+  return availability.start(scope);
 }
 
-/** A program of its own that starts engines and stays, once it has printed such a line (by default: they run). */
+/** Starts a program that starts engines and stays. Waits until it prints such a line, by default that the engines run. */
 async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   const text = `
     import { startEngines } from "./index.js";
-    await startEngines({ kind: "${kind}", say: console.log });
+    await startEngines({ kind: "${kind}", log: console.log });
     console.log("ready");
     setInterval(() => {}, 60_000);`;
   const child = execa(
     process.execPath,
-    ["--import", fromSources, "--input-type=module", "--eval", text],
+    ["--import", LOAD_FROM_SOURCES, "--input-type=module", "--eval", text],
     { cwd: import.meta.dirname, reject: false, all: true, buffer: false },
   );
   const { pid } = child;
   if (pid === undefined) throw new Error("node did not start");
   onTestFinished(() => void child.kill("SIGKILL"));
-  const said: string[] = [];
+  const logged: string[] = [];
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.all }).on("line", (line) => {
-      said.push(line);
+      logged.push(line);
       if (until.test(line)) resolve();
     });
-    const ended = () => reject(new Error(`the program ended, it said:\n${said.join("\n")}`));
+    const ended = () => reject(new Error(`the program ended, it said:\n${logged.join("\n")}`));
     child.then(ended, reject);
   });
   const begun = await everythingOf(pid);
   if (until.test("ready")) expect(begun).not.toEqual([]);
 
-  // Children of a dead parent are nobody's descendants any more: look for those that were seen.
+  // Children of a dead parent are no longer its descendants: look for those that were seen before.
   const left = async () => {
     const alive = (await processes()).map(describeProcess);
     const containers = (await containersOf(pid)).map(({ title }) => title);
@@ -239,8 +241,8 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
   return { process: child, left };
 }
 
-// Node reads TypeScript by itself, except that it looks for the file that an import names.
-const fromSources = `data:text/javascript,${encodeURIComponent(`
+// Node runs TypeScript by itself, but does not find a .ts file for an import of .js.
+const LOAD_FROM_SOURCES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({
     resolve(name, context, next) {
@@ -249,7 +251,7 @@ const fromSources = `data:text/javascript,${encodeURIComponent(`
     },
   });`)}`;
 
-/** What a process has started and not ended: processes, containers, folders for temporary files. */
+/** Lists what a process has started and not ended: processes, containers, temporary folders. */
 async function everythingOf(pid: number): Promise<string[]> {
   const all = await processes();
   const below = (parent: number): Listed[] =>
@@ -282,11 +284,14 @@ async function processes(): Promise<Listed[]> {
 }
 
 async function containersOf(pid: number): Promise<{ id: string; title: string }[]> {
-  if (!docker.works) return [];
+  if (!docker.available) return [];
   const client = await getContainerRuntimeClient();
-  const filters = { label: [`${ownerLabel}=${pid}`] };
-  const found = await client.container.dockerode.listContainers({ all: true, filters });
-  return found.map(({ Id, Image, State }) => ({ id: Id, title: `container ${Image} ${State}` }));
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
+  const availability = await client.container.dockerode.listContainers({ all: true, filters });
+  return availability.map(({ Id, Image, State }) => ({
+    id: Id,
+    title: `container ${Image} ${State}`,
+  }));
 }
 
 async function sendAndReceive(brokers: string[], topic: string, text: string) {

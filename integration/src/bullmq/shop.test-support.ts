@@ -10,11 +10,11 @@ import { type Headers } from "@traceferry/testkit";
 import { type JobsOptions, Queue, type Telemetry, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
-import { engines } from "../suite/engines.js";
+import { engines } from "../suite/engines.test-support.js";
 
 let redis: Redis;
 
-/** A connection of the tests' own, beside those of the queues. */
+/** Connects to Redis for the tests of one file, beside the connections of the queues. */
 export function useRedis(): () => Redis {
   beforeAll(async () => {
     redis = new Redis(engines().redisUrl, { lazyConnect: true, maxRetriesPerRequest: null });
@@ -26,7 +26,7 @@ export function useRedis(): () => Redis {
   return () => redis;
 }
 
-/** Counts the jobs that it is asked to add, below its telemetry. */
+/** Counts the jobs that are added, below its telemetry. */
 class CountingQueue extends Queue {
   added = 0;
 
@@ -36,13 +36,13 @@ class CountingQueue extends Queue {
   }
 }
 
-/** Two queues named "orders": what is sent to `outbox` stays there, what is put into `inbox` is processed. */
+/** Two queues named "orders": jobs in `outbox` stay there, those in `inbox` are processed. */
 export class Shop implements AsyncDisposable {
   readonly telemetry: Telemetry;
   readonly inbox: Queue;
   readonly outbox: CountingQueue;
   /** Adds to the outbox without telemetry. */
-  readonly bare: CountingQueue;
+  readonly untraced: CountingQueue;
   readonly worker: Worker;
   readonly #jobsById = new Map<string, { work: () => unknown; settled: () => void }>();
   static #shops = 0;
@@ -59,7 +59,7 @@ export class Shop implements AsyncDisposable {
       ...(options.tracedInbox && { telemetry }),
     });
     this.outbox = new CountingQueue("orders", { ...there, telemetry });
-    this.bare = new CountingQueue("orders", there);
+    this.untraced = new CountingQueue("orders", there);
     const jobs = this.#jobsById;
     class WatchedWorker extends Worker {
       override async processJob(...args: Parameters<Worker["processJob"]>) {
@@ -70,7 +70,7 @@ export class Shop implements AsyncDisposable {
         }
       }
     }
-    // What a job does is found by its id, so that its data can be anything.
+    // The work of a job is found by its id, so that its data can be anything.
     const work = async ({ id = "" }) => (await jobs.get(id)?.work()) ?? id;
     this.worker = new WatchedWorker("orders", work, {
       connection,
@@ -83,7 +83,7 @@ export class Shop implements AsyncDisposable {
     this.worker.on("error", () => undefined);
   }
 
-  /** Adds a job and waits until the worker is through with all of its attempts, and their spans have ended. */
+  /** Adds a job and waits for the end of all its attempts and their spans. */
   async run(opts: JobsOptions, work: () => unknown = () => undefined, data: unknown = {}) {
     const jobId = `job-${++this.#jobs}`;
     let attempts = opts.attempts ?? 1;
@@ -104,10 +104,11 @@ export class Shop implements AsyncDisposable {
   async [Symbol.asyncDispose]() {
     await this.worker.close();
     for (const queue of [this.inbox, this.outbox]) await queue.obliterate({ force: true });
-    await Promise.all([this.inbox, this.outbox, this.bare].map((queue) => queue.close()));
+    await Promise.all([this.inbox, this.outbox, this.untraced].map((queue) => queue.close()));
   }
 }
 
+/** The options of a job as Redis has them. */
 export async function storedOptions(
   queue: Queue,
   id: string | undefined,
@@ -118,7 +119,7 @@ export async function storedOptions(
 const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
 const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
 
-/** A job of an application: its own fields are data, and only ours are metadata. */
+/** A job of an application. Propagation fields are its metadata, other headers its data. */
 class OrderJob {
   readonly data: Record<string, string>;
   readonly opts: JobsOptions;
@@ -134,7 +135,7 @@ class OrderJob {
 function withMetadata(headers: Headers): JobsOptions {
   if (headers.length === 0) return {};
   const fields = Object.fromEntries(headers);
-  // An object holds a key once; the list of pairs, which the Elixir port wrote, does not mind.
+  // An object has a key once. Repeated keys need a list of pairs, as the Elixir port writes it.
   const unique = Object.keys(fields).length === headers.length;
   return { telemetry: { metadata: JSON.stringify(unique ? fields : headers) } };
 }
@@ -163,8 +164,8 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
     message: (headers, frozen) => new OrderJob(headers, frozen),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(shop.outbox, message),
-    sendUninstrumented: (message) => send(shop.bare, message),
-    transportSends: () => shop.outbox.added + shop.bare.added,
+    sendUninstrumented: (message) => send(shop.untraced, message),
+    transportSends: () => shop.outbox.added + shop.untraced.added,
     async sendFailing(message) {
       const { data, opts } = orderJob(message);
       await shop.outbox.add("place", data, { ...opts, jobId: "0" });
@@ -173,6 +174,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
   };
 }
 
+/** The adapter for BullMQ on Redis, for the contract. */
 export const bullmq: Adapter = {
   name: "bullmq",
   propagator: w3cPropagator,
@@ -187,7 +189,7 @@ export const bullmq: Adapter = {
       "bullmq.job.name": "place",
       "bullmq.job.attempts_made": 1,
     },
-    // BullMQ tells a telemetry the message of what the processor threw, and not its type.
+    // BullMQ gives a telemetry the message of the error, not its type.
     errorType: () => "_OTHER",
   },
   outgoing: {
@@ -204,9 +206,9 @@ export const bullmq: Adapter = {
   messaging: true,
   maxBytes: 8192,
   leakMessages: 2000,
-  // A worker swallows what a processor throws: the error stays with the job.
+  // A worker keeps the error of a processor with the job.
   handlerError: "swallowed",
-  // Data are JSON, which holds a key once.
+  // The data is JSON, which has a key once.
   repeatedUserHeader: "one",
   open,
 };

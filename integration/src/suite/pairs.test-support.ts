@@ -1,17 +1,17 @@
 import type { Implementation, Implementations } from "../topology/roles.js";
 
-/** One pair that has to meet: this role made of this, beside that role made of that. */
+/** Two implementations of neighbouring roles that have to meet in some system. */
 interface Pair {
-  readonly a: readonly [role: string, made: Implementation];
-  readonly b: readonly [role: string, made: Implementation];
+  readonly a: readonly [role: string, implementation: Implementation];
+  readonly b: readonly [role: string, implementation: Implementation];
 }
 
 /**
- * Few systems in which every pair of implementations of two neighbours meets at least once. Two bare neighbours
- * are left out: they are one longer relay, and tell nothing new. Always the same for the same input.
+ * Chooses a small set of systems in which every pair of implementations of two neighbours meets at least once. Pairs of two
+ * bare neighbours are left out, because they only make one longer relay. The result is deterministic.
  *
- * @param choices - what each role can be made of
- * @param hops - the neighbours
+ * @param choices - the implementations that each role can have
+ * @param hops - the pairs of neighbouring roles
  */
 export function coveringSet(
   choices: ReadonlyMap<string, readonly Implementation[]>,
@@ -20,7 +20,7 @@ export function coveringSet(
   const open = new Set(hops.flatMap((hop) => pairsOf(hop, choices)));
   const rows: Implementations[] = [];
   for (const first of open) {
-    // Taken up by an earlier row meanwhile.
+    // An earlier row has it.
     if (!open.has(first)) continue;
     const row = new Map([first.a, first.b]);
     for (const [role, offered] of choices) {
@@ -32,7 +32,7 @@ export function coveringSet(
   return rows;
 }
 
-/** What brings the most pairs together that have not met, beside what is chosen already. */
+/** The implementation that adds the most open pairs to the row. */
 function best(
   role: string,
   offered: readonly Implementation[],
@@ -40,20 +40,24 @@ function best(
   open: ReadonlySet<Pair>,
   hops: readonly (readonly [string, string])[],
 ): Implementation {
-  const neighbours = hops.flatMap(([a, b]) => (a === role ? [b] : b === role ? [a] : []));
+  const neighbours = hops
+    .filter((hop) => hop.includes(role))
+    .map(([from, to]) => (from === role ? to : from));
   const besideBare = neighbours.some((name) => row.get(name) === "bare");
-  const score = (made: Implementation): number => {
-    if (made === "bare" && besideBare) return -1;
-    const tried = new Map(row).set(role, made);
+  const score = (implementation: Implementation): number => {
+    if (implementation === "bare" && besideBare) return -1;
+    const tried = new Map(row).set(role, implementation);
     let met = 0;
     let possible = 0;
     for (const pair of open) {
       if (meets(pair, tried)) met++;
-      else if (isIn(pair, role, made)) possible++;
+      else if (isIn(pair, role, implementation)) possible++;
     }
     return met + possible / 1000;
   };
-  return offered.reduce((found, made) => (score(made) > score(found) ? made : found));
+  return offered.reduce((found, implementation) =>
+    score(implementation) > score(found) ? implementation : found,
+  );
 }
 
 function pairsOf(
@@ -71,6 +75,6 @@ function meets({ a, b }: Pair, row: ReadonlyMap<string, Implementation>): boolea
   return row.get(a[0]) === a[1] && row.get(b[0]) === b[1];
 }
 
-function isIn({ a, b }: Pair, role: string, made: Implementation): boolean {
-  return [a, b].some(([name, what]) => name === role && what === made);
+function isIn({ a, b }: Pair, role: string, implementation: Implementation): boolean {
+  return [a, b].some(([name, what]) => name === role && what === implementation);
 }

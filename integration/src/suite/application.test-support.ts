@@ -1,4 +1,4 @@
-import type { Span } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { expect } from "vitest";
 import {
   AGENTS,
@@ -10,6 +10,7 @@ import {
   TOOLS,
 } from "../topology/roles.js";
 
+/** The request whose spans are expected. */
 export interface Request {
   readonly requestId: string;
   readonly sessionId: string;
@@ -17,35 +18,40 @@ export interface Request {
 }
 
 /**
- * Expects the application's own spans, as every implementation of a role has to make them: names, services,
- * parents, attributes. What belongs to the request came there in baggage.
+ * Expects the application's own spans, as every implementation of a role has to make them: names, services, kinds, events
+ * and attributes. The ids of the request reach them in baggage.
  */
 export function expectApplicationSpans(
   spans: readonly Span[],
-  made: Implementations,
+  implementations: Implementations,
   { requestId, sessionId, mode = "sequential" }: Request,
 ): void {
   const seen = spans
-    .filter(({ name }) => own.test(name))
-    .map((span) => ({ span: `${span.name} of ${span.service}`, ...told(span) }));
-  expect(sorted(seen)).toEqual(sorted(wanted(made, { requestId, sessionId, mode })));
+    .filter(({ name }) => OWN_SPANS.test(name))
+    .map((span) => ({ span: `${span.name} of ${span.service}`, ...summaryOf(span) }));
+  expect(sorted(seen)).toEqual(
+    sorted(expectedSpans(implementations, { requestId, sessionId, mode })),
+  );
 }
 
-const own = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
+const OWN_SPANS = /^(pipeline\.execute|agent\.process|llm\.generate|llm\.provider\.call)$/;
 
-function told({ kind, attributes, status, events }: Span): object {
+function summaryOf({ kind, attributes, status, events }: Span): object {
   return {
     kind,
     status: status.code,
     events: events.map(({ name }) => name),
     attributes: Object.fromEntries(
-      // Java's agent says which thread it was.
+      // Java's agent adds attributes of the thread.
       Object.entries(attributes).filter(([name]) => /^(jeeves|gen_ai|termination)\./.test(name)),
     ),
   };
 }
 
-function wanted(made: Implementations, { requestId, sessionId, mode }: Required<Request>) {
+function expectedSpans(
+  implementations: Implementations,
+  { requestId, sessionId, mode }: Required<Request>,
+) {
   const base = { kind: "INTERNAL", status: "UNSET", events: [] };
   const agent = (service: string, name: string, type: string, more: object = {}) => ({
     ...base,
@@ -105,18 +111,18 @@ function wanted(made: Implementations, { requestId, sessionId, mode }: Required<
     },
   ];
   return all
-    .filter(({ service }) => made[service] !== "bare")
+    .filter(({ service }) => implementations[service] !== "bare")
     .map(({ service: _, ...span }) => span);
 }
 
 function sorted<T extends { readonly span: string }>(spans: readonly T[]): T[] {
-  return [...spans].sort((a, b) => (a.span < b.span ? -1 : a.span > b.span ? 1 : 0));
+  return spans.toSorted((a, b) => a.span.localeCompare(b.span));
 }
 
-/** "python gateway, go orchestrator, ts agents ...": for a test's title. */
-export function titleOf(made: Implementations): string {
+/** "python gateway, go orchestrator, ts agents ...", for the title of a test. */
+export function titleOf(implementations: Implementations): string {
   const names = [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY];
   return names
-    .map((name) => `${made[name] ?? "ts"} ${name.replace(/^jeeves-|-worker$/g, "")}`)
+    .map((name) => `${implementations[name] ?? "ts"} ${name.replace(/^jeeves-|-worker$/g, "")}`)
     .join(", ");
 }

@@ -23,30 +23,35 @@ import {
 } from "kafkajs";
 import { afterAll, beforeAll } from "vitest";
 import { createTopics } from "../engines/index.js";
-import { engines } from "../suite/engines.js";
+import { engines } from "../suite/engines.test-support.js";
 
-// Names of this run: brokers may be others' too, and outlive it.
+// Unique names, because brokers may be shared and outlive the run.
+/** A part of every name of this run. */
 export const RUN = randomUUID().slice(0, 8);
+/** The topic that a traced consumer reads. */
 export const INBOX = `traceferry-${RUN}-inbox`;
+/** The topic that a traced producer writes to. */
 export const OUTBOX = `traceferry-${RUN}-outbox`;
 const NOWHERE = `traceferry-${RUN}-nowhere`;
+/** The group of the traced consumer. */
 export const GROUP = `traceferry-${RUN}-billing`;
+/** The partitions of the inbox. */
 export const PARTITIONS = 4;
 
 let kafka: Kafka;
 let producer: Producer;
 
-/** Topics, a bare client and a bare producer for the tests of one file. */
+/** Creates the topics, an untraced client and an untraced producer for the tests of one file. */
 export function useKafka(): { kafka: () => Kafka; producer: () => Producer } {
   beforeAll(async () => {
     const brokers = engines().kafkaBrokers;
     await createTopics(brokers, [INBOX], PARTITIONS);
     await createTopics(brokers, [OUTBOX], 1);
-    const about = { clientId: "traceferry-tests", brokers, logLevel: logLevel.NOTHING };
-    kafka = new Kafka({ ...about, retry: { initialRetryTime: 20 } });
-    // A send that fails is to fail at once.
-    const impatient = new Kafka({ ...about, retry: { retries: 0 } });
-    producer = impatient.producer({ allowAutoTopicCreation: false });
+    const clientOptions = { clientId: "traceferry-tests", brokers, logLevel: logLevel.NOTHING };
+    kafka = new Kafka({ ...clientOptions, retry: { initialRetryTime: 20 } });
+    // Without retries, so that a send fails at once.
+    const withoutRetries = new Kafka({ ...clientOptions, retry: { retries: 0 } });
+    producer = withoutRetries.producer({ allowAutoTopicCreation: false });
     await producer.connect();
   });
   afterAll(async () => {
@@ -55,7 +60,7 @@ export function useKafka(): { kafka: () => Kafka; producer: () => Producer } {
   return { kafka: () => kafka, producer: () => producer };
 }
 
-/** Runs a consumer of its own group on a topic, from its beginning, until the scope is left. */
+/** Runs a consumer on a topic, from its beginning, until it is disposed of. */
 export async function consuming(
   consumer: Consumer,
   topic: string,
@@ -74,9 +79,10 @@ export async function consuming(
   return { [Symbol.asyncDispose]: () => consumer.disconnect() };
 }
 
-export const quick = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
+/** Consumer options for short waits. */
+export const QUICK = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
 
-/** What a peer without adapter reads, by offset; whoever asks too early waits. */
+/** The records that an untraced consumer reads from the outbox, by offset. */
 class Outbox {
   readonly #there = new Map<string, KafkaMessage>();
   readonly #awaited = new Map<string, (message: KafkaMessage) => void>();
@@ -86,7 +92,7 @@ class Outbox {
     this.#awaited.get(message.offset)?.(message);
   };
 
-  /** Gives a message once: what stays in memory is to be the adapter's. */
+  /** Waits for a record and removes it, so that only the adapter can leave something in memory. */
   async take(offset: string): Promise<SentMessage> {
     const { headers = {}, value: body } =
       this.#there.get(offset) ??
@@ -100,14 +106,15 @@ class Outbox {
   }
 }
 
-/** Deliveries of one consumer, told apart by the key of the record. */
+/** The handlers of the records in the inbox, by the key of the record. */
 export const deliveries = new Map<string, (payload: EachMessagePayload) => Promise<void>>();
+/** The records in the outbox. */
 export const outbox = new Outbox();
 
-/** kafkajs, connected once: a harness gets the real producer, and the handler of a real consumer. */
+/** A client that all harnesses share: it has the real producer, and hands the handler to the one real consumer. */
 class SharedKafka {
   eachMessage: EachMessageHandler = async () => undefined;
-  /** Those that the producers were asked for. */
+  /** The number of sends. */
   sends = 0;
 
   producer() {
@@ -150,7 +157,7 @@ async function open(
       const key = randomUUID();
       handlers.set(key, handler);
       const delivered = new Promise<void>((resolve, reject) => {
-        // What fails is told here and not to kafkajs, which would deliver it again.
+        // A failure rejects here and not in kafkajs, which would deliver the record again.
         deliveries.set(key, (payload) =>
           patch(() => shared.eachMessage(payload)).then(resolve, reject),
         );
@@ -159,7 +166,7 @@ async function open(
         topic: INBOX,
         messages: [{ ...messageWith(headers), key }],
       });
-      // The record may be handled, and fail, before the broker's answer is here.
+      // The record may be handled, and fail, before the broker acknowledges it.
       await Promise.all([sent, delivered]).finally(() => {
         deliveries.delete(key);
         handlers.delete(key);
@@ -216,6 +223,7 @@ const span = (operation: "send" | "process", topic: string) => ({
   },
 });
 
+/** The adapter for kafkajs on a broker, for the contract. */
 export const kafkajs: Adapter = {
   name: "kafka",
   propagator: w3cPropagator,
@@ -225,7 +233,7 @@ export const kafkajs: Adapter = {
   maxBytes: 8192,
   leakMessages: 1000,
   repeatedTraceparent: "last",
-  // What a broker takes by default is a little more: max.message.bytes.
+  // The default of max.message.bytes is a little more.
   canCarry: (headers) => headers.flat().join("").length < 1_000_000,
   open: (options) => open(options),
   receivePatched: async (_, headers, handler, patch) => {
