@@ -63,7 +63,7 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
     const wrong = Object.entries(entries).flatMap(([entry, conditions]) => {
       const source = typeof conditions === "string" ? undefined : conditions[SOURCE_CONDITION];
       const isFirst = source !== undefined && Object.keys(conditions)[0] === SOURCE_CONDITION;
-      const isThere = existsSync(join(repositoryRoot, "packages", folder, source ?? "missing"));
+      const isThere = existsSync(join(REPOSITORY_ROOT, "packages", folder, source ?? "missing"));
       const built = source?.replace("./src/", "./dist/").replace(/\.ts$/, "");
       const expected = { types: `${built}.d.ts`, default: `${built}.js` };
       const { types, default: main } = typeof conditions === "string" ? {} : conditions;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 
 // The two parts of the gate that can be tried alone: a step, and the count at its end.
 
@@ -63,7 +63,7 @@ describe("the count", () => {
 
 async function step(out: string, ...words: readonly string[]) {
   await execa("bash", ["-c", '. .ci/step.sh; step "$@"', "bash", ...words], {
-    cwd: repositoryRoot,
+    cwd: REPOSITORY_ROOT,
     env: { OUT: out },
     reject: false,
   });
@@ -79,7 +79,7 @@ async function count(steps: readonly string[]) {
     JSON.stringify({ ...report, testResults: [] }),
   );
   await writeFile(join(out.path, "steps.tsv"), `${steps.join("\n")}\n`);
-  return await execa("node", [join(repositoryRoot, ".ci/count.mjs"), out.path], { reject: false });
+  return await execa("node", [join(REPOSITORY_ROOT, ".ci/count.mjs"), out.path], { reject: false });
 }
 
 async function temporaryFolder() {
