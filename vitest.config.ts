@@ -2,10 +2,8 @@ import { defineConfig } from "vitest/config";
 
 const root = import.meta.dirname;
 
-// Unit tests read the sources, as the types do: nothing has to be built first. The other conditions are Vite's own.
-const ssr = {
-  resolve: { conditions: ["@traceferry/source", "module", "node", "development|production"] },
-};
+// Unit tests read the sources, as the types do: nothing has to be built first. `node` is vitest's own condition.
+const ssr = { resolve: { conditions: ["@traceferry/source", "node"] } };
 
 // The same tests on the older SDK line: a second install, with exactly one API, that every import is sent to.
 const sdk2 = {
