@@ -1,25 +1,28 @@
 import {
   bullmq,
   exportTo,
-  Fleet,
   grpc,
+  type HopTemplate,
   http,
-  type Via,
+  SpanFactory,
 } from "../../traces/src/span-factory.test-support.js";
 
 /** The shop of the README: what its three services would export. `isBroken` loses the trace on its queue. */
-export function shopSpans(isBroken = false): Fleet {
-  const fleet = new Fleet();
-  const gateway = fleet.root({ service: "gateway", ...http("POST", "/order").entry, ms: 40 });
-  const [, orders] = fleet.hop(gateway, "orders", lasting(grpc("shop.v1.Orders/Place"), 30));
+export function shopSpans(isBroken = false): SpanFactory {
+  const spanFactory = new SpanFactory();
+  const gateway = spanFactory.root({ service: "gateway", ...http("POST", "/order").entry, ms: 40 });
+  const [, orders] = spanFactory.hop(gateway, "orders", lasting(grpc("shop.v1.Orders/Place"), 30));
   const mails = lasting(bullmq("mails", "17"), 12);
   if (!isBroken) {
-    fleet.hop(orders, "mailer", mails);
-    return fleet;
+    spanFactory.hop(orders, "mailer", mails);
+    return spanFactory;
   }
   const attributes = { ...mails.entry.attributes, "traceferry.extraction": "missing" };
-  fleet.lostHop(orders, "mailer", { exit: mails.exit, entry: { ...mails.entry, attributes } });
-  return fleet;
+  spanFactory.lostHop(orders, "mailer", {
+    exit: mails.exit,
+    entry: { ...mails.entry, attributes },
+  });
+  return spanFactory;
 }
 
 /** Stands for the services of a user: they export to where the standard variable says, the last one first. */
@@ -36,6 +39,6 @@ export async function startShop(environment: { readonly OTEL_EXPORTER_OTLP_ENDPO
   };
 }
 
-function lasting({ exit, entry }: Via, ms: number): Via {
+function lasting({ exit, entry }: HopTemplate, ms: number): HopTemplate {
   return { exit: { ...exit, ms: ms + 2 }, entry: { ...entry, ms } };
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import "./vitest.js";
 import { startReceiver } from "@traceferry/traces/receiver";
-import { exportTo, Fleet, grpc } from "../../traces/src/span-factory.test-support.js";
+import { exportTo, grpc, SpanFactory } from "../../traces/src/span-factory.test-support.js";
 
-const place = grpc("shop.v1.Orders/Place");
+const PLACE_ORDER = grpc("shop.v1.Orders/Place");
 const path = ["gateway", "orders"];
 
 describe("toHaveUnbrokenTrace", () => {
@@ -75,10 +75,10 @@ describe("toHaveUnbrokenTrace", () => {
     await using receiver = await startReceiver({ grpc: false });
     const judged = expect(receiver).toHaveUnbrokenTrace({ path, traces: 3, quietMs: 20 });
 
-    const fleet = new Fleet();
+    const spanFactory = new SpanFactory();
     for (let index = 0; index < 3; index += 1) {
-      const root = fleet.root({ service: "gateway", at: index * 30 });
-      await exportTo(receiver.httpUrl, root, ...fleet.hop(root, "orders", place));
+      const root = spanFactory.root({ service: "gateway", at: index * 30 });
+      await exportTo(receiver.httpUrl, root, ...spanFactory.hop(root, "orders", PLACE_ORDER));
     }
 
     await judged;
@@ -90,14 +90,14 @@ describe("toHaveUnbrokenTrace", () => {
   });
 });
 
-function whole(): Fleet {
-  const fleet = new Fleet();
-  fleet.hop(fleet.root({ service: "gateway" }), "orders", place);
-  return fleet;
+function whole(): SpanFactory {
+  const spanFactory = new SpanFactory();
+  spanFactory.hop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER);
+  return spanFactory;
 }
 
-function broken(): Fleet {
-  const fleet = new Fleet();
-  fleet.lostHop(fleet.root({ service: "gateway" }), "orders", place);
-  return fleet;
+function broken(): SpanFactory {
+  const spanFactory = new SpanFactory();
+  spanFactory.lostHop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER);
+  return spanFactory;
 }

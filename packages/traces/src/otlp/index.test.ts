@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../span-factory.test-support.js";
+import { SLOW_TEST } from "../span-factory.test-support.js";
 import { OtlpDecodeError } from "./error.js";
 import { decodeTraces } from "./index.js";
 import {
@@ -128,7 +128,7 @@ describe("protobuf", () => {
     expect(outcomeOf(whole, "protobuf")).toBe("decoded 2");
   });
 
-  test("values inside values inside values are refused, not overflowed", slow, () => {
+  test("values nested too deeply are refused without a stack overflow", SLOW_TEST, () => {
     let value = message(text(1, "deep"));
     for (let depth = 0; depth < 5000; depth += 1)
       value = message(bytes(5, message(bytes(1, value))));
@@ -185,7 +185,7 @@ describe("JSON", () => {
     ]);
   });
 
-  test("unknown fields and nulls are nothing", () => {
+  test("unknown fields and nulls are skipped", () => {
     const { spans } = decodeTraces(
       jsonRequest({ unknown: { a: 1 }, events: null, links: undefined, status: null }),
       "json",
@@ -231,18 +231,18 @@ describe("JSON", () => {
   });
 });
 
-describe("whatever the bytes", () => {
+describe("arbitrary bytes", () => {
   const encoding = fc.constantFrom("protobuf" as const, "json" as const);
 
-  test("random ones are decoded or refused", slow, () => {
+  test("are decoded or refused", SLOW_TEST, () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), encoding, (body, how) => {
-        outcomeOf(body, how);
+      fc.property(fc.uint8Array({ maxLength: 400 }), encoding, (body, format) => {
+        outcomeOf(body, format);
       }),
     );
   });
 
-  test("random JSON is decoded or refused", slow, () => {
+  test("arbitrary JSON is decoded or refused", SLOW_TEST, () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         outcomeOf(Buffer.from(JSON.stringify({ resourceSpans: value })), "json");
@@ -253,7 +253,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("a good request with some bytes changed is decoded or refused", slow, () => {
+  test("a good request with some bytes changed is decoded or refused", SLOW_TEST, () => {
     const span = message(
       ...ids(),
       text(5, "name"),
