@@ -51,8 +51,13 @@ export function tracesOf(input: SpansOrTraces): readonly Trace[] {
 
 /** Compares by start, for sorting: the earliest first. */
 export function byStart(a: { readonly startNs: bigint }, b: { readonly startNs: bigint }): number {
-  if (a.startNs === b.startNs) return 0;
-  return a.startNs < b.startNs ? -1 : 1;
+  return compareTimes(a.startNs, b.startNs);
+}
+
+/** Compares two times, for sorting: the earlier first. */
+export function compareTimes(a: bigint, b: bigint): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function assembleOne(traceId: string, byId: Map<string, Span>): Trace {

@@ -1,9 +1,8 @@
 // For users.
 
 export { assembleTraces, type SpansOrTraces, type Trace } from "./assemble.js";
-export type { Break } from "./diagnose/finding.js";
+export type { Break, SpanMatch } from "./diagnose/finding.js";
 export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/index.js";
-export type { SpanMatch } from "./diagnose/span-match.js";
 export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
 export type { Carrier, WireRecord } from "./diagnose/wire.js";
 export type {

@@ -1,5 +1,4 @@
-import type { Finding } from "../diagnose/finding.js";
-import { isMatch, type SpanMatch } from "../diagnose/span-match.js";
+import { type Finding, isMatch, type SpanMatch } from "../diagnose/finding.js";
 import { isHop } from "../diagnose/world.js";
 import { hasRemoteParent, type Span } from "../span.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";

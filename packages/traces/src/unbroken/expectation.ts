@@ -1,4 +1,4 @@
-import type { SpanMatch } from "../diagnose/span-match.js";
+import type { SpanMatch } from "../diagnose/finding.js";
 
 /** Describes the expected trace. With no field: one trace id, one root, no orphan, no broken hop. */
 export interface UnbrokenExpectation {
