@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { brokenSenders, sender } from "@traceferry/testkit";
+import { BROKEN_SENDERS, sender } from "@traceferry/testkit";
 import type { Adapter, Relation } from "./adapter.js";
 import { type Bench, type ContractCase, MINUTE, passOn, scene, sendFrom } from "./fixtures.js";
 import { Counts } from "./meters.js";
@@ -40,7 +40,9 @@ export function counting(adapter: Adapter): ContractCase[] {
   ];
 }
 
-const zeroTraceId = brokenSenders.find(({ name }) => name === "a zero trace id") ?? { headers: [] };
+const zeroTraceId = BROKEN_SENDERS.find(({ name }) => name === "a zero trace id") ?? {
+  headers: [],
+};
 
 function relatedAs(outcome: string) {
   return async (bench: Bench, counts: Counts) => {

@@ -14,8 +14,8 @@ import { quiet } from "./unregistered.js";
 import { continuing } from "./valid-sender.js";
 
 export {
+  BROKEN_SENDERS,
   type BrokenSender,
-  brokenSenders,
   type Headers,
   type Sender,
   type SenderOptions,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { brokenSenders, type Headers, type Sender, sender } from "@traceferry/testkit";
+import { BROKEN_SENDERS, type Headers, type Sender, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
   type Bench,
@@ -49,18 +49,16 @@ export function continuing(adapter: Adapter): ContractCase[] {
         AMBIENT,
       ),
     ),
-    ...brokenSenders
-      .filter(
-        ({ headers, repeated }) => carries(adapter, headers) && !(repeated && resolves(adapter)),
-      )
-      .map(({ name, headers }) =>
-        scene(
-          adapter,
-          `a sender with ${name} starts a new trace`,
-          (bench) => restarted(bench, headers, "invalid"),
-          AMBIENT,
-        ),
+    ...BROKEN_SENDERS.filter(
+      ({ headers, repeated }) => carries(adapter, headers) && !(repeated && resolves(adapter)),
+    ).map(({ name, headers }) =>
+      scene(
+        adapter,
+        `a sender with ${name} starts a new trace`,
+        (bench) => restarted(bench, headers, "invalid"),
+        AMBIENT,
       ),
+    ),
     ...(adapter.repeated === "last"
       ? [scene(adapter, "of several senders the last is continued", lastOfSeveral)]
       : []),

@@ -1,12 +1,12 @@
 import { Metadata } from "@grpc/grpc-js";
 import { propagation, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { GOLDEN_HEADERS, GOLDEN_SENDER } from "@traceferry/testkit/golden";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { extractMetadata } from "./carrier.js";
 
-const grpc = goldenHeaders.filter(({ boundary }) => boundary === "grpc");
+const grpc = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "grpc");
 
 test.for(grpc)("$library of $peer is continued (sender: $continues)", ({ continues, headers }) => {
   using _ = recordSpans({ propagator: w3cPropagator() });
@@ -21,7 +21,7 @@ test.for(grpc)("$library of $peer is continued (sender: $continues)", ({ continu
     traceFlags: Number.parseInt(flags, 16),
     isRemote: true,
   });
-  expect(goldenSender.traceparent.includes(traceId ?? "")).toBe(continues);
+  expect(GOLDEN_SENDER.traceparent.includes(traceId ?? "")).toBe(continues);
   expect(trace.getSpanContext(read)?.traceState?.serialize()).toBe(headers.tracestate);
   expect(propagation.getBaggage(read)?.getEntry("tenant")?.value).toBe(
     continues ? "acme" : undefined,

@@ -65,7 +65,7 @@ const VALID = `00-${TRACE_ID}-${SPAN_ID}-01`;
 const OTHER_VALID = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /** Senders with each kind of invalid traceparent that receivers are known to accept; tracestate and baggage are valid. */
-export const brokenSenders: readonly BrokenSender[] = [
+export const BROKEN_SENDERS: readonly BrokenSender[] = [
   broken("an upper-case trace id", VALID.toUpperCase(), "hex is lower-case in every field"),
   broken("an upper-case parent id", `00-${TRACE_ID}-00F067AA0BA902B7-01`, "hex is lower-case"),
   broken("version ff", `ff-${TRACE_ID}-${SPAN_ID}-01`, "version ff is forbidden"),

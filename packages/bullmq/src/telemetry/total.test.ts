@@ -7,7 +7,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { brokenSenders } from "@traceferry/testkit";
+import { BROKEN_SENDERS } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import type { Telemetry } from "bullmq";
 import fc from "fast-check";
@@ -45,7 +45,7 @@ const poison: [what: string, metadata: unknown][] = [
   ["a megabyte of baggage", JSON.stringify({ traceparent: GOOD, baggage: "a=".padEnd(1e6, "x") })],
   ["a key __proto__", `{"__proto__":{"traceparent":"${GOOD}"},"traceparent":"${GOOD}"}`],
   ["ten thousand brackets", "[".repeat(10_000)],
-  ...brokenSenders.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
+  ...BROKEN_SENDERS.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
 ];
 
 test.each(poison)(

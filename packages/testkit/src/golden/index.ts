@@ -13,17 +13,17 @@ export interface GoldenHeaders {
   /** The instrumentation library of that language. */
   readonly library: string;
   readonly boundary: "grpc" | "kafka" | "http";
-  /** True when it continued `goldenSender`, false when it began a trace because it was sent no context. */
+  /** True when it continued `GOLDEN_SENDER`, false when it began a trace because it was sent no context. */
   readonly continues: boolean;
   /** The propagation fields, each key and value as it was written. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /** The sender of the recordings that continue one. */
-export const goldenSender: GoldenSender = SENDER;
+export const GOLDEN_SENDER: GoldenSender = SENDER;
 
 /**
  * The headers that the OpenTelemetry libraries of Go, Python and Java write. An adapter's tests read them in place of a
  * message of such a program.
  */
-export const goldenHeaders: readonly GoldenHeaders[] = RECORDED;
+export const GOLDEN_HEADERS: readonly GoldenHeaders[] = RECORDED;
