@@ -13,7 +13,7 @@ test("a receiver that gives up shows the waterfall of what arrived", async () =>
   expect(String(error)).toContain("gateway: work");
 });
 
-test("a receiver describes what arrived as it was told to", async () => {
+test("a receiver describes what arrived by the option `describe`", async () => {
   await using receiver = await startReceiver({
     grpc: false,
     describe: (wanted, all) => `${wanted.length} of ${all.length} spans`,

@@ -158,7 +158,7 @@ test("clearing forgets what has ended, not what is open", () => {
   expect(spans.open).toEqual(["open"]);
 });
 
-test("a recording beside a meter provider of somebody else is refused, and leaves nothing registered", () => {
+test("a recording beside another meter provider is refused, and leaves nothing registered", () => {
   metrics.setGlobalMeterProvider(metrics.getMeterProvider());
 
   expect(() => recordSpans({ meterProvider: metrics.getMeterProvider() })).toThrow(

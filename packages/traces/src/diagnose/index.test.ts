@@ -93,7 +93,7 @@ describe("hops", () => {
     ]);
   });
 
-  test("exporters that tell neither flags nor instances are told apart by their services", () => {
+  test("spans with neither flags nor instances are separated by their services", () => {
     const { spanFactory, gateway } = scenario();
     spanFactory.hop(gateway, "orders", PLACE_ORDER);
     const bare = spanFactory.spans.map((span) => ({

@@ -18,7 +18,7 @@ export type VerdictCode =
 export interface Verdict {
   readonly code: VerdictCode;
   readonly sentence: string;
-  /** What to change, and in which service. */
+  /** The change that mends the hop, with the service to change. */
   readonly hint: string;
   /** Other causes that the spans allow; empty when the evidence leaves one. */
   readonly orElse: readonly VerdictCode[];

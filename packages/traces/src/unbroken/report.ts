@@ -8,7 +8,7 @@ import { formatPath } from "./path.js";
 import type { TraceUnderTest } from "./trace-under-test.js";
 
 /** The problems of each trace; those under undefined concern all traces together. */
-export type Problems = ReadonlyMap<TraceUnderTest | undefined, readonly string[]>;
+type Problems = ReadonlyMap<TraceUnderTest | undefined, readonly string[]>;
 
 /** The problems of so many traces are listed; further broken traces are counted. */
 const MAX_EXPLAINED = 3;
