@@ -17,8 +17,8 @@ const sdk2 = {
 const execArgv = ["--expose-gc"];
 
 const unit = ["packages/*/src/**/*.test.ts"];
-// Looks at the files of the packages and needs no engine.
-const architecture = "integration/src/architecture.test.ts";
+// These look at the repository's own files and need no engine.
+const repository = ["integration/src/architecture.test.ts", "integration/src/gate.test.ts"];
 
 // Where a folder is named, each run leaves its report there for whoever counts.
 const reports = process.env.TEST_REPORTS;
@@ -39,7 +39,7 @@ export default defineConfig({
     projects: [
       {
         ssr,
-        test: { name: "unit", include: [...unit, architecture], execArgv },
+        test: { name: "unit", include: [...unit, ...repository], execArgv },
       },
       { ssr, resolve: { alias: [sdk2] }, test: { name: "sdk-2", include: unit, execArgv } },
       {
@@ -48,7 +48,7 @@ export default defineConfig({
           name: "integration",
           execArgv,
           include: ["integration/src/**/*.test.ts"],
-          exclude: [architecture, ...leftOut],
+          exclude: [...repository, ...leftOut],
           globalSetup: ["integration/src/suite/global-setup.ts"],
           testTimeout: 60_000,
           hookTimeout: 300_000,

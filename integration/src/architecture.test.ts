@@ -2,11 +2,11 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { repositoryRoot } from "./engines/paths.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
 
 // Holds CONTRIBUTING.md's map, its words and the packages' sections to what is really there.
 
-// What each package may import when it runs, besides Node and the OpenTelemetry API.
+// The packages that each package may import at run time, besides Node and the OpenTelemetry API.
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   grpc: ["@traceferry/core", "@grpc/grpc-js"],
@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ADAPTERS = ["grpc", "kafka", "bullmq", "nestjs"];
 const ADAPTER_FILES = ["carrier", "incoming", "outgoing", "attributes", "options", "index"];
 const MAX_LINES = 300;
+const SOURCE_CONDITION = "@traceferry/source";
 const EXPORT = /export (type )?\{([^}]*)\} from "([^"]+)";/g;
 
 const packages = readPackages();
@@ -46,7 +47,7 @@ test("every package has its line in the table of who imports what", () => {
 describe.each(packages)("the package $folder", ({ folder, manifest, sources }) => {
   const named = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }));
 
-  test("imports only what its place allows, and what its manifest names", () => {
+  test("imports only what the table allows and its manifest names", () => {
     const allowed = [...(MAY_IMPORT[folder] ?? []), "@opentelemetry/api"];
     const wrong = sources.flatMap(({ file, text }) =>
       runTimeImports(text)
@@ -54,6 +55,21 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
         .filter((from) => !isWithin(from, allowed) || !named.has(packageOf(from)))
         .map((from) => `${file} imports ${from}`),
     );
+    expect(wrong).toEqual([]);
+  });
+
+  test("names for each entry the source first, which types and tests follow, then what is built", () => {
+    const { "./package.json": _, ...entries } = manifest.exports;
+    const wrong = Object.entries(entries).flatMap(([entry, conditions]) => {
+      const source = typeof conditions === "string" ? undefined : conditions[SOURCE_CONDITION];
+      const isFirst = source !== undefined && Object.keys(conditions)[0] === SOURCE_CONDITION;
+      const isThere = existsSync(join(REPOSITORY_ROOT, "packages", folder, source ?? "missing"));
+      const built = source?.replace("./src/", "./dist/").replace(/\.ts$/, "");
+      const expected = { types: `${built}.d.ts`, default: `${built}.js` };
+      const { types, default: main } = typeof conditions === "string" ? {} : conditions;
+      const follows = types === expected.types && main === expected.default;
+      return isFirst && isThere && follows ? [] : [entry];
+    });
     expect(wrong).toEqual([]);
   });
 
@@ -82,7 +98,7 @@ describe.each(packages)("the package $folder", ({ folder, manifest, sources }) =
 
   test("has tests in .test.ts, and what helps them in .test-support.ts", () => {
     const other = globSync("**/*.test*.ts", {
-      cwd: join(repositoryRoot, "packages", folder, "src"),
+      cwd: join(REPOSITORY_ROOT, "packages", folder, "src"),
     }).filter((file) => !/\.(test|test-support)\.ts$/.test(file));
     expect(other).toEqual([]);
   });
@@ -165,7 +181,7 @@ describe("CONTRIBUTING.md", () => {
       ([, path = ""]) => path,
     );
     expect(paths.length).toBeGreaterThan(10);
-    expect(paths.filter((path) => !existsSync(join(repositoryRoot, path)))).toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(REPOSITORY_ROOT, path)))).toEqual([]);
     const missing = packages
       .map(({ folder }) => `packages/${folder}`)
       .filter((path) => !paths.includes(path));
@@ -186,6 +202,11 @@ describe("CONTRIBUTING.md", () => {
     const budget = /BUDGET_MINUTES = (\d+)/.exec(readText(".ci/count.mjs"))?.[1];
     expect(contributing).toContain(`${budget} minutes`);
   });
+});
+
+test("types and unit tests resolve packages to their sources", () => {
+  expect(readText("tsconfig.base.json")).toContain(`"customConditions": ["${SOURCE_CONDITION}"]`);
+  expect(readText("vitest.config.ts")).toContain(`conditions: ["${SOURCE_CONDITION}",`);
 });
 
 test("the repository has a name that no package of it is published under", () => {
@@ -209,10 +230,11 @@ function readPackages() {
     version: z.string(),
     private: z.boolean().default(false),
     bin: z.record(z.string(), z.string()).default({}),
+    exports: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
     dependencies: z.record(z.string(), z.string()).default({}),
     peerDependencies: z.record(z.string(), z.string()).default({}),
   });
-  const manifests = globSync("packages/*/package.json", { cwd: repositoryRoot }).toSorted();
+  const manifests = globSync("packages/*/package.json", { cwd: REPOSITORY_ROOT }).toSorted();
   return manifests.map((path) => {
     const folder = basename(dirname(path));
     const all = readSources(`packages/${folder}/src`);
@@ -226,12 +248,12 @@ function readPackages() {
 }
 
 function readSources(folder: string): Source[] {
-  const files = globSync("**/*.ts", { cwd: join(repositoryRoot, folder) }).toSorted();
+  const files = globSync("**/*.ts", { cwd: join(REPOSITORY_ROOT, folder) }).toSorted();
   return files.map((file) => ({ file, text: readText(join(folder, file)) }));
 }
 
 function readText(path: string): string {
-  return readFileSync(join(repositoryRoot, path), "utf8");
+  return readFileSync(join(REPOSITORY_ROOT, path), "utf8");
 }
 
 // The parts of an `index.ts` under their titles, with the names that each exports.
@@ -247,7 +269,7 @@ function sectionsOf(index: string): { title: string; names: string[] }[] {
     }));
 }
 
-// Types are told by the functions that take them.
+// Without types: users find those by the functions that take them.
 function valuesIn(names: string): string[] {
   return names
     .split(",")

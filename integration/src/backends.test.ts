@@ -1,6 +1,6 @@
 import pRetry from "p-retry";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./backends/describe.test-support.js";
 import {
   type Backend,
   type Jaeger,
@@ -8,13 +8,13 @@ import {
   startCollector,
   startJaeger,
 } from "./backends/index.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 import { type ChatAnswer, chat } from "./system/chat.js";
 import { SERVICES } from "./topology/expected-trace.js";
 import { startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR } from "./topology/roles.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], () => {
   describeWithEngines("with the reference system", () => {
@@ -25,37 +25,37 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
     let slow: ChatAnswer;
 
     beforeAll(async () => {
-      jaeger = await startJaeger({ say });
+      jaeger = await startJaeger({ log });
       collector = await startCollector({
-        say,
+        log,
         exportTo: [jaeger.otlpUrl],
         keepPercent: 100,
         decisionWaitMs: 2000,
         rootWaitMs: 1000,
       });
-      topology = await startTopology({ engines: engines(), otlpUrl: collector.otlpUrl, say });
+      topology = await startTopology({ engines: engines(), otlpUrl: collector.otlpUrl, log });
       usual = await chat(topology.gatewayUrl);
       slow = await chat(topology.gatewayUrl, {
         headers: { "x-provider-directive": "latency=1500" },
       });
-      await whole(jaeger, usual.traceId);
-      await whole(jaeger, slow.traceId);
-    }, buildTimeoutMs);
+      await completeTrace(jaeger, usual.traceId);
+      await completeTrace(jaeger, slow.traceId);
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await topology?.[Symbol.asyncDispose]();
       await collector?.[Symbol.asyncDispose]();
       await jaeger?.[Symbol.asyncDispose]();
     });
 
-    test("shows a request as one tree, by the trace's id", async () => {
-      const trace = await whole(jaeger, usual.traceId);
+    test("shows a request as one tree by its trace id", async () => {
+      const trace = await completeTrace(jaeger, usual.traceId);
 
       const ids = new Set(trace.spans.map(({ spanId }) => spanId));
       const outside = trace.spans.filter(({ parentSpanId = "" }) => !ids.has(parentSpanId));
       expect(outside).toEqual([expect.objectContaining({ service: GATEWAY })]);
     });
 
-    test("knows nothing of a trace that never was", async () => {
+    test("has no trace of an unknown id", async () => {
       expect(await jaeger.api.trace("4bf92f3577b34da6a3ce929d0e0e4736")).toBeUndefined();
     });
 
@@ -82,16 +82,16 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
       expect(idsOf(found)).toEqual([slow.traceId]);
     });
 
-    test("has a page for the very trace", async () => {
+    test("has a page for the trace", async () => {
       expect(jaeger.traceUrl(usual.traceId)).toBe(`${jaeger.url}/trace/${usual.traceId}`);
       const page = await fetch(jaeger.traceUrl(usual.traceId));
       expect(page.status).toBe(200);
       expect(page.headers.get("content-type")).toContain("text/html");
     });
 
-    test("is used where it runs already, and left running", async () => {
-      const environment = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
-      const running = await startJaeger({ say }, environment);
+    test("is used when it runs already, and not stopped", async () => {
+      const env = { JAEGER_URL: `${jaeger.url}/`, JAEGER_OTLP_URL: jaeger.otlpUrl };
+      const running = await startJaeger({ log }, env);
       await running[Symbol.asyncDispose]();
 
       expect(running.otlpUrl).toBe(jaeger.otlpUrl);
@@ -100,18 +100,18 @@ describeWithBackends("Jaeger, behind the collector", ["collector", "jaeger"], ()
   });
 });
 
-describe("a Jaeger that is said to run", () => {
+describe("a Jaeger at addresses in the environment", () => {
   test.each([
     [{ JAEGER_URL: "http://127.0.0.1:1" }, "JAEGER_OTLP_URL is not set"],
     [{ JAEGER_OTLP_URL: "http://127.0.0.1:1" }, "JAEGER_URL is not set"],
     [{ JAEGER_URL: "jaeger", JAEGER_OTLP_URL: "http://127.0.0.1:1" }, 'JAEGER_URL is "jaeger"'],
-  ])("at %o is a clear error", async (environment, message) => {
-    await expect(startJaeger({ say }, environment)).rejects.toThrow(message);
+  ])("of %o is a clear error", async (env, message) => {
+    await expect(startJaeger({ log }, env)).rejects.toThrow(message);
   });
 
-  test("but does not answer is a clear error", async () => {
-    const environment = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
-    const start = startJaeger({ say }, environment);
+  test("that does not answer is a clear error", async () => {
+    const env = { JAEGER_URL: "http://127.0.0.1:1", JAEGER_OTLP_URL: "http://127.0.0.1:1" };
+    const start = startJaeger({ log }, env);
     await expect(start).rejects.toThrow(/Jaeger at http.* \(JAEGER_URL\) does not answer/);
   });
 });
@@ -120,8 +120,8 @@ function idsOf(traces: readonly JaegerTrace[]): string[] {
   return traces.map(({ traceId }) => traceId);
 }
 
-/** The trace in Jaeger, once every service has a span in it and the root is there. */
-function whole(jaeger: Jaeger, traceId: string): Promise<JaegerTrace> {
+/** Waits for a trace in Jaeger that has its root and a span of every service. */
+function completeTrace(jaeger: Jaeger, traceId: string): Promise<JaegerTrace> {
   return pRetry(
     async () => {
       const trace = await jaeger.api.trace(traceId);

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import "@traceferry/testkit/vitest";
-import type { Span } from "@traceferry/testkit";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import type { Span } from "@traceferry/traces";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { AGENTS, GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, TOOLS } from "./topology/roles.js";
 
-const whole = {
+const WHOLE_TRACE = {
   root: { service: GATEWAY, kind: "SERVER" },
   paths: PATHS,
   services: SERVICES,
 } as const;
-// Where the planner fails the executor is not asked.
-const withoutTools = SERVICES.filter((service) => service !== TOOLS);
+// When the planner fails the executor is not called.
+const SERVICES_WITHOUT_TOOLS = SERVICES.filter((service) => service !== TOOLS);
 
 describeWithEngines(
   "one chat request through gateway, orchestrator, agents and LLM gateway",
@@ -32,7 +32,7 @@ describeWithEngines(
       const spans = await jeeves.trace(traceId);
       expect(reply).toContain("Plan a picnic");
       expect(reply).toContain("The message has 3 words.");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
       expect(outline(spans)).toMatchInlineSnapshot(`
         "POST /api/v1/chat  SERVER  jeeves-gateway
           jeeves.v1.Orchestrator/ExecutePipeline  CLIENT  jeeves-gateway
@@ -66,8 +66,10 @@ describeWithEngines(
 
       const spans = await jeeves.trace(traceId);
       expect(reply).toContain("At your service.");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
-      expect(named(spans, "pipeline.execute").attributes["jeeves.pipeline.mode"]).toBe("parallel");
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
+      expect(spanNamed(spans, "pipeline.execute").attributes["jeeves.pipeline.mode"]).toBe(
+        "parallel",
+      );
     });
 
     test("is one unbroken trace when the answer is streamed, piece by piece", async () => {
@@ -79,16 +81,18 @@ describeWithEngines(
       expect(events.filter((event) => event === "text").length).toBeGreaterThan(1);
       expect(events.filter((event) => event === "text").length).toBeLessThanOrEqual(10);
       expect(events.at(-1)).toBe("done");
-      await expect(spans).toHaveUnbrokenTrace({ traceId, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, ...WHOLE_TRACE });
     });
 
     test("carries the request's id in baggage to every role, and puts it on their spans", async () => {
       const { traceId } = await chat(jeeves.url, { sessionId: "session-7" });
 
       const spans = await jeeves.trace(traceId);
-      const requestId = named(spans, "pipeline.execute").attributes["jeeves.request.id"];
+      const requestId = spanNamed(spans, "pipeline.execute").attributes["jeeves.request.id"];
       expect(requestId).toMatch(/^[0-9a-f-]{36}$/);
-      expect(named(spans, "pipeline.execute").attributes["jeeves.session.id"]).toBe("session-7");
+      expect(spanNamed(spans, "pipeline.execute").attributes["jeeves.session.id"]).toBe(
+        "session-7",
+      );
       for (const span of spans.filter(({ name }) => /^agent\.|^llm\.generate/.test(name))) {
         expect(span.attributes["jeeves.request.id"], `${span.service} ${span.name}`).toBe(
           requestId,
@@ -96,7 +100,7 @@ describeWithEngines(
       }
     });
 
-    test("stays one trace each when a hundred run at once, and no span is ever another's", async () => {
+    test("is one trace each when a hundred run at once, and no span is in the trace of another", async () => {
       const answers = await Promise.all(
         Array.from({ length: 100 }, (_, i) =>
           chat(jeeves.url, { message: `Question number ${i}` }),
@@ -108,15 +112,15 @@ describeWithEngines(
       expect(ids.size).toBe(100);
       await jeeves.receiver.waitForQuiet({ services: [...SERVICES], quietMs: 500 });
       const spans = jeeves.receiver.spans.filter(({ traceId }) => ids.has(traceId));
-      await expect(spans).toHaveUnbrokenTrace({ traces: 100, ...whole });
+      await expect(spans).toHaveUnbrokenTrace({ traces: 100, ...WHOLE_TRACE });
     });
 
-    test("is a clean 503 and marked spans when the provider fails", async () => {
+    test("is a 503 and spans with an error when the provider fails", async () => {
       const { traceId, status, error } = await chat(jeeves.url, {
         headers: { "x-provider-directive": "status=500" },
       });
 
-      const spans = await jeeves.trace(traceId, withoutTools);
+      const spans = await jeeves.trace(traceId, SERVICES_WITHOUT_TOOLS);
       expect(status).toBe(503);
       expect(error).toMatchObject({
         error: { code: "UNAVAILABLE", message: "the provider answered 500" },
@@ -124,28 +128,28 @@ describeWithEngines(
       });
       await expect(spans).toHaveUnbrokenTrace({
         traceId,
-        root: whole.root,
+        root: WHOLE_TRACE.root,
         path: [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, LLM_GATEWAY],
       });
       for (const name of ["llm.provider.call", "llm.generate", "pipeline.execute"]) {
-        expect(named(spans, name).status.code, name).toBe("ERROR");
+        expect(spanNamed(spans, name).status.code, name).toBe("ERROR");
       }
     });
 
-    test("tells a streaming client about a provider that breaks off, and ends every span", async () => {
+    test("sends an error event when the provider breaks off a stream, and ends every span", async () => {
       const { traceId, events, error } = await chat(jeeves.url, {
         stream: true,
         headers: { "x-provider-directive": "cut=1" },
       });
 
-      const spans = await jeeves.trace(traceId, withoutTools);
+      const spans = await jeeves.trace(traceId, SERVICES_WITHOUT_TOOLS);
       expect(events.at(-1)).toBe("error");
       expect(error).toMatchObject({ error: { code: "UNAVAILABLE" } });
-      await expect(spans).toHaveUnbrokenTrace({ traceId, root: whole.root });
+      await expect(spans).toHaveUnbrokenTrace({ traceId, root: WHOLE_TRACE.root });
       expect(spans.map(({ service }) => service)).toContain(LLM_GATEWAY);
     });
 
-    test("ends all its spans when the client goes away in the middle", async () => {
+    test("ends all its spans when the client disconnects in the middle", async () => {
       const gone = new AbortController();
       const traceId = "c0ffee00c0ffee00c0ffee00c0ffee01";
       const answer = chat(jeeves.url, {
@@ -166,13 +170,15 @@ describeWithEngines(
         quietMs: 600,
       });
       await expect(spans).toHaveUnbrokenTrace({ traceId, remoteRoot: true });
-      expect(named(spans, "pipeline.execute").attributes["termination.reason"]).toBe("cancelled");
+      expect(spanNamed(spans, "pipeline.execute").attributes["termination.reason"]).toBe(
+        "cancelled",
+      );
       expect(spans.filter(({ service }) => service === TOOLS)).toEqual([]);
     });
   },
 );
 
-function named(spans: readonly Span[], name: string): Span {
+function spanNamed(spans: readonly Span[], name: string): Span {
   const found = spans.filter((span) => span.name === name);
   const [span] = found;
   if (span === undefined || found.length > 1) {
@@ -181,7 +187,7 @@ function named(spans: readonly Span[], name: string): Span {
   return span;
 }
 
-/** The tree as text: one line a span, siblings in order of start. */
+/** The tree as text: a line for each span, siblings in the order of their start. */
 function outline(spans: readonly Span[]): string {
   const lines: string[] = [];
   const visit = (parent: string | undefined, depth: number): void => {

@@ -7,68 +7,68 @@ import { execa } from "execa";
 import { getContainerRuntimeClient } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import "@traceferry/testkit/vitest";
-import { buildTimeoutMs, lacksBackends } from "./backends/describe.js";
+import { BUILD_TIMEOUT_MS, missingBackends } from "./backends/describe.test-support.js";
 import { build } from "./containers/builder.js";
 import { buildImages, imageName } from "./containers/images.js";
 import { type ContainerHosts, startContainerHosts } from "./containers/index.js";
 import {
-  engineThatAnswers,
-  noEngine,
-  ownerLabel,
+  connectToEngine,
+  NO_ENGINE,
+  OWNER_LABEL,
   removeContainer,
 } from "./engines/docker-engine.js";
-import { Run } from "./engines/scope.js";
-import { expectApplicationSpans } from "./suite/application.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { Scope } from "./engines/scope.js";
+import { expectApplicationSpans } from "./suite/application.test-support.js";
+import { cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
-import { expected, startTopology, type Topology } from "./topology/index.js";
+import { expectedTrace, startTopology, type Topology } from "./topology/index.js";
 import { GATEWAY, type Implementations, POLYGLOT, ROLES, TOOLS } from "./topology/roles.js";
 
 const COLLECTOR = "traceferry/collector:local";
-// Every trace is kept, and soon.
-const quick = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
+// Every trace is kept, and decided about soon.
+const KEEP_EVERYTHING = { keepPercent: 100, decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 const silent = (): void => undefined;
-const hasEngine = (await engineThatAnswers()) !== undefined;
-// What is absent is reported as such; in CI it is tried all the same, and fails.
-const noDocker = hasEngine || process.env.CI !== undefined ? undefined : noEngine;
+const hasEngine = (await connectToEngine()) !== undefined;
+// Without an engine the tests are reported as skipped. In CI they run all the same, and fail.
+const noDocker = hasEngine || process.env.CI !== undefined ? undefined : NO_ENGINE;
 
-describe.each<[title: string, made: Implementations, most: number]>([
+describe.each<[title: string, implementations: Implementations, most: number]>([
   ["every role in TypeScript, in a container of its own,", {}, 40],
   ["every role in another language that has one, in a container of its own,", POLYGLOT, 140],
-])("%s", (title, made, mostMb) => {
-  const missing = noDocker ?? cannotRun(made) ?? lacksBackends(["collector"]);
+])("%s", (title, implementations, mostMb) => {
+  const missing = noDocker ?? cannotRun(implementations) ?? missingBackends(["collector"]);
   if (missing !== undefined) {
     test.skip(`${title} (skipped: ${missing})`);
     return;
   }
 
-  let boxes: ContainerHosts;
+  let containers: ContainerHosts;
   let receiver: OtlpReceiver;
   let topology: Topology;
   beforeAll(async () => {
-    boxes = await startContainerHosts({ say: silent });
-    receiver = await startReceiver({ host: boxes.receiverHost });
-    const exportTo = [boxes.insideUrl(receiver.httpUrl)];
-    const { otlpUrl } = await boxes.startCollector({ ...quick, exportTo });
+    containers = await startContainerHosts({ log: silent });
+    receiver = await startReceiver({ host: containers.receiverHost });
+    const exportTo = [containers.insideUrl(receiver.httpUrl)];
+    const { otlpUrl } = await containers.startCollector({ ...KEEP_EVERYTHING, exportTo });
     topology = await startTopology({
-      engines: boxes.engines,
+      engines: containers.engines,
       otlpUrl,
-      hosts: boxes.hosts,
-      made,
-      say: silent,
+      hosts: containers.hosts,
+      implementations,
+      log: silent,
     });
-  }, buildTimeoutMs);
+  }, BUILD_TIMEOUT_MS);
   afterAll(async () => {
     await topology?.[Symbol.asyncDispose]();
     await receiver?.close();
-    await boxes?.[Symbol.asyncDispose]();
+    await containers?.[Symbol.asyncDispose]();
   });
 
   test.each([false, true])(
     "makes one unbroken trace of a request, by way of the collector, streamed: %s",
     async (stream) => {
-      const { services, paths, root } = expected(made);
+      const { services, paths, root } = expectedTrace(implementations);
       const options = { message: "Plan a picnic", sessionId: "session-7", stream };
 
       const { traceId, reply, requestId } = await chat(topology.gatewayUrl, options);
@@ -80,14 +80,16 @@ describe.each<[title: string, made: Implementations, most: number]>([
         quietMs: 3000,
       });
       await expect(spans).toHaveUnbrokenTrace({ traceId, root, paths, services });
-      expectApplicationSpans(spans, made, { requestId, sessionId: "session-7" });
+      expectApplicationSpans(spans, implementations, { requestId, sessionId: "session-7" });
     },
   );
 
-  test("is healthy, and says so itself", async () => {
+  test("is healthy by its own health check", async () => {
     await vi.waitFor(
       async () => {
-        const all = await Promise.all((await boxesOf(process.pid)).map(({ id }) => inspect(id)));
+        const all = await Promise.all(
+          (await containersOf(process.pid)).map(({ id }) => inspect(id)),
+        );
         const ours = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
         const health = ours.map(({ State }) => State.Health?.Status);
         expect(health).toEqual([...ROLES, COLLECTOR].map(() => "healthy"));
@@ -96,8 +98,8 @@ describe.each<[title: string, made: Implementations, most: number]>([
     );
   });
 
-  test("runs as nobody in particular, with no right of a system's own", async () => {
-    for (const { id, image } of await boxesOf(process.pid)) {
+  test("runs as an unprivileged user without capabilities", async () => {
+    for (const { id, image } of await containersOf(process.pid)) {
       if (!image.startsWith("traceferry/")) continue;
       const { Config, HostConfig } = await inspect(id);
       const users = await usersIn(id);
@@ -107,13 +109,13 @@ describe.each<[title: string, made: Implementations, most: number]>([
     }
   });
 
-  test("can be reached from outside at the gateway only, and from this machine only", async () => {
-    const published = (await boxesOf(process.pid)).flatMap(({ image, ports }) =>
+  test("publishes the ports of gateway and engines only, for this machine only", async () => {
+    const published = (await containersOf(process.pid)).flatMap(({ image, ports }) =>
       ports.map((port) => `${image} ${port}`),
     );
 
     const gateway = ROLES.find(({ name }) => name === GATEWAY);
-    const name = gateway && imageName(gateway, made[GATEWAY] ?? "ts");
+    const name = gateway && imageName(gateway, implementations[GATEWAY] ?? "ts");
     expect(published.sort()).toEqual([
       "confluentinc/cp-kafka:8.0.0 127.0.0.1",
       "redis:7 127.0.0.1",
@@ -121,10 +123,10 @@ describe.each<[title: string, made: Implementations, most: number]>([
     ]);
   });
 
-  test(`takes up to ${mostMb} MB more than its base, once for all roles of a language`, async () => {
+  test(`has images up to ${mostMb} MB larger than their base, which the roles of a language share`, async () => {
     for (const role of ROLES) {
-      const { layers, size } = await imageOf(imageName(role, made[role.name] ?? "ts"));
-      const foreign = made[role.name];
+      const { layers, size } = await imageOf(imageName(role, implementations[role.name] ?? "ts"));
+      const foreign = implementations[role.name];
       const shared = await imageOf(`traceferry/roles-${foreign ?? "node"}:local`);
       const base = await imageOf(BASES[foreign ?? "node"] ?? "");
       expect(size - base.size, role.name).toBeLessThan(mostMb * 1e6);
@@ -134,18 +136,18 @@ describe.each<[title: string, made: Implementations, most: number]>([
   });
 
   test("is not built again from the same files", async () => {
-    const said: string[] = [];
-    const run = new Run((line) => said.push(line), undefined);
+    const logged: string[] = [];
+    const scope = new Scope((line) => logged.push(line), undefined);
 
-    await buildImages(made, run);
+    await buildImages(implementations, scope);
 
-    await run.end();
-    expect(said).toEqual([]);
+    await scope.end();
+    expect(logged).toEqual([]);
   });
 
-  test("is named when it dies", async () => {
+  test("is reported by name when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
-    const tools = (await boxesOf(process.pid)).find(({ image }) => image.includes(TOOLS));
+    const tools = (await containersOf(process.pid)).find(({ image }) => image.includes(TOOLS));
 
     await dockerode.getContainer(tools?.id ?? "").kill();
 
@@ -154,25 +156,25 @@ describe.each<[title: string, made: Implementations, most: number]>([
     );
   });
 
-  test("has a collector that is named when it dies", async () => {
+  test("has a collector that is reported by name when it dies", async () => {
     const { dockerode } = (await getContainerRuntimeClient()).container;
-    const collector = (await boxesOf(process.pid)).find(({ image }) => image === COLLECTOR);
+    const collector = (await containersOf(process.pid)).find(({ image }) => image === COLLECTOR);
 
     await dockerode.getContainer(collector?.id ?? "").kill();
 
-    await expect(boxes.engines.failure).rejects.toThrow(
+    await expect(containers.engines.failure).rejects.toThrow(
       /^collector ended with code 137; its last lines:\n/,
     );
   });
 
-  test("is gone, and its network too, when all is disposed of", async () => {
-    expect(await boxesOf(process.pid)).not.toEqual([]);
+  test("is removed with its network when it is disposed of", async () => {
+    expect(await containersOf(process.pid)).not.toEqual([]);
     expect(await networksOf(process.pid)).toHaveLength(1);
 
     await topology[Symbol.asyncDispose]();
-    await boxes[Symbol.asyncDispose]();
+    await containers[Symbol.asyncDispose]();
 
-    expect(await boxesOf(process.pid)).toEqual([]);
+    expect(await containersOf(process.pid)).toEqual([]);
     expect(await networksOf(process.pid)).toEqual([]);
   });
 });
@@ -187,47 +189,47 @@ const BASES: Readonly<Record<string, string>> = {
 const reason = noDocker === undefined ? "" : ` (skipped: ${noDocker})`;
 describe.skipIf(noDocker !== undefined)(`containers${reason}`, () => {
   test.each(["SIGINT", "SIGKILL"] as const)(
-    "of a program that gets %s go with it, and so does their network",
+    "of a program that gets %s are removed, and their network too",
     async (signal) => {
       const { child } = await programWithContainers();
       const { pid = 0 } = child;
-      expect(await boxesOf(pid)).toHaveLength(2);
+      expect(await containersOf(pid)).toHaveLength(2);
 
       child.kill(signal);
 
       expect((await child).signal).toBe(signal);
-      const left = async () => [...(await boxesOf(pid)), ...(await networksOf(pid))];
+      const left = async () => [...(await containersOf(pid)), ...(await networksOf(pid))];
       await vi.waitFor(async () => expect(await left()).toEqual([]), 20_000);
     },
   );
 
-  test("whose image cannot be built: what the build said is told", async () => {
+  test("whose image cannot be built report the output of the build", async () => {
     const client = await getContainerRuntimeClient();
     const context = await mkdtemp(join(tmpdir(), "traceferry-test-"));
     onTestFinished(() => rm(context, { recursive: true }));
     await writeFile(
       join(context, "Dockerfile"),
-      `FROM debian:bookworm-slim\nLABEL ${ownerLabel}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
+      `FROM debian:bookworm-slim\nLABEL ${OWNER_LABEL}=${process.pid}\nRUN echo the shelf is empty; exit 3\n`,
     );
     onTestFinished(async () => {
-      // The engine keeps the container in which a build failed, for people to look into.
-      for (const { id } of await boxesOf(process.pid)) await removeContainer(client, id);
+      // The engine keeps the container in which a build failed.
+      for (const { id } of await containersOf(process.pid)) await removeContainer(client, id);
     });
     const name = "traceferry/impossible:local";
-    const run = new Run(silent, undefined);
+    const scope = new Scope(silent, undefined);
 
-    const built = build(client, { name, madeFrom: "nothing", arguments: {} }, context, run);
+    const built = build(client, { name, madeFrom: "nothing", arguments: {} }, context, scope);
 
     await expect(built).rejects.toThrow(
       /^traceferry\/impossible:local could not be built\. .*the shelf is empty\n.*code: 3/s,
     );
-    await run.end();
+    await scope.end();
   });
 });
 
-async function boxesOf(pid: number) {
+async function containersOf(pid: number) {
   const { dockerode } = (await getContainerRuntimeClient()).container;
-  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
   const all = await dockerode.listContainers({ all: true, filters });
   return all.map(({ Id, Image, Ports }) => ({
     id: Id,
@@ -238,7 +240,7 @@ async function boxesOf(pid: number) {
 
 async function networksOf(pid: number): Promise<string[]> {
   const { dockerode } = (await getContainerRuntimeClient()).container;
-  const filters = { label: [`${ownerLabel}=${pid}`] };
+  const filters = { label: [`${OWNER_LABEL}=${pid}`] };
   return (await dockerode.listNetworks({ filters })).map(({ Name }) => Name);
 }
 
@@ -246,7 +248,7 @@ async function inspect(id: string) {
   return (await getContainerRuntimeClient()).container.dockerode.getContainer(id).inspect();
 }
 
-/** Whose processes run in the container. */
+/** The user ids of the processes in the container. */
 async function usersIn(id: string): Promise<Set<string | undefined>> {
   const { dockerode } = (await getContainerRuntimeClient()).container;
   const top: unknown = await dockerode.getContainer(id).top({ ps_args: "-o uid,pid" });
@@ -261,11 +263,11 @@ async function imageOf(name: string): Promise<{ size: number; layers: string[] }
   return { size: Size, layers: RootFS.Layers ?? [] };
 }
 
-/** A program of its own with Kafka and Redis on a network of containers; it has said that it is ready. */
+/** Starts a program with Kafka and Redis on a container network. Waits until it is ready. */
 async function programWithContainers() {
   const text = `
     import { startContainerHosts } from "${new URL("../dist/containers/index.js", import.meta.url)}";
-    await startContainerHosts({ say: () => {} });
+    await startContainerHosts({ log: () => {} });
     console.log("ready");
     setInterval(() => {}, 60_000);`;
   const child = execa(process.execPath, ["--input-type=module", "--eval", text], {
@@ -274,10 +276,10 @@ async function programWithContainers() {
     buffer: false,
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  const said: string[] = [];
+  const logged: string[] = [];
   for await (const line of createInterface({ input: child.all })) {
     if (line === "ready") return { child };
-    said.push(line);
+    logged.push(line);
   }
-  throw new Error(`the program ended, it said:\n${said.join("\n")}`);
+  throw new Error(`the program ended, it said:\n${logged.join("\n")}`);
 }

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { repositoryRoot } from "./engines/paths.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
-const program = join(repositoryRoot, "integration/dist/demo/main.js");
+const PROGRAM = join(REPOSITORY_ROOT, "integration/dist/demo/main.js");
 
 function demo(args: readonly string[]) {
-  return execa(process.execPath, [program, ...args], { reject: false, env: { NO_COLOR: "1" } });
+  return execa(process.execPath, [PROGRAM, ...args], { reject: false, env: { NO_COLOR: "1" } });
 }
 
 function onEngines() {
@@ -15,7 +15,7 @@ function onEngines() {
   return { KAFKA_BROKERS: kafkaBrokers.join(","), REDIS_URL: redisUrl };
 }
 
-test("--help tells every option and the three kinds of engines", async () => {
+test("--help names every option and the three kinds of engines", async () => {
   const { stdout, exitCode } = await demo(["--help"]);
 
   expect(exitCode).toBe(0);
@@ -37,18 +37,18 @@ test.each([
   [["--requests", "none"], "whole number"],
   [["--engines", "cloud"], "docker, local, external"],
   [["--wrong"], "unknown option"],
-])("a wrong option is named: %j", async (args, complaint) => {
+])("an error names a wrong option: %j", async (args, message) => {
   const { stderr, exitCode } = await demo(args);
 
   expect(exitCode).toBe(1);
-  expect(stderr).toContain(complaint);
+  expect(stderr).toContain(message);
 });
 
 describeWithEngines("the demo", () => {
-  test("prints the waterfall, a line for each hop, the summary and one JSON line, and ends with 0", async () => {
+  test("prints the waterfall, a line for each hop, the summary and one JSON line, and exits with 0", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
-      [program, "--requests", "3", "--json", "--engines", "external"],
+      [PROGRAM, "--requests", "3", "--json", "--engines", "external"],
       { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
     );
 
@@ -77,10 +77,10 @@ describeWithEngines("the demo", () => {
     });
   });
 
-  test("ends with 1 and names the hop when a service has no propagator", async () => {
+  test("exits with 1 and names the hop when a service has no propagator", async () => {
     const { stdout, stderr, exitCode } = await execa(
       process.execPath,
-      [program, "--engines", "external", "--break", "jeeves-agents"],
+      [PROGRAM, "--engines", "external", "--break", "jeeves-agents"],
       { reject: false, env: { ...onEngines(), NO_COLOR: "1" } },
     );
 
@@ -90,8 +90,8 @@ describeWithEngines("the demo", () => {
     expect(stdout).toContain("NOT_INJECTED");
   });
 
-  test("stays with --keep until Ctrl-C, which stops every role", async () => {
-    const running = execa(process.execPath, [program, "--engines", "external", "--keep"], {
+  test("keeps running with --keep until Ctrl-C, which stops every role", async () => {
+    const running = execa(process.execPath, [PROGRAM, "--engines", "external", "--keep"], {
       reject: false,
       all: true,
       env: { ...onEngines(), NO_COLOR: "1" },
@@ -112,7 +112,7 @@ describeWithEngines("the demo", () => {
 
     running.kill("SIGINT");
 
-    // The verdict's: this is how the demo with --keep ends.
+    // With --keep the exit code is that of the result.
     expect((await running).exitCode).toBe(0);
     await expect(fetch(new URL("/healthz", gateway))).rejects.toThrow();
   });

@@ -5,16 +5,16 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type BinaryName, binary } from "./backends/binaries.js";
-import { buildTimeoutMs, describeWithBackends } from "./backends/describe.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./backends/describe.test-support.js";
 import { imageName } from "./containers/images.js";
-import { repositoryRoot } from "./engines/paths.js";
-import { Run } from "./engines/scope.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
+import { Scope } from "./engines/scope.js";
 import { readConfig } from "./system/config.js";
-import { PARTITIONS, TOPICS } from "./system/topics.js";
+import { PARTITIONS, TOPICS } from "./system/messages.js";
 import { GATEWAY, ROLES } from "./topology/roles.js";
 
-const folder = join(repositoryRoot, "integration/deploy");
-const read = (file: string): string => readFileSync(join(folder, file), "utf8");
+const DEPLOY = join(REPOSITORY_ROOT, "integration/deploy");
+const read = (file: string): string => readFileSync(join(DEPLOY, file), "utf8");
 
 const service = z.object({
   image: z.string(),
@@ -32,7 +32,7 @@ const service = z.object({
 const { services, volumes } = z
   .object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) })
   .parse(parse(read("compose.yaml"), { merge: true }));
-const named = Object.entries(services).map(([name, given]) => ({ name, ...given }));
+const composeServices = Object.entries(services).map(([name, given]) => ({ name, ...given }));
 const roles = ROLES.map((role) => ({ role, ...services[role.name] }));
 
 describe("the compose file", () => {
@@ -49,7 +49,7 @@ describe("the compose file", () => {
   );
 
   test.each(roles)("gives $role.name settings that it knows", ({ environment = {} }) => {
-    const source = readFileSync(join(repositoryRoot, "integration/src/system/config.ts"), "utf8");
+    const source = readFileSync(join(REPOSITORY_ROOT, "integration/src/system/config.ts"), "utf8");
     const unknown = Object.keys(environment).filter(
       (name) => !name.startsWith("OTEL_") && !source.includes(`  ${name}: `),
     );
@@ -57,7 +57,7 @@ describe("the compose file", () => {
     expect(() => readConfig(withDefaults(environment))).not.toThrow();
   });
 
-  test("leaves to whoever starts it which traces and which baggage the gateway lets in", () => {
+  test("lets the environment choose which senders and which baggage the gateway accepts", () => {
     const edge = services[GATEWAY]?.environment;
     expect(edge).toHaveProperty(
       "EDGE_RELATION",
@@ -74,8 +74,8 @@ describe("the compose file", () => {
     }
   });
 
-  test("names only services that there are, wherever it names an address", () => {
-    const addresses = named.flatMap(({ environment }) =>
+  test("has addresses of existing services only", () => {
+    const addresses = composeServices.flatMap(({ environment }) =>
       Object.entries(environment)
         .filter(([variable]) => /^(KAFKA_BROKERS|REDIS_URL|.*_ADDRESS|.*_ENDPOINT)$/.test(variable))
         .map(([, value]) => (value ?? "").replace(/^\w+:\/\//, "").replace(/:\d+$/, "")),
@@ -84,7 +84,7 @@ describe("the compose file", () => {
     expect(addresses.filter((host) => services[host] === undefined)).toEqual([]);
   });
 
-  test("makes the topics that the roles use, with as many partitions", () => {
+  test("creates the topics that the roles use, with as many partitions", () => {
     const script = services.topics?.command.at(-1) ?? "";
     expect(/for topic in (.*); do/.exec(script)?.[1]?.split(" ").sort()).toEqual(
       [...TOPICS].sort(),
@@ -92,8 +92,8 @@ describe("the compose file", () => {
     expect(script).toContain(`--partitions ${PARTITIONS} `);
   });
 
-  test("waits for what a service needs, under a condition that can come true", () => {
-    const wrong = named.flatMap(({ name, depends_on: needs }) =>
+  test("waits for the services that a service needs, on conditions that can be met", () => {
+    const wrong = composeServices.flatMap(({ name, depends_on: needs }) =>
       Object.entries(needs)
         .filter(([needed, { condition }]) => !canBecome(needed, condition))
         .map(([needed]) => `${name} waits for ${needed}`),
@@ -102,39 +102,39 @@ describe("the compose file", () => {
   });
 
   test("publishes ports on this machine only", () => {
-    const published = named.flatMap(({ ports }) => ports);
+    const published = composeServices.flatMap(({ ports }) => ports);
     expect(published.length).toBeGreaterThan(3);
     expect(published.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
   });
 
-  test("pins every image, and starts again what ended by itself", () => {
-    expect(named.filter(({ image }) => !/:(local|v?\d[\w.]*)$/.test(image))).toEqual([]);
-    const once = named.filter(({ restart }) => restart !== "unless-stopped");
+  test("pins every image, and restarts services that end", () => {
+    expect(composeServices.filter(({ image }) => !/:(local|v?\d[\w.]*)$/.test(image))).toEqual([]);
+    const once = composeServices.filter(({ restart }) => restart !== "unless-stopped");
     expect(once.map(({ name }) => name)).toEqual(["topics", "jaeger-storage"]);
   });
 
-  test("lets nothing run as root but what gives a volume away, and then ends", () => {
-    const root = named.filter(({ user }) => user === "root" || user?.startsWith("0"));
+  test("runs nothing as root except the step that changes the owner of a volume", () => {
+    const root = composeServices.filter(({ user }) => user === "root" || user?.startsWith("0"));
     expect(root.map(({ name }) => name)).toEqual(["jaeger-storage"]);
-    expect(named.filter(({ cap_drop: dropped }) => !dropped.includes("ALL"))).toEqual([]);
+    expect(composeServices.filter(({ cap_drop: dropped }) => !dropped.includes("ALL"))).toEqual([]);
   });
 
-  test("mounts only files and volumes that there are", () => {
-    const sources = named.flatMap(({ volumes: mounts }) =>
+  test("mounts existing files and volumes only", () => {
+    const sources = composeServices.flatMap(({ volumes: mounts }) =>
       mounts.map((mount) => mount.split(":")[0] ?? ""),
     );
     const missing = sources.filter((source) =>
-      source.startsWith("./") ? !existsSync(join(folder, source)) : !(source in volumes),
+      source.startsWith("./") ? !existsSync(join(DEPLOY, source)) : !(source in volumes),
     );
     expect(missing).toEqual([]);
   });
 
   test("uses the images that the suite runs on, and the collector that it builds", () => {
-    const docker = readFileSync(join(repositoryRoot, "integration/src/engines/docker.ts"), "utf8");
+    const docker = readFileSync(join(REPOSITORY_ROOT, "integration/src/engines/docker.ts"), "utf8");
     expect(docker).toContain(`"${services.kafka?.image}"`);
     expect(docker).toContain(`"${services.redis?.image}"`);
     const manifest = readFileSync(
-      join(repositoryRoot, "integration/backends/collector/manifest.yaml"),
+      join(REPOSITORY_ROOT, "integration/backends/collector/manifest.yaml"),
       "utf8",
     );
     const built = z.object({ dist: z.object({ version: z.string() }) }).parse(parse(manifest));
@@ -148,7 +148,7 @@ describe("Tempo and Grafana", () => {
     .parse(JSON.parse(read("grafana/dashboards/jeeves.json")));
 
   test("are in the profile tempo, and nothing else is", () => {
-    const inProfile = named.filter(({ profiles }) => profiles.length > 0);
+    const inProfile = composeServices.filter(({ profiles }) => profiles.length > 0);
     expect(inProfile.map(({ name, profiles }) => [name, profiles])).toEqual([
       ["tempo", ["tempo"]],
       ["grafana", ["tempo"]],
@@ -166,7 +166,7 @@ describe("Tempo and Grafana", () => {
     });
   });
 
-  test("have a dashboard that asks only data sources that are provisioned", () => {
+  test("have a dashboard that queries provisioned data sources only", () => {
     const provisioned = z
       .object({ datasources: z.array(z.object({ uid: z.string(), url: z.string() })) })
       .parse(parse(read("grafana/provisioning/datasources/tempo.yaml"))).datasources;
@@ -198,54 +198,58 @@ describe("Tempo and Grafana", () => {
   });
 });
 
-test("every YAML file for people can be read", () => {
-  const files = globSync("**/*.yaml", { cwd: folder });
+test("every YAML file can be parsed", () => {
+  const files = globSync("**/*.yaml", { cwd: DEPLOY });
   expect(files.length).toBeGreaterThan(7);
   for (const file of files) expect(() => parse(read(file), { merge: true }), file).not.toThrow();
 });
 
-describeWithBackends("the collector's and Jaeger's own check", ["collector", "jaeger"], () => {
-  test.each(["jaeger", "tempo"])(
-    "passes what the collector is given to export to %s",
-    async (to) => {
-      const files = ["collector/collector.yaml", `collector/export-to-${to}.yaml`];
-      expect(await validate("collector", files)).toEqual({ exitCode: 0, said: "" });
-    },
-    buildTimeoutMs,
-  );
+describeWithBackends(
+  "the validation of the collector and of Jaeger",
+  ["collector", "jaeger"],
+  () => {
+    test.each(["jaeger", "tempo"])(
+      "accepts the collector's configuration with an export to %s",
+      async (to) => {
+        const files = ["collector/collector.yaml", `collector/export-to-${to}.yaml`];
+        expect(await validate("collector", files)).toEqual({ exitCode: 0, output: "" });
+      },
+      BUILD_TIMEOUT_MS,
+    );
 
-  test(
-    "passes what Jaeger is given",
-    async () => {
-      expect(await validate("jaeger", ["jaeger/jaeger.yaml"])).toMatchObject({ exitCode: 0 });
-    },
-    buildTimeoutMs,
-  );
+    test(
+      "accepts the configuration of Jaeger",
+      async () => {
+        expect(await validate("jaeger", ["jaeger/jaeger.yaml"])).toMatchObject({ exitCode: 0 });
+      },
+      BUILD_TIMEOUT_MS,
+    );
 
-  test("does not pass a file with a mistake", async () => {
-    const { exitCode, said } = await validate("collector", ["jaeger/jaeger.yaml"]);
-    expect(exitCode).toBe(1);
-    expect(said).toContain("jaeger_storage");
-  });
-});
+    test("rejects a wrong file", async () => {
+      const { exitCode, output } = await validate("collector", ["jaeger/jaeger.yaml"]);
+      expect(exitCode).toBe(1);
+      expect(output).toContain("jaeger_storage");
+    });
+  },
+);
 
 async function validate(
   name: BinaryName,
   files: readonly string[],
-): Promise<{ exitCode: number | undefined; said: string }> {
-  const run = new Run(() => undefined, undefined);
+): Promise<{ exitCode: number | undefined; output: string }> {
+  const scope = new Scope(() => undefined, undefined);
   try {
-    const file = await binary(run, name);
-    const configs = files.map((config) => `--config=file:${join(folder, config)}`);
+    const file = await binary(scope, name);
+    const configs = files.map((config) => `--config=file:${join(DEPLOY, config)}`);
     const options = { all: true, reject: false, cwd: dirname(file) } as const;
     const { exitCode, all } = await execa(file, ["validate", ...configs], options);
-    return { exitCode, said: all };
+    return { exitCode, output: all };
   } finally {
-    await run.end();
+    await scope.end();
   }
 }
 
-/** Settings as Compose gives them where nothing is set: `${NAME:-default}` is the default, null is absent. */
+/** The settings that Compose passes on by default: `${NAME:-default}` is the default, null is not set. */
 function withDefaults(environment: Readonly<Record<string, string | null>>): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>
@@ -254,7 +258,7 @@ function withDefaults(environment: Readonly<Record<string, string | null>>): Nod
   );
 }
 
-/** Images of roles have a health check of their own. */
+/** True when the condition can be met. The images of roles have a health check of their own. */
 function canBecome(needed: string, condition: string): boolean {
   const given = services[needed];
   if (given === undefined || given.profiles.some((profile) => profile !== "tempo")) return false;

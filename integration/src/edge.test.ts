@@ -2,22 +2,22 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import "@traceferry/testkit/vitest";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
-import { addressOf } from "./system/service.js";
+import { hostAndPort } from "./system/service.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY } from "./topology/roles.js";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
-const json = { "content-type": "application/json" };
+const JSON_HEADERS = { "content-type": "application/json" };
 
 describeWithEngines("at the edge", () => {
   let jeeves: Jeeves;
-  const seen: Record<string, unknown>[] = [];
-  // Somebody else's service: it notes which headers leave the system.
+  const receivedHeaders: Record<string, unknown>[] = [];
+  // A service outside of the system, which records the headers that it gets.
   const provider = createServer((request, response) => {
-    seen.push(request.headers);
+    receivedHeaders.push(request.headers);
     request.resume();
     response.setHeader("content-type", "application/json");
     response.end(
@@ -28,7 +28,7 @@ describeWithEngines("at the edge", () => {
   beforeAll(async () => {
     provider.listen(0, "127.0.0.1");
     await once(provider, "listening");
-    jeeves = await startJeeves({ providerUrl: `http://${addressOf(provider.address())}` });
+    jeeves = await startJeeves({ providerUrl: `http://${hostAndPort(provider.address())}` });
   });
   afterAll(async () => {
     await jeeves?.[Symbol.asyncDispose]();
@@ -36,17 +36,17 @@ describeWithEngines("at the edge", () => {
   });
 
   test.each([
-    ["no body", undefined, json, 400],
-    ["broken JSON", '{"message": "he', json, 400],
+    ["no body", undefined, JSON_HEADERS, 400],
+    ["broken JSON", '{"message": "he', JSON_HEADERS, 400],
     ["a body of another kind", "message=hello", { "content-type": "text/plain" }, 400],
-    ["JSON that is no object", '"hello"', json, 400],
-    ["a message that is no text", '{"message": 42, "session_id": "s"}', json, 400],
-    ["no session", '{"message": "hello"}', json, 400],
-    ["an empty message", '{"message": " ", "session_id": "s"}', json, 400],
+    ["JSON that is no object", '"hello"', JSON_HEADERS, 400],
+    ["a message that is no text", '{"message": 42, "session_id": "s"}', JSON_HEADERS, 400],
+    ["no session", '{"message": "hello"}', JSON_HEADERS, 400],
+    ["an empty message", '{"message": " ", "session_id": "s"}', JSON_HEADERS, 400],
     [
       "a message of 1 MB",
       JSON.stringify({ message: "x".repeat(1024 * 1024), session_id: "s" }),
-      json,
+      JSON_HEADERS,
       413,
     ],
   ])("%s gets a clear error with a trace id", async (_, body, headers, status) => {
@@ -77,7 +77,7 @@ describeWithEngines("at the edge", () => {
       ["baggage", "__proto__=1,constructor=%00%0d%0a,\u00e9=\u00e9"],
     ].map(([name = "", value = ""]) => ({ name, value, start: value.slice(0, 60) })),
   )(
-    "a hostile $name is answered as usual, under a trace of its own: $start",
+    "a request with a hostile $name is answered as usual, in a new trace: $start",
     async ({ name, value }) => {
       const { status, traceId, reply } = await chat(jeeves.url, { headers: { [name]: value } });
 
@@ -104,7 +104,7 @@ describeWithEngines("at the edge", () => {
   });
 
   test("only the traceparent leaves the system: no baggage, no tracestate", async () => {
-    seen.length = 0;
+    receivedHeaders.length = 0;
     const { traceId } = await chat(jeeves.url, {
       headers: {
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-01",
@@ -114,7 +114,7 @@ describeWithEngines("at the edge", () => {
     });
 
     await jeeves.trace(traceId);
-    const [headers] = seen;
+    const [headers] = receivedHeaders;
     expect(headers?.traceparent).toContain(traceId);
     expect(headers).not.toHaveProperty("tracestate");
     expect(headers).not.toHaveProperty("baggage");

@@ -4,11 +4,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { lookLocal } from "./engines/local/index.js";
-import { DemoRun, marked, processesWith } from "./suite/demo-run.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
-import { startJeeves } from "./suite/jeeves.js";
-import { cannotRun } from "./suite/toolchains.js";
+import { detectLocal } from "./engines/local/index.js";
+import { DemoRun, processesWith, uniqueMark } from "./suite/demo-run.test-support.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
+import { startJeeves } from "./suite/jeeves.test-support.js";
+import { cannotRun } from "./suite/toolchains.test-support.js";
 import {
   AGENTS,
   GATEWAY,
@@ -19,10 +19,11 @@ import {
   TOOLS,
 } from "./topology/roles.js";
 
-// What is left behind is looked for in /proc.
+// Leftovers are looked for in /proc.
 const onLinux = describe.runIf(process.platform === "linux");
-const local = await lookLocal({});
-const cannotKill = local.works || process.env.CI !== undefined ? undefined : local.missing.join();
+const local = await detectLocal({});
+const noLocalEngines =
+  local.available || process.env.CI !== undefined ? undefined : local.missing.join();
 
 function onEngines(): Record<string, string> {
   const { kafkaBrokers, redisUrl } = engines();
@@ -35,7 +36,7 @@ async function emptyFolder(): Promise<string> {
   return folder;
 }
 
-/** A port of this host that somebody has. */
+/** Takes a port of this host. */
 async function takenPort(): Promise<string> {
   const server = createServer().listen(0, "127.0.0.1");
   onTestFinished(() => void server.close());
@@ -45,14 +46,18 @@ async function takenPort(): Promise<string> {
   return String(address.port);
 }
 
-/** A test of a role that is made of this, skipped where that cannot be built. */
-function testMade(title: string, made: Record<string, Implementation>, body: () => Promise<void>) {
-  const why = cannotRun(made);
+/** A test with these implementations, skipped when they cannot be built. */
+function testWith(
+  title: string,
+  implementations: Record<string, Implementation>,
+  body: () => Promise<void>,
+) {
+  const why = cannotRun(implementations);
   if (why === undefined) test(title, body);
   else test.skip(`${title} (skipped: ${why})`, () => undefined);
 }
 
-onLinux("a toolchain that is missing", () => {
+onLinux("a missing toolchain", () => {
   test.each([
     ["--orchestrator", "go", /go is not installed: install Go 1\.26 or newer/],
     ["--gateway", "python", /python3 is not installed: install Python 3\.11 or newer with venv/],
@@ -62,7 +67,7 @@ onLinux("a toolchain that is missing", () => {
       /java is not installed: install a JDK 17 or newer.*; mvn is not installed: install Maven/,
     ],
   ])(
-    "is named, with what to install, before anything is started: %s %s",
+    "is reported, with the remedy, before anything is started: %s %s",
     async (option, language, why) => {
       const demo = await DemoRun.start([option, language, "--engines", "local"], {
         PATH: await emptyFolder(),
@@ -82,7 +87,7 @@ onLinux("a toolchain that is missing", () => {
 });
 
 describeWithEngines("a role that cannot start", () => {
-  onLinux("is named, with its last lines, and the others are stopped", () => {
+  onLinux("is reported with its last lines, and the others are stopped", () => {
     const roles = [
       [ORCHESTRATOR, "ts", "PORT"],
       [ORCHESTRATOR, "go", "PORT"],
@@ -95,12 +100,12 @@ describeWithEngines("a role that cannot start", () => {
       [AGENTS, "ts", "HEALTH_PORT"],
     ] as const;
     for (const [role, implementation, variable] of roles) {
-      const made = { [role]: implementation };
+      const implementations = { [role]: implementation };
 
-      testMade(`${implementation} ${role} with a wrong ${variable}`, made, async () => {
-        const mark = marked();
+      testWith(`${implementation} ${role} with a wrong ${variable}`, implementations, async () => {
+        const mark = uniqueMark();
         const starting = startJeeves({
-          made,
+          implementations,
           env: mark,
           roleEnv: { [role]: { [variable]: "eighty" } },
         });
@@ -114,11 +119,11 @@ describeWithEngines("a role that cannot start", () => {
         expect(await processesWith(mark)).toEqual([]);
       });
 
-      testMade(`${implementation} ${role} on a port that is taken`, made, async () => {
+      testWith(`${implementation} ${role} on a port that is taken`, implementations, async () => {
         const port = await takenPort();
-        const mark = marked();
+        const mark = uniqueMark();
         const starting = startJeeves({
-          made,
+          implementations,
           env: mark,
           roleEnv: { [role]: { [variable]: port } },
         });
@@ -134,8 +139,8 @@ describeWithEngines("a role that cannot start", () => {
     }
   });
 
-  onLinux("ends the demo with 1", () => {
-    testMade("with a wrong setting", { [ORCHESTRATOR]: "go" }, async () => {
+  onLinux("makes the demo exit with 1", () => {
+    testWith("with a wrong setting", { [ORCHESTRATOR]: "go" }, async () => {
       const demo = await DemoRun.start(["--orchestrator", "go", "--engines", "external"], {
         ...onEngines(),
         STAGE_TIMEOUT_MS: "soon",
@@ -169,44 +174,47 @@ describeWithEngines("a role that cannot start", () => {
   });
 });
 
-const busy = ["--requests", "2000", "--concurrency", "10"];
+const MANY_REQUESTS = ["--requests", "2000", "--concurrency", "10"];
 
-describe.skipIf(cannotKill)("an engine that goes away in the middle", () => {
-  onLinux("is named, with its last lines, and ends the demo with 1 and leaves nothing", () => {
-    test.each([
-      ["kafka", "kafka.Kafka", /GroupCoordinator/],
-      ["redis", "redis-server", /Ready to accept connections/],
-    ])("%s", async (engine, command, lines) => {
-      const demo = await DemoRun.start([...busy, "--engines", "local"]);
-      await demo.prints(/^requests: \d+ of 2000 answered/);
+describe.skipIf(noLocalEngines)("an engine that dies in the middle", () => {
+  onLinux(
+    "is reported with its last lines, and makes the demo exit with 1 without leftovers",
+    () => {
+      test.each([
+        ["kafka", "kafka.Kafka", /GroupCoordinator/],
+        ["redis", "redis-server", /Ready to accept connections/],
+      ])("%s", async (engine, command, lines) => {
+        const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
+        await demo.prints(/^requests: \d+ of 2000 answered/);
 
-      await demo.crash(command);
+        await demo.crash(command);
 
-      const { exitCode, stderr, stdout, left } = await demo.ended();
-      expect(exitCode, stderr).toBe(1);
-      expect(stderr).toContain(`demo: ${engine} ended by SIGKILL.`);
-      expect(stderr.slice(stderr.indexOf("Its last lines:"))).toMatch(lines);
-      expect(stdout).toBe("");
-      expect(left).toEqual([]);
-    });
+        const { exitCode, stderr, stdout, left } = await demo.ended();
+        expect(exitCode, stderr).toBe(1);
+        expect(stderr).toContain(`demo: ${engine} ended by SIGKILL.`);
+        expect(stderr.slice(stderr.indexOf("Its last lines:"))).toMatch(lines);
+        expect(stdout).toBe("");
+        expect(left).toEqual([]);
+      });
 
-    test("kafka, while the roles start", async () => {
-      const demo = await DemoRun.start(["--engines", "local"]);
-      await demo.prints(/^roles: starting/);
+      test("kafka, while the roles start", async () => {
+        const demo = await DemoRun.start(["--engines", "local"]);
+        await demo.prints(/^roles: starting/);
 
-      await demo.crash("kafka.Kafka");
+        await demo.crash("kafka.Kafka");
 
-      const { exitCode, stderr, left } = await demo.ended();
-      expect(exitCode, stderr).toBe(1);
-      expect(stderr).toContain("demo: kafka ended by SIGKILL.");
-      expect(left).toEqual([]);
-    });
-  });
+        const { exitCode, stderr, left } = await demo.ended();
+        expect(exitCode, stderr).toBe(1);
+        expect(stderr).toContain("demo: kafka ended by SIGKILL.");
+        expect(left).toEqual([]);
+      });
+    },
+  );
 });
 
-// A member that is killed stays in its group for a while: not among those of the other tests.
-describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
-  onLinux("is named, and ends the demo with 1 and leaves nothing", () => {
+// With engines of its own: a consumer that is killed stays in its group for a while, which would disturb other tests.
+describe.skipIf(noLocalEngines)("a role that dies in the middle", () => {
+  onLinux("is reported, and makes the demo exit with 1 without leftovers", () => {
     const roles = [
       [AGENTS, "agents", "ts", "roles/agents/main.js"],
       [GATEWAY, "gateway", "ts", "roles/gateway/main.js"],
@@ -214,8 +222,8 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
       [TOOLS, "tools", "java", "jeeves.ToolsWorker"],
     ] as const;
     for (const [role, option, implementation, command] of roles) {
-      testMade(`${implementation} ${role}`, { [role]: implementation }, async () => {
-        const args = [...busy, "--engines", "local", `--${option}`, implementation];
+      testWith(`${implementation} ${role}`, { [role]: implementation }, async () => {
+        const args = [...MANY_REQUESTS, "--engines", "local", `--${option}`, implementation];
         const demo = await DemoRun.start(args);
         await demo.prints(/^requests: \d+ of 2000 answered/);
 
@@ -231,10 +239,10 @@ describe.skipIf(cannotKill)("a role that goes away in the middle", () => {
   });
 });
 
-describeWithEngines("a role that goes away in a test", () => {
-  onLinux("is named to whoever waits for its spans", () => {
-    test("and none of them comes", async () => {
-      const mark = marked();
+describeWithEngines("a role that dies in a test", () => {
+  onLinux("is reported to the code that waits for its spans", () => {
+    test("when none arrives", async () => {
+      const mark = uniqueMark();
       await using jeeves = await startJeeves({ env: mark });
       const waiting = jeeves.trace("4bf92f3577b34da6a3ce929d0e0e4736");
       const running = await processesWith(mark);
@@ -247,9 +255,9 @@ describeWithEngines("a role that goes away in a test", () => {
   });
 });
 
-describeWithEngines("Ctrl-C ends the demo with 130 and leaves nothing", () => {
+describeWithEngines("Ctrl-C makes the demo exit with 130 without leftovers", () => {
   onLinux("at any time", () => {
-    testMade("while programs are built", { [ORCHESTRATOR]: "go" }, async () => {
+    testWith("while programs are built", { [ORCHESTRATOR]: "go" }, async () => {
       const cache = join(await emptyFolder(), "cache");
       await mkdir(cache);
       const demo = await DemoRun.start(["--orchestrator", "go", "--engines", "external"], {
@@ -269,7 +277,7 @@ describeWithEngines("Ctrl-C ends the demo with 130 and leaves nothing", () => {
       ["while the roles start", /^roles: starting/],
       ["while requests are under way", /^requests: \d+ of 2000 answered/],
     ])("%s", async (_, line) => {
-      const demo = await DemoRun.start([...busy, "--engines", "local"]);
+      const demo = await DemoRun.start([...MANY_REQUESTS, "--engines", "local"]);
       await demo.prints(line);
 
       demo.interrupt();

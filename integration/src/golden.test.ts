@@ -1,8 +1,8 @@
 import { GOLDEN_HEADERS, GOLDEN_SENDER, type GoldenHeaders } from "@traceferry/testkit/golden";
 import { expect, test } from "vitest";
 import { recordPeers, SENDER } from "./golden/record.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { POLYGLOT } from "./topology/roles.js";
 
 const why = cannotRun(POLYGLOT);
@@ -22,7 +22,7 @@ describeWithEngines("the golden headers of other languages", () => {
   );
 });
 
-/** A recording without what differs from run to run: ids, and the order in which baggage is written. */
+/** A recording without the differences from run to run: ids, and the order of the baggage. */
 function shape({ headers, ...of }: GoldenHeaders): object {
   const [version, traceId = "", , flags] = headers.traceparent?.split("-") ?? [];
   const known = SENDER.traceparent.includes(traceId) ? traceId : "(new)";

@@ -18,7 +18,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { traceKafka } from "@traceferry/kafka";
@@ -37,13 +37,13 @@ import {
 import { firstValueFrom } from "rxjs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createTopics } from "./engines/index.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
-// Names of this run: brokers may be others' too, and outlive it.
+// Unique names, because brokers may be shared and outlive the run.
 const RUN = randomUUID().slice(0, 8);
-const named = (name: string) => `traceferry-${RUN}-nest-${name}`;
-const [ORDERS, FLAKY, PRICES] = [named("orders"), named("flaky"), named("prices")];
-const INBOX = named("inbox");
+const nameInRun = (name: string) => `traceferry-${RUN}-nest-${name}`;
+const [ORDERS, FLAKY, PRICES] = [nameInRun("orders"), nameInRun("flaky"), nameInRun("prices")];
+const INBOX = nameInRun("inbox");
 const SILENT = { retry: { retries: 0, initialRetryTime: 20 }, logLevel: logLevel.NOTHING };
 
 let seen: (string | undefined)[] = [];
@@ -75,7 +75,7 @@ class Orders {
 @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
 class Shop {}
 
-/** Waits until as many spans have ended, and gives them. */
+/** Waits until so many spans have ended. Gives them. */
 async function ended(spans: RecordedSpans, count: number) {
   await vi.waitFor(() => expect(spans.ended.map(({ name }) => name)).toHaveLength(count), 30_000);
   expect(spans.open).toEqual([]);
@@ -85,22 +85,22 @@ async function ended(spans: RecordedSpans, count: number) {
 describeWithEngines("a Nest microservice on Kafka", () => {
   let app: INestMicroservice;
   let producer: Producer;
-  let bare: Producer;
+  let untraced: Producer;
 
   beforeAll(async () => {
     const { kafkaBrokers: brokers } = engines();
     await createTopics(brokers, [ORDERS, FLAKY, PRICES, `${PRICES}.reply`], 1);
-    const kafka = new Kafka({ clientId: named("till"), brokers, ...SILENT });
-    bare = kafka.producer({ allowAutoTopicCreation: false });
-    await bare.connect();
+    const kafka = new Kafka({ clientId: nameInRun("till"), brokers, ...SILENT });
+    untraced = kafka.producer({ allowAutoTopicCreation: false });
+    await untraced.connect();
     producer = traceKafka(kafka).producer({ allowAutoTopicCreation: false });
     await producer.connect();
     app = await NestFactory.createMicroservice(Shop, {
       transport: Transport.KAFKA,
       options: {
-        client: { clientId: named("shop"), brokers, logLevel: logLevel.NOTHING },
+        client: { clientId: nameInRun("shop"), brokers, logLevel: logLevel.NOTHING },
         consumer: {
-          groupId: named("shop"),
+          groupId: nameInRun("shop"),
           maxWaitTimeInMs: 20,
           retry: { retries: 5, initialRetryTime: 20 },
         },
@@ -114,7 +114,7 @@ describeWithEngines("a Nest microservice on Kafka", () => {
   afterAll(async () => {
     await app?.close();
     await producer?.disconnect();
-    await bare?.disconnect();
+    await untraced?.disconnect();
   });
 
   test("a traced producer and the handler are one trace, and name the same record", async () => {
@@ -144,8 +144,8 @@ describeWithEngines("a Nest microservice on Kafka", () => {
         "messaging.destination.name": ORDERS,
         "messaging.destination.partition.id": sent.attributes["messaging.destination.partition.id"],
         "kafka.offset": sent.attributes["kafka.offset"],
-        "messaging.consumer.group.name": `${named("shop")}-server`,
-        "messaging.client.id": `${named("shop")}-server`,
+        "messaging.consumer.group.name": `${nameInRun("shop")}-server`,
+        "messaging.client.id": `${nameInRun("shop")}-server`,
       },
     });
     expect(seen).toEqual([processed.spanId, processed.spanId]);
@@ -175,7 +175,7 @@ describeWithEngines("a Nest microservice on Kafka", () => {
     const [old, now] = [sender(), sender()];
     const headers = { traceparent: [old.traceparent, now.traceparent], baggage: "[null]" };
 
-    await bare.send({ topic: ORDERS, messages: [{ value: "two shirts", headers }] });
+    await untraced.send({ topic: ORDERS, messages: [{ value: "two shirts", headers }] });
 
     const [span] = await ended(spans, 1);
     expect(span).toMatchObject({ traceId: now.traceId, parentSpanId: now.spanId });
@@ -186,8 +186,8 @@ describeWithEngines("a Nest microservice on Kafka", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     seen = [];
     const client = new ClientKafka({
-      client: { clientId: named("asker"), brokers: engines().kafkaBrokers },
-      consumer: { groupId: named("asker"), maxWaitTimeInMs: 20 },
+      client: { clientId: nameInRun("asker"), brokers: engines().kafkaBrokers },
+      consumer: { groupId: nameInRun("asker"), maxWaitTimeInMs: 20 },
     });
     client.subscribeToResponseOf(PRICES);
     await client.connect();
@@ -202,19 +202,19 @@ describeWithEngines("a Nest microservice on Kafka", () => {
   });
 });
 
-// The contract: records go through a broker and a real consumer, which hands them to a server of Nest's.
+// For the contract records go through a broker and a real consumer, which hands them to a server of Nest.
 
 type Patch = <Result>(next: () => Result) => Result;
 
-/** Nest's own server for Kafka, whose records somebody else fetches. */
-class Fed extends ServerKafka {
+/** Nest's own server for Kafka, without its consumer: the tests hand it the records. */
+class ServerWithoutConsumer extends ServerKafka {
   override async listen(callback: (error?: unknown) => void): Promise<void> {
     callback();
   }
 }
 
 const deliveries = new Map<string, (payload: EachMessagePayload) => Promise<void>>();
-let outside: Producer;
+let untracedProducer: Producer;
 
 async function open(options: AdapterOptions = {}, patch: Patch = (next) => next()) {
   const handlers = new Map<string, () => unknown>();
@@ -228,11 +228,11 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
   }
   @Module({ imports: [TracingModule.forRoot(options)], controllers: [Inbox] })
   class App {}
-  const strategy = new Fed({});
+  const strategy = new ServerWithoutConsumer({});
   const app = await NestFactory.createMicroservice(App, { strategy, logger: false });
   await app.listen();
-  // What goes out is sent by code of one's own.
-  const boundary = new Instrumenter(
+  // Nest's client is not traced: outgoing records are sent by this code.
+  const instrumenter = new Instrumenter(
     { name: "nestjs", scope: "test", version: "0", messaging: true, maxBytes: 8192 },
     options,
   );
@@ -243,11 +243,11 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
     return leave(message);
   };
 
-  async function send(message: Message, transport: (message: Message) => Promise<Sent>) {
+  async function send(message: Message, transport: (message: Message) => Promise<SentMessage>) {
     const parent = context.active();
-    const open = boundary.startSpan({ name: "send", kind: SpanKind.PRODUCER, parent });
+    const open = instrumenter.startSpan({ name: "send", kind: SpanKind.PRODUCER, parent });
     return withSpan(open, () => {
-      const injection = boundary.inject(open.context);
+      const injection = instrumenter.inject(open.context);
       if (injection === undefined) return transport(message);
       const kept = Object.entries(message.headers ?? {}).filter(
         ([key]) => !injection.stale.includes(key.toLowerCase()),
@@ -261,7 +261,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
       const key = randomUUID();
       handlers.set(key, handler);
       const delivered = new Promise<void>((resolve, reject) => {
-        // What fails is told here and not to kafkajs, which would deliver it again.
+        // A failure rejects here and not in kafkajs, which would deliver the record again.
         deliveries.set(key, (payload) =>
           Promise.resolve(patch(() => strategy.handleMessage(payload))).then(
             () => resolve(),
@@ -269,14 +269,15 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
           ),
         );
       });
-      // The record may be delivered, and fail, before the broker has told its sender.
+      // The record may be handled, and fail, before the broker acknowledges it.
       const message = { ...messageWith(headers), key };
-      await Promise.all([delivered, outside.send({ topic: INBOX, messages: [message] })]).finally(
-        () => {
-          deliveries.delete(key);
-          handlers.delete(key);
-        },
-      );
+      await Promise.all([
+        delivered,
+        untracedProducer.send({ topic: INBOX, messages: [message] }),
+      ]).finally(() => {
+        deliveries.delete(key);
+        handlers.delete(key);
+      });
     },
     message: (headers, frozen) => {
       const message = messageWith(headers);
@@ -285,8 +286,8 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
     },
     snapshot: (message) => structuredClone(message),
     send: (message) => send(asMessage(message), transport),
-    sendBare: (message) => transport(asMessage(message)),
-    reached: () => reached,
+    sendUninstrumented: (message) => transport(asMessage(message)),
+    transportSends: () => reached,
     async sendFailing(message) {
       await send(asMessage(message), () => Promise.reject(new Error("no broker")));
     },
@@ -295,7 +296,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
   return harness;
 }
 
-async function leave({ headers = {}, value: body }: Message): Promise<Sent> {
+async function leave({ headers = {}, value: body }: Message): Promise<SentMessage> {
   const pairs = Object.entries(headers).flatMap(([key, value]) =>
     [value].flat().map((one) => [key, String(one)] as const),
   );
@@ -336,12 +337,12 @@ const nest: Adapter = {
   outgoing: { kind: "PRODUCER", name: "send", attributes: {} },
   messaging: true,
   maxBytes: 8192,
-  messages: 1000,
-  repeated: "last",
-  // Nest's filters make an answer of an error, for events too.
-  failure: "wrapped",
-  // What a broker takes by default is a little more than a megabyte.
-  carries: (headers) =>
+  leakMessages: 1000,
+  repeatedTraceparent: "last",
+  // Nest's filters turn an error into an answer, for events too.
+  handlerError: "wrapped",
+  // The default of max.message.bytes is a little more.
+  canCarry: (headers) =>
     headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0) < 1_000_000,
   open: (options) => open(options),
   receivePatched: async (_, headers, handler, patch) => {
@@ -350,17 +351,17 @@ const nest: Adapter = {
   },
 };
 
-describeWithEngines("Nest on Kafka keeps the contract of adapters", () => {
+describeWithEngines("Nest on Kafka keeps the contract", () => {
   let consumer: Consumer;
 
   beforeAll(async () => {
     const { kafkaBrokers: brokers } = engines();
     await createTopics(brokers, [INBOX], 4);
-    const kafka = new Kafka({ clientId: named("contract"), brokers, ...SILENT });
-    outside = kafka.producer({ allowAutoTopicCreation: false });
-    await outside.connect();
+    const kafka = new Kafka({ clientId: nameInRun("contract"), brokers, ...SILENT });
+    untracedProducer = kafka.producer({ allowAutoTopicCreation: false });
+    await untracedProducer.connect();
     consumer = kafka.consumer({
-      groupId: named("contract"),
+      groupId: nameInRun("contract"),
       maxWaitTimeInMs: 20,
       retry: { retries: 5, initialRetryTime: 20 },
     });
@@ -378,7 +379,7 @@ describeWithEngines("Nest on Kafka keeps the contract of adapters", () => {
 
   afterAll(async () => {
     await consumer?.disconnect();
-    await outside?.disconnect();
+    await untracedProducer?.disconnect();
   });
 
   describe("over a broker", () => {

@@ -1,13 +1,13 @@
 import "@traceferry/testkit/vitest";
-import { diagnose, type Span } from "@traceferry/testkit";
+import { diagnose, type Span } from "@traceferry/traces";
 import { describe, expect, test } from "vitest";
-import { expectApplicationSpans, titleOf } from "./suite/application.js";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
-import { coveringSet } from "./suite/pairs.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+import { expectApplicationSpans, titleOf } from "./suite/application.test-support.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
+import { coveringSet } from "./suite/pairs.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { type ChatOptions, chat } from "./system/chat.js";
-import { expected, type Hop, hopsOf } from "./topology/expected-trace.js";
+import { expectedTrace, type Hop, hopsOf } from "./topology/expected-trace.js";
 import {
   GATEWAY,
   type Implementations,
@@ -16,40 +16,43 @@ import {
   ROLES,
 } from "./topology/roles.js";
 
-const choices = new Map(
+const CHOICES = new Map(
   ROLES.filter(({ option }) => option !== undefined).map((role) => [
     role.name,
     implementationsOf(role),
   ]),
 );
-const neighbours = hopsOf(false).map(({ from, to }) => [from, to] as const);
+const NEIGHBOURS = hopsOf(false).map(({ from, to }) => [from, to] as const);
 
-// The first row is all of ts, which chain.test.ts knows better.
-const rows = coveringSet(choices, neighbours).slice(1);
+// The first row is all ts, which chain.test.ts tests.
+const ROWS = coveringSet(CHOICES, NEIGHBOURS).slice(1);
 
-describeWithEngines("whatever the roles are made of, one request is one unbroken trace", () => {
+describeWithEngines("one request is one unbroken trace in every mix of implementations", () => {
   buildBefore(POLYGLOT);
 
-  describe.for(rows.map((made) => [titleOf(made), made] as const))("%s", ([, made]) => {
-    const why = cannotRun(made);
-    const title = "in one piece, streamed, and side by side";
-    if (why !== undefined) {
-      test.skip(`${title} (skipped: ${why})`, () => undefined);
-      return;
-    }
-    test(title, async () => {
-      await using jeeves = await startJeeves({ made });
-      await expectWhole(jeeves, made, { message: "Plan a picnic" });
-      await expectWhole(jeeves, made, { message: "Plan a picnic", stream: true });
-      await expectWhole(jeeves, made, { message: "Plan a picnic", mode: "parallel" });
-      expect(requestTraces(jeeves.receiver.spans)).toBe(3);
-    });
-  });
+  describe.for(ROWS.map((implementations) => [titleOf(implementations), implementations] as const))(
+    "%s",
+    ([, implementations]) => {
+      const why = cannotRun(implementations);
+      const title = "in one piece, streamed, and side by side";
+      if (why !== undefined) {
+        test.skip(`${title} (skipped: ${why})`, () => undefined);
+        return;
+      }
+      test(title, async () => {
+        await using jeeves = await startJeeves({ implementations });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic" });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic", stream: true });
+        await expectWhole(jeeves, implementations, { message: "Plan a picnic", mode: "parallel" });
+        expect(requestTraces(jeeves.receiver.spans)).toBe(3);
+      });
+    },
+  );
 });
 
 async function expectWhole(
   jeeves: Jeeves,
-  made: Implementations,
+  implementations: Implementations,
   options: ChatOptions,
 ): Promise<void> {
   const sessionId = `session ${options.mode ?? "sequential"}`;
@@ -63,31 +66,33 @@ async function expectWhole(
   }
 
   const traceId =
-    made[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
+    implementations[GATEWAY] === "bare" ? await jeeves.traceOf(answer.requestId) : answer.traceId;
   const spans = await jeeves.trace(traceId);
-  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
-  expect(missingHops(spans, options.stream === true, made)).toEqual([]);
-  expectApplicationSpans(spans, made, {
+  await expect(spans).toHaveUnbrokenTrace({ traceId, ...expectedTrace(implementations) });
+  expect(missingHops(spans, options.stream === true, implementations)).toEqual([]);
+  expectApplicationSpans(spans, implementations, {
     requestId: answer.requestId,
     sessionId,
     ...(options.mode && { mode: options.mode }),
   });
 }
 
-/** The hops that no span tells of: by service and by what carried the request there. */
+/** The expected hops that are not in the spans, or broken. */
 function missingHops(
   spans: readonly Span[],
   streamed: boolean,
-  made: Implementations,
+  implementations: Implementations,
 ): readonly Hop[] {
-  const seen = diagnose(spans, { root: expected(made).root }).hops.filter(({ ok }) => ok);
-  return hopsOf(streamed, made).filter(
+  const seen = diagnose(spans, { root: expectedTrace(implementations).root }).hops.filter(
+    ({ ok }) => ok,
+  );
+  return hopsOf(streamed, implementations).filter(
     (hop) =>
       !seen.some(({ from, to, via }) => from === hop.from && to === hop.to && via === hop.via),
   );
 }
 
-/** How many traces there are, but for those in which a library of the incumbents does something for itself. */
+/** The number of traces, without those of INTERNAL spans only, which bullmq-otel makes for its timers. */
 function requestTraces(spans: readonly Span[]): number {
   return new Set(spans.filter(({ kind }) => kind !== "INTERNAL").map(({ traceId }) => traceId))
     .size;

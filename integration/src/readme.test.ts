@@ -5,19 +5,19 @@ import { startReceiver } from "@traceferry/testkit";
 import "@traceferry/testkit/vitest";
 import { execa } from "execa";
 import { beforeAll, expect, test } from "vitest";
-import { repositoryRoot } from "./engines/paths.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { REPOSITORY_ROOT } from "./engines/paths.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
 
-// The programs in the packages' READMEs, run as a reader would: the set-up as tracing.js, the example as main.js.
+// Runs the programs in the READMEs of the packages as a reader would: the set-up as tracing.js, the example as main.js.
 const PACKAGES = ["core", "grpc", "kafka", "bullmq", "nestjs"];
-const SDK_2 = join(repositoryRoot, "integration/sdk-2");
+const SDK_2 = join(REPOSITORY_ROOT, "integration/sdk-2");
 const LINES = {
-  "sdk-3": join(repositoryRoot, "integration/examples"),
-  // Beside exactly one API, 1.9: the packages are copied in, so that they find it too.
+  "sdk-3": join(REPOSITORY_ROOT, "integration/examples"),
+  // This folder has exactly one API, 1.9. The packages are copied into it, so that they import that one.
   "sdk-2": join(SDK_2, "examples"),
 };
 const TIMEOUT_MS = 30_000;
-// What each example makes. Without the adapter it would be a span of the program's own, or none.
+// The number of spans of each example. Without the adapter there would be fewer.
 const SPANS: Readonly<Record<string, number>> = {
   core: 1,
   grpc: 2,
@@ -30,7 +30,7 @@ describeWithEngines("the README of", () => {
   beforeAll(async () => {
     await execa("node", [join(SDK_2, "install.mjs")]);
     for (const name of PACKAGES) {
-      const from = join(repositoryRoot, "packages", name);
+      const from = join(REPOSITORY_ROOT, "packages", name);
       const to = join(SDK_2, "node_modules/@traceferry", name);
       await rm(to, { recursive: true, force: true });
       for (const part of ["dist", "package.json"]) {
@@ -42,7 +42,7 @@ describeWithEngines("the README of", () => {
   test.each(
     PACKAGES.flatMap((name) => (["sdk-3", "sdk-2"] as const).map((line) => [name, line] as const)),
   )("%s has an example that makes one unbroken trace on %s", async (name, line) => {
-    const readme = await readFile(join(repositoryRoot, "packages", name, "README.md"), "utf8");
+    const readme = await readFile(join(REPOSITORY_ROOT, "packages", name, "README.md"), "utf8");
     const folder = join(LINES[line], name);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
@@ -68,7 +68,7 @@ describeWithEngines("the README of", () => {
     expect(exitCode, all).toBe(0);
     const expected = SPANS[name] ?? 0;
     const spans = await receiver.waitForQuiet({ atLeast: expected });
-    // An example may play the caller outside, whose own span is nowhere.
+    // An example may continue a sender whose own span is not exported.
     await expect(spans).toHaveUnbrokenTrace({ remoteRoot: true, spans: expected });
     await rm(folder, { recursive: true, force: true });
   });

@@ -1,14 +1,14 @@
 import "@traceferry/testkit/vitest";
 import { assembleTraces, evaluateUnbroken, type Span, type Trace } from "@traceferry/traces";
 import getPort from "get-port";
+import pLimit from "p-limit";
 import { describe, expect, test } from "vitest";
-import { type RawHeaders, tapGrpc, tapHttp } from "./golden/recorders.js";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
-import { chatMany } from "./suite/load.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
-import type { ChatOptions } from "./system/chat.js";
-import { expected } from "./topology/expected-trace.js";
+import { type RawHeaders, startGrpcRecorder, startHttpRecorder } from "./golden/recorders.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
+import { type ChatAnswer, type ChatOptions, chat } from "./system/chat.js";
+import { expectedTrace } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,
@@ -21,10 +21,11 @@ import {
 } from "./topology/roles.js";
 
 const REQUESTS = 500;
+const CONCURRENCY = 20;
 
-/** A test of a system made of these; skipped by name where its toolchain is absent. */
-function testOf(made: Implementations, title: string, run: () => Promise<void>): void {
-  const why = cannotRun(made);
+/** A test with these implementations, skipped when they cannot be built. */
+function testOf(implementations: Implementations, title: string, run: () => Promise<void>): void {
+  const why = cannotRun(implementations);
   if (why === undefined) test(title, { timeout: 180_000 }, run);
   else test.skip(`${title} (skipped: ${why})`, () => undefined);
 }
@@ -34,16 +35,16 @@ describeWithEngines("of 500 requests", () => {
 
   testOf(
     POLYGLOT,
-    "a tenth is sampled, in every language alike: a trace is whole or absent",
+    "a tenth is sampled in every language alike: a trace is complete or absent",
     async () => {
       await using jeeves = await startJeeves({
-        made: POLYGLOT,
+        implementations: POLYGLOT,
         env: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.1" },
       });
-      const answers = await chatMany(jeeves.url, REQUESTS);
+      const answers = await sendLoad(jeeves.url);
 
-      const traces = await arrived(jeeves, POLYGLOT, 1);
-      expect(notWhole(traces, POLYGLOT)).toEqual([]);
+      const traces = await receivedTraces(jeeves, POLYGLOT, 1);
+      expect(brokenTraces(traces, POLYGLOT)).toEqual([]);
       // Four standard deviations to each side: one run in 16,000 lies outside.
       expect(traces.length).toBeGreaterThan(REQUESTS * 0.1 - 27);
       expect(traces.length).toBeLessThan(REQUESTS * 0.1 + 27);
@@ -59,69 +60,73 @@ describeWithEngines("of 500 requests", () => {
     ["planner (Python) and tools worker (Java)", [PLANNER, TOOLS]],
     ["gateway (Python)", [GATEWAY]],
   ] as const)("with OTEL_SDK_DISABLED on %s", ([, disabled]) => {
-    testOf(POLYGLOT, "every trace is whole without: they pass on what they got", async () => {
-      const off = { OTEL_SDK_DISABLED: "true" };
-      await using jeeves = await startJeeves({
-        made: POLYGLOT,
-        roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
-      });
-      await chatMany(jeeves.url, REQUESTS, fromOutside);
+    testOf(
+      POLYGLOT,
+      "every trace is complete without its spans, because it passes the context on",
+      async () => {
+        const off = { OTEL_SDK_DISABLED: "true" };
+        await using jeeves = await startJeeves({
+          implementations: POLYGLOT,
+          roleEnv: Object.fromEntries(disabled.map((name) => [name, off])),
+        });
+        await sendLoad(jeeves.url, fromOutside);
 
-      const bare = Object.fromEntries(disabled.map((name) => [name, "bare" as const]));
-      const without: Implementations = { ...POLYGLOT, ...bare };
-      const traces = await arrived(jeeves, without);
-      expect(notWhole(traces, without, true)).toEqual([]);
-      expect(new Set(traces.map(({ traceId }) => traceId))).toEqual(CALLERS);
-    });
+        const bare = Object.fromEntries(disabled.map((name) => [name, "bare" as const]));
+        const without: Implementations = { ...POLYGLOT, ...bare };
+        const traces = await receivedTraces(jeeves, without);
+        expect(brokenTraces(traces, without, true)).toEqual([]);
+        expect(new Set(traces.map(({ traceId }) => traceId))).toEqual(CALLERS);
+      },
+    );
   });
 
   describe.for(["ts", "python"] as const)(
     "with a traceparent from outside, to a gateway of %s",
-    (made) => {
-      const system: Implementations = { [GATEWAY]: made };
+    (implementation) => {
+      const system: Implementations = { [GATEWAY]: implementation };
 
       testOf(system, "every trace continues the caller's under relation child", async () => {
-        const traces = await spoof(system, "child");
+        const traces = await sendWithRelation(system, "child");
         expect(traces.filter(({ traceId }) => !CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system, true)).toEqual([]);
+        expect(brokenTraces(traces, system, true)).toEqual([]);
         expect(traces.length).toBe(REQUESTS);
       });
 
       testOf(system, "every trace is new and links the caller's under relation link", async () => {
-        const traces = await spoof(system, "link");
+        const traces = await sendWithRelation(system, "link");
         expect(traces.filter(({ traceId }) => CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system)).toEqual([]);
+        expect(brokenTraces(traces, system)).toEqual([]);
         const linked = traces.map(({ roots }) => roots[0]?.links.map((link) => link.traceId));
         expect(new Set(linked.flat())).toEqual(CALLERS);
         expect(traces.length).toBe(REQUESTS);
       });
 
-      testOf(system, "every trace is new and knows of no caller under relation none", async () => {
-        const traces = await spoof(system, "none");
+      testOf(system, "every trace is new and has no link under relation none", async () => {
+        const traces = await sendWithRelation(system, "none");
         expect(traces.filter(({ traceId }) => CALLERS.has(traceId))).toEqual([]);
-        expect(notWhole(traces, system)).toEqual([]);
+        expect(brokenTraces(traces, system)).toEqual([]);
         expect(traces.flatMap(({ roots }) => roots[0]?.links ?? [])).toEqual([]);
         expect(traces.length).toBe(REQUESTS);
       });
 
       testOf(
         system,
-        "only baggage on the list reaches the llm-gateway, and none the provider",
+        "only listed baggage reaches the llm-gateway, and none the provider",
         async () => {
           const toLlm: RawHeaders[] = [];
           const toProvider: RawHeaders[] = [];
           const port = await getPort({ host: "127.0.0.1" });
-          await using provider = await tapHttp(
-            { model: "tap", choices: [{ message: { content: "Very good." } }] },
+          await using provider = await startHttpRecorder(
+            { model: "recorder", choices: [{ message: { content: "Very good." } }] },
             (headers) => toProvider.push(headers),
           );
-          await using llm = await tapGrpc(
+          await using llm = await startGrpcRecorder(
             { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
             { forwardTo: `127.0.0.1:${port}` },
             (headers) => toLlm.push(headers),
           );
           await using jeeves = await startJeeves({
-            made: system,
+            implementations: system,
             providerUrl: `http://${provider.address}`,
             env: { EDGE_BAGGAGE: "tenant" },
             roleEnv: {
@@ -129,7 +134,7 @@ describeWithEngines("of 500 requests", () => {
               [LLM_GATEWAY]: { PORT: String(port) },
             },
           });
-          await chatMany(jeeves.url, REQUESTS, (i) => ({
+          await sendLoad(jeeves.url, (i) => ({
             headers: {
               traceparent: traceparent(i),
               baggage: `tenant=acme,user=${i},token=let-me-in`,
@@ -150,13 +155,29 @@ describeWithEngines("of 500 requests", () => {
   );
 });
 
-async function spoof(
-  made: Implementations,
+/** Sends all requests, `CONCURRENCY` at a time, and gives their answers in order. @throws when one is not answered */
+async function sendLoad(
+  url: string,
+  optionsOf: (i: number) => ChatOptions = () => ({}),
+): Promise<ChatAnswer[]> {
+  const limit = pLimit(CONCURRENCY);
+  const answers = await Promise.all(
+    Array.from({ length: REQUESTS }, (_, i) => limit(() => chat(url, optionsOf(i)))),
+  );
+  const failed = answers.find(({ reply }) => reply === undefined);
+  if (failed !== undefined) {
+    throw new Error(`not answered: ${failed.status} ${JSON.stringify(failed.error)}`);
+  }
+  return answers;
+}
+
+async function sendWithRelation(
+  implementations: Implementations,
   relation: "child" | "link" | "none",
 ): Promise<readonly Trace[]> {
-  await using jeeves = await startJeeves({ made, env: { EDGE_RELATION: relation } });
-  await chatMany(jeeves.url, REQUESTS, fromOutside);
-  return await arrived(jeeves, made);
+  await using jeeves = await startJeeves({ implementations, env: { EDGE_RELATION: relation } });
+  await sendLoad(jeeves.url, fromOutside);
+  return await receivedTraces(jeeves, implementations);
 }
 
 function traceIdOf(i: number): string {
@@ -167,37 +188,37 @@ function traceparent(i: number): string {
   return `00-${traceIdOf(i)}-00f067aa0ba902b7-01`;
 }
 
-/** A request whose sender is somewhere outside. */
+/** A request with a sender outside of the system. */
 function fromOutside(i: number): ChatOptions {
   return { headers: { traceparent: traceparent(i) } };
 }
 
-/** The traces of all such senders. */
+/** The trace ids of all such senders. */
 const CALLERS: ReadonlySet<string> = new Set(
   Array.from({ length: REQUESTS }, (_, i) => traceIdOf(i)),
 );
 
-/** All traces, once no more comes. */
-async function arrived(
+/** Waits for all traces, until no more spans come. */
+async function receivedTraces(
   { receiver }: Jeeves,
-  made: Implementations,
+  implementations: Implementations,
   traces = REQUESTS,
 ): Promise<readonly Trace[]> {
   const spans: readonly Span[] = await receiver.waitForQuiet({
-    services: [...expected(made).services],
+    services: [...expectedTrace(implementations).services],
     traces,
     quietMs: 1000,
   });
   return assembleTraces(spans);
 }
 
-/** What is wrong with the first few that are not whole: thousands of lines help nobody. */
-function notWhole(
+/** The messages about the first three traces that are broken. */
+function brokenTraces(
   traces: readonly Trace[],
-  made: Implementations,
+  implementations: Implementations,
   remoteRoot = false,
 ): readonly string[] {
-  const { root, ...rest } = expected(made);
+  const { root, ...rest } = expectedTrace(implementations);
   return traces
     .map(({ traceId, spans }) => evaluateUnbroken(spans, { traceId, root, ...rest, remoteRoot }))
     .flatMap(({ pass, message }) => (pass ? [] : [message]))

@@ -2,14 +2,14 @@ import { Client, credentials } from "@grpc/grpc-js";
 import "@traceferry/testkit/vitest";
 import getPort from "get-port";
 import { expect, test } from "vitest";
-import { describeWithEngines } from "./suite/engines.js";
-import { startJeeves } from "./suite/jeeves.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
 import { PATHS, SERVICES } from "./topology/expected-trace.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, TOOLS } from "./topology/roles.js";
 
 describeWithEngines("the roles", () => {
-  test("send what they still hold when they are stopped", async () => {
+  test("export their remaining spans when they are stopped", async () => {
     const jeeves = await startJeeves({ env: { OTEL_BSP_SCHEDULE_DELAY: "600000" } });
     const { traceId, reply } = await chat(jeeves.url);
     expect(reply).toBeDefined();
@@ -26,7 +26,7 @@ describeWithEngines("the roles", () => {
     await jeeves[Symbol.asyncDispose]();
   });
 
-  test("are named, with their last words, when they cannot start, and the others are stopped", async () => {
+  test("are reported with their last lines when they cannot start, and the others are stopped", async () => {
     const failing = startJeeves({ roleEnv: { [LLM_GATEWAY]: { PORT: "eighty" } } });
 
     await expect(failing).rejects.toThrow(

@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import "@traceferry/testkit/vitest";
-import type { Span } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { describeWithEngines } from "./suite/engines.js";
-import { type Jeeves, startJeeves } from "./suite/jeeves.js";
+import { describeWithEngines } from "./suite/engines.test-support.js";
+import { type Jeeves, startJeeves } from "./suite/jeeves.test-support.js";
 import { chat } from "./system/chat.js";
-import { addressOf } from "./system/service.js";
-import { PLANNER_QUEUE } from "./system/topics.js";
-import { expected } from "./topology/expected-trace.js";
+import { PLANNER_QUEUE } from "./system/messages.js";
+import { hostAndPort } from "./system/service.js";
+import { expectedTrace } from "./topology/expected-trace.js";
 import {
   AGENTS,
   GATEWAY,
@@ -19,15 +19,15 @@ import {
   TOOLS,
 } from "./topology/roles.js";
 
-const allStock: Implementations = Object.fromEntries(
+const ALL_STOCK: Implementations = Object.fromEntries(
   [GATEWAY, ORCHESTRATOR, AGENTS, PLANNER, TOOLS, LLM_GATEWAY].map((name) => [name, "stock"]),
 );
 
-describeWithEngines("roles that the incumbents trace", () => {
-  const made = allStock;
+describeWithEngines("roles with stock instrumentation", () => {
+  const implementations = ALL_STOCK;
   let jeeves: Jeeves;
   beforeAll(async () => {
-    jeeves = await startJeeves({ made });
+    jeeves = await startJeeves({ implementations });
   });
   afterAll(async () => {
     await jeeves?.[Symbol.asyncDispose]();
@@ -39,19 +39,19 @@ describeWithEngines("roles that the incumbents trace", () => {
   ])("keep one trace, and its baggage, for an answer %s", async (_, stream) => {
     const { traceId, requestId, reply } = await chat(jeeves.url, { stream });
 
-    const spans = await jeeves.trace(traceId, expected(made).services);
+    const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
     expect(reply).toContain("The message has 8 words.");
-    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expected(made) });
+    await expect(spans).toHaveUnbrokenTrace({ traceId, ...expectedTrace(implementations) });
     expect(requestIdsOn(spans)).toEqual(Array(5).fill(requestId));
     expect(servicesWithOurSpans(spans)).toEqual(
-      expected(made).services.filter((name) => made[name] === undefined),
+      expectedTrace(implementations).services.filter((name) => implementations[name] === undefined),
     );
   });
 
-  test("name gRPC's spans with a prefix, and bullmq-otel makes traces of its own beside the request's", async () => {
+  test("have gRPC spans with a prefix, and traces of bullmq-otel beside that of the request", async () => {
     const { traceId } = await chat(jeeves.url);
 
-    const spans = await jeeves.trace(traceId, expected(made).services);
+    const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
     const grpc = spans.filter(({ attributes }) => attributes["rpc.system"] === "grpc");
     expect(new Set(grpc.map(({ name }) => name))).toEqual(
       new Set([
@@ -72,14 +72,14 @@ describeWithEngines("roles that the incumbents trace", () => {
     }
     const { traceId } = await chat(jeeves.url);
 
-    await jeeves.trace(traceId, expected(made).services);
+    await jeeves.trace(traceId, expectedTrace(implementations).services);
     expect(
       jeeves.receiver.spans.filter(({ attributes }) => /z$/.test(String(attributes["url.path"]))),
     ).toEqual([]);
   });
 });
 
-describeWithEngines("roles that only relay", () => {
+describeWithEngines("roles with propagation only", () => {
   const caller = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" };
   const headers = {
     traceparent: `00-${caller.traceId}-${caller.spanId}-01`,
@@ -89,17 +89,19 @@ describeWithEngines("roles that only relay", () => {
   const provider = startProvider();
   afterAll(() => provider.server.close());
 
-  // Neighbours are never bare together, so that each relays between two that make spans.
+  // Neighbours are never bare together, so that each relays between two roles that make spans.
   describe.for([
     ["gateway, agents and LLM gateway", [GATEWAY, AGENTS, LLM_GATEWAY]],
     ["orchestrator", [ORCHESTRATOR]],
     ["the two workers", [PLANNER, TOOLS]],
   ] as const)("%s", ([, names]) => {
-    const made: Implementations = Object.fromEntries(names.map((name) => [name, "bare"]));
+    const implementations: Implementations = Object.fromEntries(
+      names.map((name) => [name, "bare"]),
+    );
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        made,
+        implementations,
         providerUrl: await provider.url,
       });
     });
@@ -110,16 +112,20 @@ describeWithEngines("roles that only relay", () => {
     test.each([
       ["in one piece", false],
       ["streamed", true],
-    ])("make no span, and the next continues the one before: %s", async (_, stream) => {
+    ])("make no span, and the next role continues the one before: %s", async (_, stream) => {
       const traceparent = headers.traceparent.replace("4736", stream ? "4737" : "4738");
       const { traceId, requestId } = await chat(jeeves.url, {
         stream,
         headers: { ...headers, traceparent },
       });
 
-      const spans = await jeeves.trace(traceId, expected(made).services);
+      const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
       expect(traceparent).toContain(traceId);
-      await expect(spans).toHaveUnbrokenTrace({ traceId, remoteRoot: true, ...expected(made) });
+      await expect(spans).toHaveUnbrokenTrace({
+        traceId,
+        remoteRoot: true,
+        ...expectedTrace(implementations),
+      });
       expect(spans.find((span) => span.parentSpanId === caller.spanId)?.service).toBe(
         names[0] === GATEWAY ? ORCHESTRATOR : GATEWAY,
       );
@@ -133,11 +139,11 @@ describeWithEngines("roles that only relay", () => {
   });
 
   describe("LLM gateway and gateway", () => {
-    const made: Implementations = { [GATEWAY]: "bare", [LLM_GATEWAY]: "bare" };
+    const implementations: Implementations = { [GATEWAY]: "bare", [LLM_GATEWAY]: "bare" };
     let jeeves: Jeeves;
     beforeAll(async () => {
       jeeves = await startJeeves({
-        made,
+        implementations,
         providerUrl: await provider.url,
       });
     });
@@ -145,17 +151,19 @@ describeWithEngines("roles that only relay", () => {
       await jeeves?.[Symbol.asyncDispose]();
     });
 
-    test("give the provider the traceparent they were given, and nothing else", async () => {
+    test("send the provider the traceparent that they got, and nothing else", async () => {
       const { traceId } = await chat(jeeves.url, { headers });
 
-      const spans = await jeeves.trace(traceId, expected(made).services);
+      const spans = await jeeves.trace(traceId, expectedTrace(implementations).services);
       const exit = spans.find(({ service, kind }) => service === PLANNER && kind === "CLIENT");
-      expect(provider.seen.at(-1)?.traceparent).toBe(`00-${caller.traceId}-${exit?.spanId}-01`);
-      expect(provider.seen.at(-1)).not.toHaveProperty("tracestate");
-      expect(provider.seen.at(-1)).not.toHaveProperty("baggage");
+      expect(provider.receivedHeaders.at(-1)?.traceparent).toBe(
+        `00-${caller.traceId}-${exit?.spanId}-01`,
+      );
+      expect(provider.receivedHeaders.at(-1)).not.toHaveProperty("tracestate");
+      expect(provider.receivedHeaders.at(-1)).not.toHaveProperty("baggage");
     });
 
-    test("tell no trace id where the caller had none, and still say the request's id", async () => {
+    test("answer without a trace id when the caller had none, and still pass the request's id on", async () => {
       const { traceId, requestId, reply } = await chat(jeeves.url);
 
       const spans = await jeeves.receiver.waitForQuiet({
@@ -166,7 +174,7 @@ describeWithEngines("roles that only relay", () => {
     });
   });
 
-  test("pass nothing at all when propagation is off", async () => {
+  test("pass nothing on when propagation is off", async () => {
     await using jeeves = await startJeeves({
       roleEnv: { [ORCHESTRATOR]: { OTEL_SDK_DISABLED: "true", OTEL_PROPAGATORS: "none" } },
     });
@@ -182,7 +190,7 @@ describeWithEngines("roles that only relay", () => {
   });
 });
 
-/** What the application's spans say is the request's id; of all, or of those that say this one. */
+/** The request ids on the application's spans, of all of them or of those with this id only. */
 function requestIdsOn(spans: readonly Span[], only?: string): unknown[] {
   return spans
     .filter(({ name }) => /^(pipeline\.execute|agent\.process|llm\.generate)$/.test(name))
@@ -194,14 +202,14 @@ function servicesWithOurSpans(spans: readonly Span[]): string[] {
   const ours = new Set(
     spans.filter(({ scope }) => scope.name.startsWith("@traceferry/")).map((span) => span.service),
   );
-  return expected().services.filter((name) => ours.has(name));
+  return expectedTrace().services.filter((name) => ours.has(name));
 }
 
-/** Somebody else's service: it notes which headers leave the system. */
+/** Starts a provider outside of the system, which records the headers that it gets. */
 function startProvider() {
-  const seen: IncomingHttpHeaders[] = [];
+  const receivedHeaders: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
-    seen.push(request.headers);
+    receivedHeaders.push(request.headers);
     request.setEncoding("utf8");
     request.once("data", (body: string) => {
       const content = "Very good, sir.";
@@ -213,6 +221,6 @@ function startProvider() {
     });
   });
   server.listen(0, "127.0.0.1");
-  const url = once(server, "listening").then(() => `http://${addressOf(server.address())}`);
-  return { server, seen, url };
+  const url = once(server, "listening").then(() => `http://${hostAndPort(server.address())}`);
+  return { server, receivedHeaders, url };
 }

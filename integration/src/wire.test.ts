@@ -2,106 +2,108 @@ import { randomUUID } from "node:crypto";
 import "@traceferry/testkit/vitest";
 import * as core from "@opentelemetry/core";
 import { w3cPropagator } from "@traceferry/core";
-import { type Span, startReceiver } from "@traceferry/testkit";
+import { startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTopics } from "./engines/index.js";
 import { go, oldGo } from "./peers/go.js";
 import { java } from "./peers/java.js";
 import { python } from "./peers/python.js";
-import { describeWithEngines, engines } from "./suite/engines.js";
+import { describeWithEngines, engines } from "./suite/engines.test-support.js";
+import { startJeeves } from "./suite/jeeves.test-support.js";
 import {
   ownPropagators,
   type Propagators,
-  type Sent,
+  type SenderFields,
   startProgram,
   startPropagators,
-} from "./suite/headers.js";
-import { startJeeves } from "./suite/jeeves.js";
-import { buildBefore, cannotRun } from "./suite/toolchains.js";
+} from "./suite/propagators.test-support.js";
+import { buildBefore, cannotRun } from "./suite/toolchains.test-support.js";
 import { chat } from "./system/chat.js";
-import { AGENT_REPLIES } from "./system/topics.js";
+import { AGENT_REPLIES } from "./system/messages.js";
 import { ORCHESTRATOR, POLYGLOT } from "./topology/roles.js";
 
-const sent: Sent = {
+const SENDER: SenderFields = {
   traceId: "0af7651916cd43dd8448eb211c80319c",
   spanId: "b7ad6b7169203331",
   flags: 1,
   baggage: { tenant: "acme", note: "é, 100%;=ü" },
 };
-const random: Sent = { ...sent, flags: 3 };
+const SENDER_WITH_RANDOM_FLAG: SenderFields = { ...SENDER, flags: 3 };
 
 const why = cannotRun(POLYGLOT);
 
 describe.skipIf(why !== undefined)(
-  `what crosses from one to the other's propagators${why ? ` (skipped: ${why})` : ""}`,
+  `the propagators of one language and another${why ? ` (skipped: ${why})` : ""}`,
   () => {
     const NAMES = ["traceferry", "stock", "go", "go 1.41", "python", "java"] as const;
-    const known = new Map<string, Propagators>();
+    const byName = new Map<string, Propagators>();
     buildBefore(POLYGLOT);
     beforeAll(async () => {
       const stock = new core.CompositePropagator({
         propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
       });
-      known.set("traceferry", ownPropagators(w3cPropagator()));
-      known.set("stock", ownPropagators(stock));
-      // One after the other, so that each is known, and ended, whatever becomes of the next.
-      known.set("go", await startPropagators(go, "headers", "go-headers"));
-      known.set("go 1.41", await startPropagators(oldGo, "headers", "go-old"));
-      known.set("python", await startPropagators(python, "jeeves.headers", "headers"));
-      known.set("java", await startPropagators(java, "jeeves.Headers", "headers"));
+      byName.set("traceferry", ownPropagators(w3cPropagator()));
+      byName.set("stock", ownPropagators(stock));
+      // One after the other, so that those that run are ended even when the next cannot start.
+      byName.set("go", await startPropagators(go, "headers", "go-headers"));
+      byName.set("go 1.41", await startPropagators(oldGo, "headers", "go-old"));
+      byName.set("python", await startPropagators(python, "jeeves.headers", "headers"));
+      byName.set("java", await startPropagators(java, "jeeves.Headers", "headers"));
     });
     afterAll(async () => {
-      for (const propagators of known.values()) await propagators[Symbol.asyncDispose]();
+      for (const propagators of byName.values()) await propagators[Symbol.asyncDispose]();
     });
-    const at = (name: string): Propagators => {
-      const found = known.get(name);
+    const propagatorsOf = (name: string): Propagators => {
+      const found = byName.get(name);
       if (found === undefined) throw new Error(`no propagators of ${name}`);
       return found;
     };
     const pairs = NAMES.flatMap((writer) => NAMES.map((reader) => ({ writer, reader })));
 
-    test.for(pairs)(
-      "the trace: written by $writer, read by $reader",
-      async ({ writer, reader }) => {
-        const { traceId, flags } = await at(reader).read(await at(writer).write(sent));
+    test.for(pairs)("carry the trace from $writer to $reader", async ({ writer, reader }) => {
+      const { traceId, flags } = await propagatorsOf(reader).extract(
+        await propagatorsOf(writer).inject(SENDER),
+      );
 
-        expect(traceId).toBe(sent.traceId);
-        expect((flags ?? 0) & 1).toBe(1);
-      },
-    );
+      expect(traceId).toBe(SENDER.traceId);
+      expect((flags ?? 0) & 1).toBe(1);
+    });
 
-    test.for(pairs)("baggage: written by $writer, read by $reader", async ({ writer, reader }) => {
-      const { baggage } = await at(reader).read(await at(writer).write(sent));
+    test.for(pairs)("carry baggage from $writer to $reader", async ({ writer, reader }) => {
+      const { baggage } = await propagatorsOf(reader).extract(
+        await propagatorsOf(writer).inject(SENDER),
+      );
 
-      // Python writes a blank as "+", and nobody else takes a "+" for a blank.
-      const note = writer === "python" && reader !== "python" ? "é,+100%;=ü" : sent.baggage.note;
+      // Python writes a blank as "+", and only Python reads a "+" as a blank.
+      const note = writer === "python" && reader !== "python" ? "é,+100%;=ü" : SENDER.baggage.note;
       expect(baggage).toEqual({ tenant: "acme", note });
     });
 
-    test.for(NAMES)("the random flag, -03, is taken by everyone but old Go: %s", async (reader) => {
-      const header = `00-${sent.traceId}-${sent.spanId}-03`;
-      const { traceId } = await at(reader).read({ traceparent: header });
+    test.for(NAMES)("accept the random flag, -03, but for old Go: %s", async (reader) => {
+      const header = `00-${SENDER.traceId}-${SENDER.spanId}-03`;
+      const { traceId } = await propagatorsOf(reader).extract({ traceparent: header });
 
-      expect(traceId).toBe(reader === "go 1.41" ? undefined : sent.traceId);
+      expect(traceId).toBe(reader === "go 1.41" ? undefined : SENDER.traceId);
     });
 
-    test('an old Go takes what w3cPropagator({ randomFlag: "clear" }) writes', async () => {
+    test('of an old Go accept what w3cPropagator({ randomFlag: "clear" }) injects', async () => {
       const clearing = ownPropagators(w3cPropagator({ randomFlag: "clear" }));
-      const kept = await at("traceferry").write(random);
-      const cleared = await clearing.write(random);
+      const kept = await propagatorsOf("traceferry").inject(SENDER_WITH_RANDOM_FLAG);
+      const cleared = await clearing.inject(SENDER_WITH_RANDOM_FLAG);
 
       expect([kept.traceparent?.slice(-3), cleared.traceparent?.slice(-3)]).toEqual(["-03", "-01"]);
-      expect((await at("go 1.41").read(kept)).traceId).toBeUndefined();
-      expect((await at("go 1.41").read(cleared)).traceId).toBe(sent.traceId);
+      expect((await propagatorsOf("go 1.41").extract(kept)).traceId).toBeUndefined();
+      expect((await propagatorsOf("go 1.41").extract(cleared)).traceId).toBe(SENDER.traceId);
     });
 
-    test("Go leaves = as it is within a value, and every reader takes the first one for the end of the key", async () => {
-      const headers = await at("go").write({ ...sent, baggage: { pair: "a=b=c" } });
+    test("of Go leave = within a value as it is, and all others end the key at the first one", async () => {
+      const headers = await propagatorsOf("go").inject({ ...SENDER, baggage: { pair: "a=b=c" } });
 
       expect(headers.baggage).toBe("pair=a=b=c");
       for (const reader of NAMES) {
-        expect([reader, (await at(reader).read(headers)).baggage]).toEqual([
+        expect([reader, (await propagatorsOf(reader).extract(headers)).baggage]).toEqual([
           reader,
           { pair: "a=b=c" },
         ]);
@@ -110,11 +112,11 @@ describe.skipIf(why !== undefined)(
   },
 );
 
-describeWithEngines("what libraries of other languages make of a message", () => {
+describeWithEngines("libraries of other languages", () => {
   test.skipIf(why !== undefined)(
-    `kotel puts a receive span between sender and work, and Python names spans with a slash${why ? ` (skipped: ${why})` : ""}`,
+    `put a receive span between sender and work (kotel), and a slash in front of span names (Python)${why ? ` (skipped: ${why})` : ""}`,
     async () => {
-      await using jeeves = await startJeeves({ made: POLYGLOT });
+      await using jeeves = await startJeeves({ implementations: POLYGLOT });
       const { traceId } = await chat(jeeves.url);
       const spans = await jeeves.trace(traceId);
 
@@ -162,7 +164,7 @@ describeWithEngines("what libraries of other languages make of a message", () =>
   );
 
   test.skipIf(why !== undefined)(
-    `confluent-kafka for Python begins a new trace; what extracts the record's headers goes on${why ? ` (skipped: ${why})` : ""}`,
+    `begin a new trace (confluent-kafka for Python), unless the headers of the record are extracted${why ? ` (skipped: ${why})` : ""}`,
     async () => {
       const topic = `wire-${randomUUID()}`;
       const { kafkaBrokers } = engines();
@@ -170,12 +172,12 @@ describeWithEngines("what libraries of other languages make of a message", () =>
       await using receiver = await startReceiver();
       await using reader = await startReader(topic, kafkaBrokers, receiver.httpUrl);
       await produce(kafkaBrokers, topic, {
-        traceparent: `00-${sent.traceId}-${sent.spanId}-01`,
+        traceparent: `00-${SENDER.traceId}-${SENDER.spanId}-01`,
       });
 
       const spans = await receiver.waitForQuiet({ services: [reader.name], atLeast: 3 });
-      expect(one(spans, "wire.handled").traceId).not.toBe(sent.traceId);
-      expect(one(spans, "wire.extracted").traceId).toBe(sent.traceId);
+      expect(spanNamed(spans, "wire.handled").traceId).not.toBe(SENDER.traceId);
+      expect(spanNamed(spans, "wire.extracted").traceId).toBe(SENDER.traceId);
     },
   );
 });
@@ -204,7 +206,7 @@ async function produce(
   await producer.disconnect();
 }
 
-function one(spans: readonly Span[], name: string): Span {
+function spanNamed(spans: readonly Span[], name: string): Span {
   const [span] = spans.filter((other) => other.name === name);
   if (span === undefined) throw new Error(`no ${name} in ${spans.map((s) => s.name).join(", ")}`);
   return span;

@@ -2,18 +2,19 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isCached, keep } from "../engines/local/cache.js";
-import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
+import type { Scope } from "../engines/scope.js";
 import { runTool, versionOf } from "../peers/run.js";
 
+/** The programs that are built from Go modules. */
 export type BinaryName = "collector" | "jaeger";
 
 interface Binary {
-  /** For people. */
+  /** Its name for people. */
   readonly title: string;
-  /** What is built, in the recipe's module. */
+  /** The package to build, in the module of the recipe. */
   readonly main: string;
-  /** How long that takes where Go's own cache is empty, for people. */
+  /** The duration of a build with an empty Go cache, for people. */
   readonly takes: string;
 }
 
@@ -25,28 +26,29 @@ const BINARIES: Readonly<Record<BinaryName, Binary>> = {
   },
   jaeger: {
     title: "Jaeger",
-    // Its program is a package of a module that ours requires; `go install` refuses a module that has a replacement.
+    // A package of a module that the recipe requires: `go install` rejects a module with a replacement.
     main: "github.com/jaegertracing/jaeger/cmd/jaeger",
     takes: "four to five minutes on 2 cores",
   },
 };
 
+/** All of them. */
 export const BINARY_NAMES: readonly BinaryName[] = ["collector", "jaeger"];
 
-/** The executable, built first where it is not in the cache. @throws what is missing, or what Go said */
-export async function binary(run: Run, name: BinaryName): Promise<string> {
+/** Gives the executable, built first unless it is in the cache. @throws what is missing, or the output of Go */
+export async function binary(scope: Scope, name: BinaryName): Promise<string> {
   const { title, main, takes } = BINARIES[name];
-  const folder = await keep(run, cacheName(name), async (part) => {
-    const missing = await lacksGo();
+  const folder = await keep(scope, cacheName(name), async (part) => {
+    const missing = await missingGo();
     if (missing !== undefined) throw new Error(`${title} cannot be built: ${missing}`);
     await runTool(
-      run,
+      scope,
       `${title}: building, once (${takes})`,
       {
         file: "go",
         arguments: [
           "build",
-          // Only what is named in go.sum, and just as it is there.
+          // Only the modules in go.sum, with the checksums there.
           "-mod=readonly",
           "-buildvcs=false",
           "-trimpath",
@@ -59,19 +61,19 @@ export async function binary(run: Run, name: BinaryName): Promise<string> {
   return join(folder, name);
 }
 
-/** Whether the executable is there, and a start takes no build. */
+/** True when the executable is in the cache, so that a start needs no build. */
 export function isBuilt(name: BinaryName): boolean {
   return isCached(cacheName(name));
 }
 
-/** What is missing on this machine to build; nothing when all is there. */
-async function lacksGo(): Promise<string | undefined> {
+/** The tool that is missing on this machine to build it. Undefined when none is. */
+async function missingGo(): Promise<string | undefined> {
   return (await versionOf("go", "version")) === undefined
     ? "go is not installed: install Go 1.26 or newer"
     : undefined;
 }
 
-/** A name that changes with the recipe. The same recipe gives the same program, whichever Go built it. */
+/** A name that changes with the recipe. The version of Go is not part of it. */
 function cacheName(name: BinaryName): string {
   const folder = recipeOf(name);
   const hash = createHash("sha256").update(`${process.platform}-${process.arch}`);
@@ -82,5 +84,5 @@ function cacheName(name: BinaryName): string {
 }
 
 function recipeOf(name: BinaryName): string {
-  return join(repositoryRoot, "integration/backends", name);
+  return join(REPOSITORY_ROOT, "integration/backends", name);
 }

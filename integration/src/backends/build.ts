@@ -1,26 +1,26 @@
 #!/usr/bin/env node
 import { Argument, Command } from "commander";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { BINARY_NAMES, type BinaryName, binary } from "./binaries.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function build(names: readonly BinaryName[]): Promise<void> {
-  const run = new Run(say, undefined);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(log, undefined);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     for (const name of names) {
-      // One after the other: each uses all cores by itself.
-      const file = await run.step(() => binary(run, name));
+      // One after the other, because each build uses all cores.
+      const file = await scope.step(() => binary(scope, name));
       process.stdout.write(`${file}\n`);
     }
   } catch (error) {
-    say(messageOf(error));
+    log(messageOf(error));
     process.exitCode = 1;
   } finally {
-    await run.end();
+    await scope.end();
     await forget();
   }
 }

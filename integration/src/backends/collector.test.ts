@@ -1,28 +1,29 @@
-import { type OtlpReceiver, type Span, startReceiver } from "@traceferry/testkit";
+import { type OtlpReceiver, startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CollectorOptions, startCollector } from "./collector.js";
-import { buildTimeoutMs, describeWithBackends } from "./describe.js";
+import { BUILD_TIMEOUT_MS, describeWithBackends } from "./describe.test-support.js";
 import type { Backend } from "./program.js";
 import { type SyntheticSpan, sendSpans, traceIdOf } from "./synthetic.test-support.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
-// The processor looks at its traces once a second.
-const quick = { decisionWaitMs: 2000, rootWaitMs: 1000 };
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+// Short, because the processor decides once a second.
+const QUICK_DECISION = { decisionWaitMs: 2000, rootWaitMs: 1000 };
 
 describeWithBackends("the collector", ["collector"], () => {
   describe("between a busy system and its backend", () => {
     let chain: Chain;
     let late: readonly Span[];
-    const ordinary = many("ordinary", 600);
-    const failed = many("failed", 60);
-    const slow = many("slow", 60);
-    const checks = many("check", 1000);
-    const grpcChecks = many("grpc check", 1000);
-    const failedChecks = many("failed check", 40);
-    const withCheckInside = many("check inside", 600);
+    const ordinary = traceNames("ordinary", 600);
+    const failed = traceNames("failed", 60);
+    const slow = traceNames("slow", 60);
+    const checks = traceNames("check", 1000);
+    const grpcChecks = traceNames("grpc check", 1000);
+    const failedChecks = traceNames("failed check", 40);
+    const withCheckInside = traceNames("check inside", 600);
 
     beforeAll(async () => {
-      chain = await startChain(quick);
+      chain = await startChain(QUICK_DECISION);
       await sendSpans(chain.collector.otlpUrl, [
         ...ordinary.flatMap((trace) => withChild({ trace })),
         ...failed.flatMap((trace) => withChild({ trace }, { error: "no such order" })),
@@ -34,8 +35,8 @@ describeWithBackends("the collector", ["collector"], () => {
         ...failedChecks.map((trace) => ({ trace, name: "GET /readyz", error: "not ready" })),
         ...withCheckInside.flatMap((trace) => withChild({ trace }, { name: "GET /healthz" })),
       ]);
-      await decided(chain);
-      // What comes after the decision: one span more of each, that would be kept by itself.
+      await untilDecided(chain);
+      // After the decision: one more span of each trace, which would be kept by itself.
       await sendSpans(
         chain.collector.otlpUrl,
         [...ordinary, ...failed].map((trace) => ({
@@ -45,35 +46,35 @@ describeWithBackends("the collector", ["collector"], () => {
           error: "late",
         })),
       );
-      late = await decided(chain);
-    }, buildTimeoutMs);
+      late = await untilDecided(chain);
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await chain?.[Symbol.asyncDispose]();
     });
 
     test("keeps every trace in which something failed", () => {
-      expect(kept(late, failed)).toBe(60);
+      expect(keptOf(late, failed)).toBe(60);
     });
 
     test("keeps every trace that was slow", () => {
-      expect(kept(late, slow)).toBe(60);
+      expect(keptOf(late, slow)).toBe(60);
     });
 
     test("keeps a tenth of the rest", () => {
-      expect(kept(late, ordinary)).toSatisfy(within(600, 0.1));
+      expect(keptOf(late, ordinary)).toSatisfy(isPlausible(600, 0.1));
     });
 
     test("drops health checks, but for one in a hundred", () => {
-      expect(kept(late, checks)).toSatisfy(within(1000, 0.01));
-      expect(kept(late, grpcChecks)).toSatisfy(within(1000, 0.01));
+      expect(keptOf(late, checks)).toSatisfy(isPlausible(1000, 0.01));
+      expect(keptOf(late, grpcChecks)).toSatisfy(isPlausible(1000, 0.01));
     });
 
     test("keeps every health check that failed", () => {
-      expect(kept(late, failedChecks)).toBe(40);
+      expect(keptOf(late, failedChecks)).toBe(40);
     });
 
-    test("takes a health check inside of other work as a part of that work", () => {
-      expect(kept(late, withCheckInside)).toSatisfy(within(600, 0.1));
+    test("treats a health check inside of other work as a part of that work", () => {
+      expect(keptOf(late, withCheckInside)).toSatisfy(isPlausible(600, 0.1));
     });
 
     test("keeps a trace whole or not at all, spans that come late included", () => {
@@ -82,27 +83,27 @@ describeWithBackends("the collector", ["collector"], () => {
     });
   });
 
-  describe("told to keep everything", () => {
+  describe("configured to keep everything", () => {
     let chain: Chain;
     beforeAll(async () => {
-      chain = await startChain({ ...quick, keepPercent: 100 });
-    }, buildTimeoutMs);
+      chain = await startChain({ ...QUICK_DECISION, keepPercent: 100 });
+    }, BUILD_TIMEOUT_MS);
     afterAll(async () => {
       await chain?.[Symbol.asyncDispose]();
     });
 
     test("keeps every ordinary trace", async () => {
-      const traces = many("all", 200);
+      const traces = traceNames("all", 200);
       await sendSpans(
         chain.collector.otlpUrl,
         traces.flatMap((trace) => withChild({ trace })),
       );
 
-      const spans = await decided(chain);
-      expect(kept(spans, traces)).toBe(200);
+      const spans = await untilDecided(chain);
+      expect(keptOf(spans, traces)).toBe(200);
     });
 
-    test("masks what is named like a secret, in attributes of spans, events and resources", async () => {
+    test("masks attributes of spans, events and resources whose name sounds like a secret", async () => {
       const secrets = {
         authorization: "Bearer 5ecret",
         Authorization: "Basic dTpwYXNz",
@@ -156,7 +157,7 @@ describeWithBackends("the collector", ["collector"], () => {
       expect(JSON.stringify(span?.attributes)).not.toContain("5ecret");
     });
 
-    test("leaves alone what only sounds like it", async () => {
+    test("does not mask what only resembles a secret", async () => {
       const plain = {
         "jeeves.request.id": "5f0c7a52-6f7b-4f57-9d0d-0f4d4f5ce0c1",
         "jeeves.session.id": "session-7",
@@ -175,24 +176,24 @@ describeWithBackends("the collector", ["collector"], () => {
     });
   });
 
-  test("that cannot start says why, with its last lines", async () => {
-    const start = startCollector({ say: () => undefined, exportTo: [] });
+  test("reports why it cannot start, with its last lines", async () => {
+    const start = startCollector({ log: () => undefined, exportTo: [] });
     await expect(start).rejects.toThrow(
       /collector did not start, it ended with exit code 1.*at least one exporter/s,
     );
   });
 });
 
-/** A collector, and what arrives behind it. */
+/** A collector and the receiver that it exports to. */
 interface Chain extends AsyncDisposable {
   readonly collector: Backend;
   readonly receiver: OtlpReceiver;
 }
 
-async function startChain(options: Omit<CollectorOptions, "say" | "exportTo">): Promise<Chain> {
+async function startChain(options: Omit<CollectorOptions, "log" | "exportTo">): Promise<Chain> {
   const receiver = await startReceiver();
   try {
-    const collector = await startCollector({ say, exportTo: [receiver.httpUrl], ...options });
+    const collector = await startCollector({ log, exportTo: [receiver.httpUrl], ...options });
     return {
       collector,
       receiver,
@@ -209,15 +210,15 @@ async function startChain(options: Omit<CollectorOptions, "say" | "exportTo">): 
 
 let markers = 0;
 
-/** All that arrived, once everything sent so far is decided: a trace that is certainly kept, sent last, was. */
-async function decided({ collector, receiver }: Chain): Promise<readonly Span[]> {
+/** Waits until the collector has decided about everything, by a last trace that is always kept. Gives all spans. */
+async function untilDecided({ collector, receiver }: Chain): Promise<readonly Span[]> {
   const trace = `marker ${markers++}`;
   await sendSpans(collector.otlpUrl, [{ trace, error: "marker" }]);
   await receiver.waitForTrace(traceIdOf(trace));
   return receiver.waitForQuiet({ quietMs: 600 });
 }
 
-function many(name: string, count: number): readonly string[] {
+function traceNames(name: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `${name} ${i}`);
 }
 
@@ -231,13 +232,13 @@ function spansOf(spans: readonly Span[], trace: string): readonly Span[] {
   return spans.filter(({ traceId }) => traceId === id);
 }
 
-function kept(spans: readonly Span[], traces: readonly string[]): number {
+function keptOf(spans: readonly Span[], traces: readonly string[]): number {
   const arrived = new Set(spans.map(({ traceId }) => traceId));
   return traces.filter((trace) => arrived.has(traceIdOf(trace))).length;
 }
 
-/** As many as chance allows: four standard deviations around the mean, and some at all. */
-function within(count: number, share: number): (value: number) => boolean {
+/** Accepts a random count: within four standard deviations of the mean, and above 0. */
+function isPlausible(count: number, share: number): (value: number) => boolean {
   const mean = count * share;
   const spread = 4 * Math.sqrt(mean * (1 - share));
   return (value) => value > 0 && Math.abs(value - mean) <= spread;

@@ -1,30 +1,34 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
-/** Where a Collector sends, and what it keeps. */
+/** The addresses that a Collector exports to, and the traces that it keeps. */
 export interface CollectorSettings {
-  /** Where it sends what it keeps: addresses that take OTLP over HTTP. */
+  /** Addresses that take OTLP over HTTP. */
   readonly exportTo: readonly string[];
-  /** How many percent of the ordinary traces are kept. Default: 10. */
+  /** The percentage of ordinary traces that are kept. Default: 10. */
   readonly keepPercent?: number;
-  /** How many percent of health checks are kept. Default: 1. */
+  /** The percentage of health checks that are kept. Default: 1. */
   readonly healthKeepPercent?: number;
-  /** A trace that takes longer is kept. Default: 1000. */
+  /** Traces that take longer are kept. Default: 1000. */
   readonly slowMs?: number;
-  /** From the first span of a trace to the decision about it, where its root does not come. Default: 30,000. */
+  /** The time from the first span of a trace to the decision about it, when its root does not arrive. Default: 30,000. */
   readonly decisionWaitMs?: number;
-  /** From the root span to the decision. Default: 5000. */
+  /** The time from the root span to the decision. Default: 5000. */
   readonly rootWaitMs?: number;
 }
 
+/** Options of `startCollector`. */
 export interface CollectorOptions extends CollectorSettings, StartOptions {}
 
-/** The Collector's configuration, the same for people and for tests. Where it sends to is a second one. */
-export const collectorConfig = join(repositoryRoot, "integration/deploy/collector/collector.yaml");
+/** The Collector's configuration for deployments, which tests use too. The exporters are in a second file. */
+export const COLLECTOR_CONFIG = join(
+  REPOSITORY_ROOT,
+  "integration/deploy/collector/collector.yaml",
+);
 
-/** Starts an OpenTelemetry Collector between the roles and `exportTo`. It keeps and masks as it does for people. */
+/** Starts an OpenTelemetry Collector that exports to `exportTo`. It samples and masks as in a deployment. */
 export async function startCollector(options: CollectorOptions): Promise<Backend> {
   const running = await startProgram(programOf(options), options);
   return {
@@ -44,9 +48,9 @@ function programOf(
     configs: async (scratch) => {
       const file = join(scratch, "export.yaml");
       await writeFile(file, exportTo(options.exportTo));
-      return [collectorConfig, file];
+      return [COLLECTOR_CONFIG, file];
     },
-    answers: (ports) => [
+    readinessRequests: (ports) => [
       new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/`),
       new Request(`http://127.0.0.1:${ports.OTLP_HTTP_PORT}/v1/traces`, {
         method: "POST",
@@ -57,7 +61,7 @@ function programOf(
   };
 }
 
-/** The settings as the configuration reads them from the environment. */
+/** The settings as environment variables of the configuration. */
 export function collectorEnv(settings: CollectorSettings): Readonly<Record<string, string>> {
   const { keepPercent = 10, healthKeepPercent = 1, slowMs = 1000 } = settings;
   const { decisionWaitMs = 30_000, rootWaitMs = 5000 } = settings;
@@ -70,7 +74,7 @@ export function collectorEnv(settings: CollectorSettings): Readonly<Record<strin
   };
 }
 
-/** What export-to-jaeger.yaml is for people: JSON is YAML. */
+/** The second configuration file, as export-to-jaeger.yaml is one. It is JSON, which is valid YAML. */
 export function exportTo(urls: readonly string[]): string {
   const exporters = urls.map((endpoint, i) => [`otlp_http/${i + 1}`, { endpoint }] as const);
   return JSON.stringify({

@@ -35,48 +35,51 @@ interface JaegerSpan {
   readonly tags: Readonly<Record<string, unknown>>;
 }
 
+/** A trace as Jaeger shows it. */
 export interface JaegerTrace {
   readonly traceId: string;
   readonly spans: readonly JaegerSpan[];
 }
 
-/** What a trace must have to be found. All of it must be true of one of its spans. */
+/** A search. One span of the trace must meet all of it. */
 interface JaegerSearch {
   readonly service: string;
   readonly operation?: string;
   readonly tags?: Readonly<Record<string, string>>;
   readonly minDurationMs?: number;
-  /** At most so many traces, the newest first. Default: 20. */
+  /** The maximal number of traces, the newest first. Default: 20. */
   readonly limit?: number;
 }
 
-/** Jaeger's HTTP API: the one that its own UI uses. */
+/** A client of the HTTP API that Jaeger's own UI uses. */
 export class JaegerApi {
   readonly #url: string;
 
-  /** @param url - where the UI is */
+  /** @param url - the address of the UI */
   constructor(url: string) {
     this.#url = url;
   }
 
-  /** The trace; undefined when Jaeger does not know it. */
+  /** One trace by its id. Undefined when Jaeger does not have it. */
   async trace(traceId: string): Promise<JaegerTrace | undefined> {
     const found = await this.#get(`/api/traces/${encodeURIComponent(traceId)}`, z.array(rawTrace));
     const trace = found?.[0];
     return trace && traceFrom(trace);
   }
 
+  /** The names of all services. */
   async services(): Promise<readonly string[]> {
     return (await this.#get("/api/services", z.array(z.string()))) ?? [];
   }
 
-  /** Names of the spans that a service made. */
+  /** The names of the spans of a service. */
   async operations(service: string): Promise<readonly string[]> {
     const query = new URLSearchParams({ service });
     const found = await this.#get(`/api/operations?${query}`, z.array(operation));
     return (found ?? []).map(({ name }) => name);
   }
 
+  /** Searches for traces. */
   async search(wanted: JaegerSearch): Promise<readonly JaegerTrace[]> {
     const { service, operation: name, tags, minDurationMs, limit = 20 } = wanted;
     const query = new URLSearchParams({ service, limit: String(limit) });
@@ -87,7 +90,7 @@ export class JaegerApi {
     return (found ?? []).map(traceFrom);
   }
 
-  /** The field `data` of the answer; undefined for "not found". @throws what Jaeger said */
+  /** The field `data` of the answer. Undefined for status 404. @throws with the answer for other errors */
   async #get<T>(path: string, data: z.ZodType<T>): Promise<T | undefined> {
     const response = await fetch(`${this.#url}${path}`, {
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -96,7 +99,7 @@ export class JaegerApi {
     if (response.status === 404) return undefined;
     const start = text.slice(0, 300);
     if (!response.ok) throw new Error(`Jaeger answers ${response.status} to ${path}: ${start}`);
-    // A list that is empty comes as null.
+    // An empty list is null.
     const answer = z.object({ data: data.nullable() });
     let parsed: z.infer<typeof answer>;
     try {
@@ -122,7 +125,7 @@ function traceFrom({ traceID, spans, processes }: z.infer<typeof rawTrace>): Jae
   };
 }
 
-/** Parents and links are references alike. A parent that is linked to as well is told once, as a link. */
+/** The parent among the references. Jaeger has links there too, and a parent that is also linked only as a link. */
 function parentOf(
   references: readonly z.infer<typeof reference>[],
   traceId: string,

@@ -1,34 +1,36 @@
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { JaegerApi } from "./jaeger-api.js";
 import { type Backend, type Program, type StartOptions, startProgram } from "./program.js";
 
+/** A Jaeger that runs. */
 export interface Jaeger extends Backend {
-  /** Its UI, for people. */
+  /** The address of its UI. */
   readonly url: string;
+  /** A client of its HTTP API. */
   readonly api: JaegerApi;
-  /** The page of one trace, for people. */
+  /** The address of the page of one trace. */
   traceUrl(traceId: string): string;
 }
 
-/** Where Jaeger's configuration is, the same for people and for tests. */
-const jaegerConfig = join(repositoryRoot, "integration/deploy/jaeger/jaeger.yaml");
+// The configuration for deployments, which tests use too.
+const JAEGER_CONFIG = join(REPOSITORY_ROOT, "integration/deploy/jaeger/jaeger.yaml");
 
 /**
- * Starts a Jaeger that forgets everything at its end; or takes the one that runs at JAEGER_URL (its UI) and
- * JAEGER_OTLP_URL (where it takes OTLP over HTTP), when the environment names both. That one is left running.
+ * Starts a Jaeger without lasting storage. When the environment has JAEGER_URL (the UI of one that runs) and
+ * JAEGER_OTLP_URL (its address for OTLP over HTTP), that one is used instead, and is not stopped.
  */
 export async function startJaeger(
   options: StartOptions,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Jaeger> {
-  const given = runningJaeger(environment);
-  if (given !== undefined) return useRunning(given, options);
+  const configured = configuredJaeger(env);
+  if (configured !== undefined) return useConfigured(configured, options);
   const running = await startProgram(program, options);
   const url = `http://127.0.0.1:${running.ports.UI_PORT}`;
-  options.say(`jaeger: ${url}`);
+  options.log(`jaeger: ${url}`);
   return {
-    ...faceOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
+    ...endpointsOf(url, `http://127.0.0.1:${running.ports.OTLP_HTTP_PORT}`),
     logs: running.logs,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
@@ -40,22 +42,22 @@ const program: Program<
   name: "jaeger",
   ports: ["UI_PORT", "GRPC_PORT", "OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "HEALTH_PORT"],
   env: (scratch) => ({ STORAGE: join(scratch, "storage") }),
-  configs: async () => [jaegerConfig],
-  answers: (ports) => [
+  configs: async () => [JAEGER_CONFIG],
+  readinessRequests: (ports) => [
     new Request(`http://127.0.0.1:${ports.HEALTH_PORT}/status`),
     new Request(`http://127.0.0.1:${ports.UI_PORT}/api/services`),
   ],
 };
 
-interface Given {
+interface RunningJaeger {
   readonly url: string;
   readonly otlpUrl: string;
 }
 
-function runningJaeger(
-  environment: Readonly<Record<string, string | undefined>>,
-): Given | undefined {
-  const { JAEGER_URL: url = "", JAEGER_OTLP_URL: otlpUrl = "" } = environment;
+function configuredJaeger(
+  env: Readonly<Record<string, string | undefined>>,
+): RunningJaeger | undefined {
+  const { JAEGER_URL: url = "", JAEGER_OTLP_URL: otlpUrl = "" } = env;
   if (url === "" && otlpUrl === "") return undefined;
   if (url === "" || otlpUrl === "") {
     throw new TypeError(
@@ -73,9 +75,12 @@ function runningJaeger(
   return { url: url.replace(/\/+$/, ""), otlpUrl: otlpUrl.replace(/\/+$/, "") };
 }
 
-async function useRunning({ url, otlpUrl }: Given, { say, signal }: StartOptions): Promise<Jaeger> {
+async function useConfigured(
+  { url, otlpUrl }: RunningJaeger,
+  { log, signal }: StartOptions,
+): Promise<Jaeger> {
   signal?.throwIfAborted();
-  const jaeger = faceOf(url, otlpUrl);
+  const jaeger = endpointsOf(url, otlpUrl);
   try {
     await jaeger.api.services();
   } catch (error) {
@@ -83,11 +88,11 @@ async function useRunning({ url, otlpUrl }: Given, { say, signal }: StartOptions
     throw new Error(`Jaeger at ${url} (JAEGER_URL) does not answer: ${why}`, { cause: error });
   }
   signal?.throwIfAborted();
-  say(`jaeger: the one at ${url} (JAEGER_URL is set)`);
+  log(`jaeger: the one at ${url} (JAEGER_URL is set)`);
   return { ...jaeger, logs: () => "", [Symbol.asyncDispose]: async () => undefined };
 }
 
-function faceOf(url: string, otlpUrl: string) {
+function endpointsOf(url: string, otlpUrl: string) {
   return {
     url,
     otlpUrl,

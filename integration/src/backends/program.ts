@@ -4,93 +4,100 @@ import { join } from "node:path";
 import pRetry from "p-retry";
 import { Child } from "../engines/local/child.js";
 import { freePort, onFreePorts } from "../engines/local/ports.js";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { type BinaryName, binary } from "./binaries.js";
 
+/** Options of the start of a backend. */
 export interface StartOptions {
-  /** Hears what is built and started. */
-  readonly say: (line: string) => void;
-  /** Gives up, and ends what was started until then. */
+  /** Takes lines of progress: what is built and started. */
+  readonly log: (line: string) => void;
+  /** Cancels the start, and ends what was started until then. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A backend that runs, until it is disposed of. */
+/** A backend that runs until it is disposed of. */
 export interface Backend extends AsyncDisposable {
-  /** Where it takes OTLP over HTTP: for OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** Its address for OTLP over HTTP, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly otlpUrl: string;
-  /** The last lines it printed; empty for one that was running before. */
+  /** The last lines that it printed. Empty for one that was not started here. */
   logs(): string;
 }
 
 /** How one program is started. */
 export interface Program<Port extends string> {
   readonly name: BinaryName;
-  /** Environment variables that say on which port it listens for what; each gets a free one. */
+  /** The environment variables of its ports. Each gets a free port. */
   readonly ports: readonly Port[];
+  /** Gives the paths of its configuration files. @param scratch - a temporary folder */
   readonly configs: (scratch: string) => Promise<readonly string[]>;
+  /** Gives its other environment variables. @param scratch - a temporary folder */
   readonly env: (scratch: string) => Readonly<Record<string, string>>;
-  /** Addresses that answer with success once it can do its work. */
-  readonly answers: (ports: Readonly<Record<Port, number>>) => readonly Request[];
+  /** Requests that succeed once it is ready. */
+  readonly readinessRequests: (ports: Readonly<Record<Port, number>>) => readonly Request[];
 }
 
-/** What was started, before it is given a face. */
+/** A program that runs until it is disposed of. */
 export interface Running<Port extends string> extends AsyncDisposable {
+  /** The ports that were chosen. */
   readonly ports: Readonly<Record<Port, number>>;
+  /** The last lines that it printed. */
   logs(): string;
 }
 
 /**
- * Builds the program where it has to be, and starts it on free ports of this host only. It ends when it is disposed
- * of, when this process is told to stop, and when it dies. The error of one that does not start has its last lines.
+ * Builds the program unless it is in the cache, and starts it on free ports of 127.0.0.1. It ends when it is disposed
+ * of, on a signal to this process, and when this process dies.
+ *
+ * @throws with its last lines when it does not start
  */
 export async function startProgram<Port extends string>(
   program: Program<Port>,
-  { say, signal }: StartOptions,
+  { log, signal }: StartOptions,
 ): Promise<Running<Port>> {
   signal?.throwIfAborted();
-  const run = new Run(say, signal);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(log, signal);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
-    const file = await run.step(() => binary(run, program.name));
+    const file = await scope.step(() => binary(scope, program.name));
     const scratch = await mkdtemp(join(tmpdir(), `traceferry-${program.name}-`));
-    run.guard.removes(scratch);
-    run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+    scope.reaper.addFolder(scratch);
+    scope.onEnd(() => rm(scratch, { recursive: true, force: true }));
     const choose = () => choosePorts(program.ports);
-    const ports = await run.step(() =>
-      onFreePorts(run, program.name, choose, async (chosen) => {
-        await launch(run, program, file, scratch, chosen);
+    const ports = await scope.step(() =>
+      onFreePorts(scope, program.name, choose, async (chosen) => {
+        await launch(scope, program, file, scratch, chosen);
         return chosen;
       }),
     );
     return {
       ports,
-      logs: () => run.lines.all(),
+      logs: () => scope.lines.all(),
       [Symbol.asyncDispose]: async () => {
-        await run.end();
+        await scope.end();
         await forget();
       },
     };
   } catch (error) {
     const why = error instanceof Error ? error : new Error(String(error));
-    await run.end(why);
+    await scope.end(why);
     await forget();
     throw why;
   }
 }
 
 async function launch<Port extends string>(
-  run: Run,
+  scope: Scope,
   program: Program<Port>,
   file: string,
   scratch: string,
   ports: Readonly<Record<Port, number>>,
 ): Promise<void> {
-  const { name, configs, env, answers } = program;
+  const { name, configs, env, readinessRequests } = program;
   const variables = Object.entries({ LISTEN_HOST: "127.0.0.1", ...ports, ...env(scratch) });
-  const child = new Child(run, {
+  const child = new Child(scope, {
     name,
-    // `env` becomes the program: it keeps the process's id.
+    // The command env replaces itself by the program, which keeps the process id.
     file: "env",
     arguments: [
       ...variables.map(([variable, value]) => `${variable}=${value}`),
@@ -99,21 +106,23 @@ async function launch<Port extends string>(
     ],
   });
   try {
-    // Its own word first: whoever took a port in between may answer as well.
+    // Its own ready line comes first: another process that took a port meanwhile might answer as well.
     await child.until(child.prints(/Everything is ready/));
-    await child.until(Promise.all(answers(ports).map((request) => succeeds(request, run.signal))));
+    await child.until(
+      Promise.all(readinessRequests(ports).map((request) => waitForSuccess(request, scope.signal))),
+    );
   } catch (error) {
-    throw error instanceof Error ? inOurWords(error) : error;
+    throw error instanceof Error ? withKnownPortError(error) : error;
   }
 }
 
-/** Go writes it small, and `onFreePorts` looks for it as Kafka and Redis write it. */
-function inOurWords(error: Error): Error {
+/** Capitalises the message of Go about a port in use, as `onFreePorts` expects it. */
+function withKnownPortError(error: Error): Error {
   const message = error.message.replaceAll("address already in use", "Address already in use");
   return message === error.message ? error : new Error(message, { cause: error });
 }
 
-async function succeeds(request: Request, signal: AbortSignal): Promise<void> {
+async function waitForSuccess(request: Request, signal: AbortSignal): Promise<void> {
   await pRetry(
     async () => {
       const timeout = AbortSignal.timeout(2_000);

@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 type Value = string | number | readonly string[];
 type Attributes = Readonly<Record<string, Value>>;
 
-/** A span to send, as somebody's exporter would. What is left out has a plain value. */
+/** A span to send. All fields but `trace` have defaults. */
 export interface SyntheticSpan {
-  /** Any text; the same text is the same trace, in every run. */
+  /** A text that stands for the trace. The trace id is derived from it. */
   readonly trace: string;
-  /** Tells the trace's spans apart. */
+  /** A text that stands for the span. Default: "root". */
   readonly span?: string;
-  /** The parent's `span`; without it this is the root. */
+  /** The `span` of the parent. Without it this is the root. */
   readonly parent?: string;
   readonly name?: string;
   readonly durationMs?: number;
@@ -19,12 +19,12 @@ export interface SyntheticSpan {
   readonly error?: string;
 }
 
-/** The id of the trace that a text names. Not random, so that what a sampler decides is the same in every run. */
+/** The trace id for a text. It is not random, so that samplers decide the same in every run. */
 export function traceIdOf(trace: string): string {
   return createHash("sha256").update(trace).digest("hex").slice(0, 32);
 }
 
-/** Sends the spans by OTLP over HTTP, some hundreds at a time. */
+/** Sends the spans by OTLP over HTTP, 500 at a time. */
 export async function sendSpans(otlpUrl: string, spans: readonly SyntheticSpan[]): Promise<void> {
   for (let start = 0; start < spans.length; start += 500) {
     const body = { resourceSpans: spans.slice(start, start + 500).map(resourceSpanFrom) };

@@ -1,7 +1,7 @@
 import { adapterContract } from "@traceferry/contract";
 import { test } from "vitest";
-import { describeWithEngines } from "../suite/engines.js";
-import { bullmq, useRedis } from "./shop.js";
+import { describeWithEngines } from "../suite/engines.test-support.js";
+import { bullmq, useRedis } from "./shop.test-support.js";
 
 describeWithEngines("a queue and a worker on Redis keep the contract", () => {
   useRedis();

@@ -6,8 +6,8 @@ import { BROKEN_SENDERS, sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { FlowProducer, type JobsOptions, Queue, type Telemetry } from "bullmq";
 import { expect, test, vi } from "vitest";
-import { describeWithEngines } from "../suite/engines.js";
-import { Shop, storedOptions, useRedis } from "./shop.js";
+import { describeWithEngines } from "../suite/engines.test-support.js";
+import { Shop, storedOptions, useRedis } from "./shop.test-support.js";
 
 describeWithEngines("BullMQ on Redis", () => {
   const redis = useRedis();
@@ -28,7 +28,7 @@ describeWithEngines("BullMQ on Redis", () => {
   ];
 
   test.each([1, 5])(
-    "jobs with unreadable metadata stop no worker of concurrency %i",
+    "jobs with unreadable metadata do not stop a worker of concurrency %i",
     async (concurrency) => {
       const complaints = vi.spyOn(console, "error");
       using spans = recordSpans({ propagator: w3cPropagator() });
@@ -36,7 +36,7 @@ describeWithEngines("BullMQ on Redis", () => {
       {
         await using shop = new Shop(bullmqTelemetry(), { concurrency });
         const jobs = poison.map(async (metadata) => {
-          // Through JSON, as a stranger's job comes: BullMQ's types want a text.
+          // Through JSON.parse, because BullMQ's types allow a text only.
           const opts: JobsOptions = JSON.parse(JSON.stringify({ telemetry: { metadata } }));
           const { id } = await shop.run(opts, () => ran.push(metadata));
           expect(await shop.inbox.getJobState(`${id}`)).toBe("completed");
@@ -50,7 +50,7 @@ describeWithEngines("BullMQ on Redis", () => {
     },
   );
 
-  test("a worker that is made and resumed in a request leaves nothing in the request's trace", async () => {
+  test("a worker that is created and resumed in a request adds nothing to the trace of the request", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const request = spans.tracer().startSpan("request");
     const baggage = propagation.createBaggage({ tenant: { value: "acme" } });
@@ -107,13 +107,13 @@ describeWithEngines("BullMQ on Redis", () => {
     await using shop = new Shop(bullmqTelemetry(), { tracedInbox: true });
     const request = spans.tracer().startSpan("request");
     const order = { id: 1042, lines: [{ sku: "mug", traceparent: "mine" }] };
-    let sight: string | undefined;
+    let activeSpanId: string | undefined;
 
     const job = await context.with(trace.setSpan(ROOT_CONTEXT, request), () =>
       shop.run(
         {},
         () => {
-          sight = trace.getActiveSpan()?.spanContext().spanId;
+          activeSpanId = trace.getActiveSpan()?.spanContext().spanId;
         },
         order,
       ),
@@ -128,7 +128,7 @@ describeWithEngines("BullMQ on Redis", () => {
       parentIsRemote: true,
       links: [{ traceId: sent.traceId, spanId: sent.spanId }],
     });
-    expect(sight).toBe(processed.spanId);
+    expect(activeSpanId).toBe(processed.spanId);
     const ids = [sent, processed].map((span) => span.attributes["messaging.message.id"]);
     expect(ids).toEqual([job.id, job.id]);
     expect(await redis().hget(shop.inbox.toKey(`${job.id}`), "data")).toBe(JSON.stringify(order));
@@ -156,8 +156,8 @@ describeWithEngines("BullMQ on Redis", () => {
     expect(second?.status).toEqual({ code: "UNSET" });
     expect(second?.attributes["bullmq.job.attempts_made"]).toBe(2);
     expect((await failed)[1]).toBe(outOfStock);
-    const noted = (await redis().hget(shop.inbox.toKey(id), "tm")) ?? "{}";
-    expect(noted).toContain(`${first?.traceId}-${first?.spanId}`);
+    const storedMetadata = (await redis().hget(shop.inbox.toKey(id), "tm")) ?? "{}";
+    expect(storedMetadata).toContain(`${first?.traceId}-${first?.spanId}`);
   });
 
   test("jobs that are added in bulk are children of one span", async () => {
@@ -201,7 +201,7 @@ describeWithEngines("BullMQ on Redis", () => {
     expect(new Set(spans.ended.map((span) => span.traceId)).size).toBe(1);
   });
 
-  test("a job that omits its context is a root that says so", async () => {
+  test("a job that omits its context is a root whose extraction is missing", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     await using shop = new Shop(bullmqTelemetry(), { tracedInbox: true });
 
@@ -217,10 +217,10 @@ describeWithEngines("BullMQ on Redis", () => {
     await using shop = new Shop(bullmqTelemetry(), { tracedInbox: true });
 
     const traced = await shop.run({}, undefined, sender().entries);
-    const bare = await shop.bare.add("place", sender().entries, { jobId: "job-1" });
+    const untraced = await shop.untraced.add("place", sender().entries, { jobId: "job-1" });
 
     const read = (queue: Queue, id = "") => redis().hmget(queue.toKey(id), "opts", "data", "tm");
-    expect(await read(shop.inbox, traced.id)).toEqual(await read(shop.bare, bare.id));
+    expect(await read(shop.inbox, traced.id)).toEqual(await read(shop.untraced, untraced.id));
     expect(await storedOptions(shop.inbox, traced.id)).not.toHaveProperty("tm");
   });
 });

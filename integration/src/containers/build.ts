@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { POLYGLOT, ROLES } from "../topology/roles.js";
@@ -12,7 +12,7 @@ here; integration/images/build.sh makes stand-ins for them.
 
 Exit code: 0 when all images are there, 1 when not.`;
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<number> {
   const command = new Command()
@@ -24,21 +24,21 @@ async function main(): Promise<number> {
     .allowExcessArguments(false);
   const { polyglot } = command.parse().opts<{ readonly polyglot: boolean }>();
 
-  const run = new Run(say, undefined);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const scope = new Scope(log, undefined);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   try {
     const names = new Set<string>();
-    for (const made of polyglot ? [{}, POLYGLOT] : [{}]) {
-      await buildImages(made, run);
-      for (const role of ROLES) names.add(imageName(role, made[role.name] ?? "ts"));
+    for (const implementations of polyglot ? [{}, POLYGLOT] : [{}]) {
+      await buildImages(implementations, scope);
+      for (const role of ROLES) names.add(imageName(role, implementations[role.name] ?? "ts"));
     }
     process.stdout.write(`${[...names].join("\n")}\n`);
     return 0;
   } catch (error) {
-    say(`images: ${messageOf(error)}`);
+    log(`images: ${messageOf(error)}`);
     return 1;
   } finally {
-    await run.end();
+    await scope.end();
     await forget();
   }
 }

@@ -1,66 +1,66 @@
 import { readdir } from "node:fs/promises";
 import { type ContainerRuntimeClient, GenericContainer } from "testcontainers";
-import { giveUpOn } from "../engines/abort.js";
 import { reasonOf } from "../engines/docker-engine.js";
-import { withProgress } from "../engines/progress.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
+import { abortable, withProgress } from "../engines/waiting.js";
 
-// On each image that is built here: what it was made from.
+// The label with the digest of the files that an image was built from.
 const LABEL = "org.traceferry.made-from";
 const SHOWN_LINES = 25;
 
-/** What an image is called, and from what it is made. */
-export interface Plan {
+/** An image to build: its name, the digest of its files, its build arguments. */
+export interface ImagePlan {
   readonly name: string;
-  /** Changes with everything that goes into the image. */
+  /** The digest of everything that goes into the image. */
   readonly madeFrom: string;
   readonly arguments: Readonly<Record<string, string>>;
 }
 
-export async function isCurrent(client: ContainerRuntimeClient, plan: Plan): Promise<boolean> {
+/** True when the image is there and built from the same files. */
+export async function isCurrent(client: ContainerRuntimeClient, plan: ImagePlan): Promise<boolean> {
   return (await find(client, plan))?.Labels?.[LABEL] === plan.madeFrom;
 }
 
-async function find({ container }: ContainerRuntimeClient, { name }: Plan) {
+async function find({ container }: ContainerRuntimeClient, { name }: ImagePlan) {
   const [found] = await container.dockerode.listImages({ filters: { reference: [name] } });
   return found;
 }
 
-/** Builds the image from a folder with its Dockerfile. @throws what the build said */
+/** Builds the image from a folder with its Dockerfile. @throws with the output of the build */
 export async function build(
   client: ContainerRuntimeClient,
-  plan: Plan,
+  plan: ImagePlan,
   context: string,
-  run: Run,
+  scope: Scope,
 ): Promise<void> {
-  run.signal.throwIfAborted();
+  scope.signal.throwIfAborted();
   const before = await find(client, plan);
   const buildArgs = { ...plan.arguments, MADE_FROM: plan.madeFrom };
   const built = GenericContainer.fromDockerfile(context)
     .withBuildArgs(buildArgs)
     .build(plan.name, { deleteOnExit: false })
-    // Of a build that failed it only notices when there is no image at all, not even one of before.
+    // testcontainers reports a failure only when there is no image at all, not even an older one.
     .catch(() => undefined);
-  await withProgress(run.say, `${plan.name}: building`, () => giveUpOn(run.signal, built));
+  await withProgress(scope.log, `${plan.name}: building`, () => abortable(scope.signal, built));
   if (!(await isCurrent(client, plan))) {
-    const said = await complaint(client, context, buildArgs);
-    throw new Error(`${plan.name} could not be built. ${said}`);
+    const output = await buildOutput(client, context, buildArgs);
+    throw new Error(`${plan.name} could not be built. ${output}`);
   }
-  if (before !== undefined) await removeFormer(client, before.Id);
+  if (before !== undefined) await removePrevious(client, before.Id);
 }
 
-/** What was built again has lost its name. Removing it, rather than all that has none, keeps the builder's cache. */
-async function removeFormer({ container }: ContainerRuntimeClient, id: string): Promise<void> {
+/** Removes the image that lost its name to the new one. Other images without a name are the cache of the builder. */
+async function removePrevious({ container }: ContainerRuntimeClient, id: string): Promise<void> {
   try {
     await container.dockerode.getImage(id).remove();
   } catch (error) {
-    // A container, or another image, may still stand on it.
+    // A container or another image may still use it.
     if (!/no such image|conflict|in use|dependent/i.test(reasonOf(error))) throw error;
   }
 }
 
-/** Testcontainers does not tell why a build failed. The engine, asked for the same once more, does. */
-async function complaint(
+/** Builds once more for the output, because testcontainers does not give the reason of a failure. */
+async function buildOutput(
   { container: { dockerode } }: ContainerRuntimeClient,
   context: string,
   buildargs: Readonly<Record<string, string>>,
@@ -70,23 +70,23 @@ async function complaint(
     { context, src },
     { buildargs: { ...buildargs }, forcerm: true },
   );
-  const said: string[] = [];
-  const note = (text: unknown): void => {
-    if (typeof text === "string" && text.trim() !== "") said.push(text.trimEnd());
+  const output: string[] = [];
+  const append = (text: unknown): void => {
+    if (typeof text === "string" && text.trim() !== "") output.push(text.trimEnd());
   };
   await new Promise<void>((resolve) => {
     dockerode.modem.followProgress(
       stream,
       (error) => {
-        note(error?.message);
+        append(error?.message);
         resolve();
       },
       (event: { readonly stream?: unknown; readonly error?: unknown }) => {
-        note(event.stream);
-        note(event.error);
+        append(event.stream);
+        append(event.error);
       },
     );
   });
-  const lines = said.join("\n").split("\n").slice(-SHOWN_LINES);
+  const lines = output.join("\n").split("\n").slice(-SHOWN_LINES);
   return `The engine said:\n  ${lines.join("\n  ")}`;
 }

@@ -1,103 +1,108 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { ContainerRuntimeClient } from "testcontainers";
-import { getReaper, LABEL_TESTCONTAINERS_SESSION_ID } from "testcontainers";
-import type { CollectorSettings } from "../backends/collector.js";
-import { giveUpOn } from "../engines/abort.js";
-import { lookDocker } from "../engines/docker.js";
 import {
-  chooseReaper,
-  engineThatAnswers,
-  noEngine,
-  ownerLabel,
+  type ContainerRuntimeClient,
+  getReaper,
+  LABEL_TESTCONTAINERS_SESSION_ID,
+} from "testcontainers";
+import type { CollectorSettings } from "../backends/collector.js";
+import { detectDocker } from "../engines/docker.js";
+import {
+  type ContainerNetwork,
+  connectToEngine,
+  disableRyukUnlessAvailable,
+  NO_ENGINE,
+  OWNER_LABEL,
+  RUN_LABEL,
   reasonOf,
-  removeAll,
-  runLabel,
+  removeContainersOf,
 } from "../engines/docker-engine.js";
-import type { EngineAddresses, Engines } from "../engines/engines.js";
-import { Run } from "../engines/scope.js";
+import type { EngineAddresses, Engines } from "../engines/index.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
+import { abortable } from "../engines/waiting.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
-import { makeCollector } from "./collector.js";
+import { createCollector } from "./collector.js";
 import { buildImages, imageName } from "./images.js";
 import { APP } from "./recipes.js";
-import { RoleContainer, type Surroundings } from "./role.js";
+import { type ContainerSettings, RoleContainer } from "./role.js";
 
-// By this name the containers know this machine, wherever its engine runs.
-const MACHINE = "host.docker.internal";
+// The name of this machine in the containers.
+const HOST_ALIAS = "host.docker.internal";
 const COLLECTOR_START_MS = 30_000;
 
+/** Options of `startContainerHosts`. */
 export interface ContainerHostsOptions {
-  /** Hears what is built and started. */
-  readonly say: (line: string) => void;
+  /** Takes lines of progress: what is built and started. */
+  readonly log: (line: string) => void;
+  /** Cancels the start, and ends everything. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A network of containers: Kafka and Redis run on it, roles and the collector are started on it. Disposing of it ends
- * all of them.
+ * A container network with Kafka and Redis, on which roles and the collector are started. Disposing of it ends all of them.
  */
 export interface ContainerHosts extends AsyncDisposable {
-  /** Their addresses are those of this process. They end with the network. Their failure is the collector's too. */
+  /** The engines, with their addresses for this process. `failure` also rejects for the collector. */
   readonly engines: Omit<Engines, keyof AsyncDisposable>;
-  /** For `startTopology`. */
+  /** The hosts for `startTopology`. */
   readonly hosts: Hosts;
-  /** The address to listen on for what the roles shall reach, such as the OTLP receiver. */
+  /** The address that a server of this process listens on to be reachable for the roles, such as the OTLP receiver. */
   readonly receiverHost: string;
-  /** The address by which the roles reach what listens there. */
+  /** The URL of such a server as the roles see it. */
   insideUrl(url: string): string;
   /**
-   * Starts the OpenTelemetry Collector, once: it is built first where it is not in the cache, which takes minutes.
-   * It sends to addresses as containers know them, see `insideUrl`, and ends after the roles.
+   * Starts the OpenTelemetry Collector, once. It is built first unless it is in the cache, which takes minutes. It exports
+   * to URLs as containers see them (`insideUrl`), and ends after the roles.
    */
   startCollector(settings: CollectorSettings): Promise<ContainerCollector>;
 }
 
 interface ContainerCollector {
-  /** Where the roles reach it: for the `otlpUrl` of `startTopology`. */
+  /** Its address for the roles: the `otlpUrl` of `startTopology`. */
   readonly otlpUrl: string;
 }
 
-/** Makes a network for this run and starts Kafka and Redis on it. @throws what is missing */
+/** Creates a container network and starts Kafka and Redis on it. @throws what is missing */
 export async function startContainerHosts(options: ContainerHostsOptions): Promise<ContainerHosts> {
-  const { say, signal } = options;
+  const { log, signal } = options;
   signal?.throwIfAborted();
-  const client = await engineThatAnswers();
-  if (client === undefined) throw new Error(noEngine);
-  const run = new Run(say, signal);
-  const forget = endOnSignal(() => run.end(new Error("the process was told to stop")));
+  const client = await connectToEngine();
+  if (client === undefined) throw new Error(NO_ENGINE);
+  const scope = new Scope(log, signal);
+  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
   const dispose = async (): Promise<void> => {
-    await run.end();
+    await scope.end();
     await forget();
   };
   try {
-    const place = await run.step(() => makeNetwork(run, client));
-    const { engines, inside } = await run.step(() => startEngines(run, place));
+    const network = await scope.step(() => createNetwork(scope, client));
+    const { engines, inside } = await scope.step(() => startEngines(scope, network));
     const roles: RoleContainer[] = [];
     const collectors: Promise<RoleContainer>[] = [];
-    // The newest is undone first: the roles end before the engines do, and give their last spans to the collector.
-    run.atEnd(async () => {
+    // The newest is undone first: the roles end before the engines, and export their last spans to the collector.
+    scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
-      const made = await Promise.allSettled(collectors);
-      await Promise.all(made.map((one) => one.status === "fulfilled" && one.value.stop()));
-      await removeAll(client, place.mark);
+      const settled = await Promise.allSettled(collectors);
+      await Promise.all(settled.map((one) => one.status === "fulfilled" && one.value.stop()));
+      await removeContainersOf(client, network.runId);
     });
-    run.signal.throwIfAborted();
+    scope.signal.throwIfAborted();
     return {
       engines,
-      hosts: hostsOn(place, inside, roles),
-      receiverHost: place.isLocal ? place.gateway : "127.0.0.1",
+      hosts: hostsOn(network, inside, roles),
+      receiverHost: network.isLocal ? network.gateway : "127.0.0.1",
       insideUrl: (url) => {
         const inside = new URL(url);
-        inside.hostname = MACHINE;
+        inside.hostname = HOST_ALIAS;
         return inside.href.replace(/\/$/, "");
       },
       startCollector: async (settings) => {
         if (collectors.length > 0) throw new Error("the collector was started before");
-        const making = makeCollector(client, settings, surroundingsOf(place), run);
-        collectors.push(making);
-        return run.step(() => ready(run, making));
+        const starting = createCollector(client, settings, containerSettings(network), scope);
+        collectors.push(starting);
+        return scope.step(() => untilReady(scope, starting));
       },
       [Symbol.asyncDispose]: dispose,
     };
@@ -107,67 +112,66 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
   }
 }
 
-/** In the same run as the network, because that can only go when they have. */
-async function startEngines(run: Run, { network }: Place) {
-  const finding = await lookDocker({}, run.say, run.signal, network);
-  if (!finding.works) throw new Error(finding.missing.join("\n"));
-  run.say(`engines: docker (${finding.because})`);
-  const { kafkaBrokers, redisUrl, inside } = await finding.start(run);
+/** Starts the engines in the scope of the network, which can only be removed after them. */
+async function startEngines(scope: Scope, network: ContainerNetwork) {
+  const availability = await detectDocker({}, scope.log, scope.signal, network);
+  if (!availability.available) throw new Error(availability.missing.join("\n"));
+  scope.log(`engines: docker (${availability.reason})`);
+  const { kafkaBrokers, redisUrl, inside } = await availability.start(scope);
   if (kafkaBrokers === undefined || redisUrl === undefined || inside === undefined) {
     throw new Error("the engines have no addresses");
   }
   const engines = {
     kind: "docker" as const,
-    reason: finding.because,
+    reason: availability.reason,
     kafkaBrokers,
     redisUrl,
-    failure: run.failure,
-    logs: () => run.lines.all(),
+    failure: scope.failure,
+    logs: () => scope.lines.all(),
   };
   return { engines, inside };
 }
 
-/** A network of this run, and the way from it to this machine. */
-interface Place {
-  readonly mark: string;
-  readonly network: { readonly name: string };
+/** A container network, and the address of this machine on it. */
+interface BridgeNetwork extends ContainerNetwork {
+  readonly runId: string;
   readonly gateway: string;
-  /** Whether the gateway is an address of this machine; it is not where the engine runs in a machine of its own. */
+  /** True when the gateway is an address of this machine. It is not when the engine runs in a virtual machine. */
   readonly isLocal: boolean;
 }
 
-async function makeNetwork(run: Run, client: ContainerRuntimeClient): Promise<Place> {
-  await chooseReaper(client);
+async function createNetwork(scope: Scope, client: ContainerRuntimeClient): Promise<BridgeNetwork> {
+  await disableRyukUnlessAvailable(client);
   const { sessionId } = await getReaper(client);
-  const mark = crypto.randomUUID();
-  const name = `traceferry-${mark.slice(0, 8)}`;
-  run.guard.removesNetwork(name);
+  const runId = crypto.randomUUID();
+  const name = `traceferry-${runId.slice(0, 8)}`;
+  scope.reaper.addNetwork(name);
   const { dockerode } = client.container;
   const network = await dockerode.createNetwork({
     Name: name,
     CheckDuplicate: true,
     Driver: "bridge",
     Labels: {
-      [runLabel]: mark,
-      [ownerLabel]: String(process.pid),
+      [RUN_LABEL]: runId,
+      [OWNER_LABEL]: String(process.pid),
       [LABEL_TESTCONTAINERS_SESSION_ID]: sessionId,
     },
   });
-  run.atEnd(async () => {
+  scope.onEnd(async () => {
     try {
       await network.remove();
     } catch (error) {
-      // Ryuk or the guard may have been quicker.
+      // Ryuk or the reaper may have removed it meanwhile.
       if (!/not found|no such network/i.test(reasonOf(error))) throw error;
     }
   });
   const gateway = gatewayIn(await network.inspect());
   if (gateway === undefined) throw new Error(`the network ${name} has no gateway`);
-  return { mark, network: { name }, gateway, isLocal: await isOwn(gateway) };
+  return { name, runId, gateway, isLocal: await canListenOn(gateway) };
 }
 
-/** Whether this machine has the address. Asking by use: a network without containers is on no list yet. */
-async function isOwn(address: string): Promise<boolean> {
+/** Tries to listen on the address: the interface of a network without containers is not listed yet. */
+async function canListenOn(address: string): Promise<boolean> {
   const server = createServer().listen(0, address);
   try {
     await once(server, "listening");
@@ -190,16 +194,16 @@ function field(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
+function hostsOn(network: BridgeNetwork, inside: EngineAddresses, roles: RoleContainer[]): Hosts {
   return {
     engines: inside,
-    prepare: async (made, run) => {
-      await buildImages(made, run);
+    prepare: async (implementations, scope) => {
+      await buildImages(implementations, scope);
       return (role, implementation, env) => {
         const isVariant = implementation === "stock" || implementation === "bare";
         const command = nodeCommand(role, implementation, `${APP}/integration/dist`, "node");
         const container = new RoleContainer({
-          ...surroundingsOf(place),
+          ...containerSettings(network),
           readyLine: new RegExp(`^READY ${role.name} `),
           name: role.name,
           image: imageName(role, implementation),
@@ -215,19 +219,23 @@ function hostsOn(place: Place, inside: EngineAddresses, roles: RoleContainer[]):
   };
 }
 
-async function ready(run: Run, making: Promise<RoleContainer>): Promise<ContainerCollector> {
-  const collector = await giveUpOn(run.signal, making);
-  const { inside } = await giveUpOn(run.signal, collector.ready(COLLECTOR_START_MS));
-  const lose = (error: unknown): void =>
-    run.lost(error instanceof Error ? error : new Error(String(error)));
-  void collector.unexpectedEnd.then(lose, lose);
+async function untilReady(
+  scope: Scope,
+  starting: Promise<RoleContainer>,
+): Promise<ContainerCollector> {
+  const collector = await abortable(scope.signal, starting);
+  const { inside } = await abortable(scope.signal, collector.ready(COLLECTOR_START_MS));
+  const fail = (error: unknown): void =>
+    scope.fail(error instanceof Error ? error : new Error(String(error)));
+  void collector.unexpectedEnd.then(fail, fail);
   return { otlpUrl: `http://${inside}` };
 }
 
-function surroundingsOf({ mark, network, gateway, isLocal }: Place): Surroundings {
+function containerSettings(network: BridgeNetwork): ContainerSettings {
+  const { runId, gateway, isLocal } = network;
   return {
-    labels: { [runLabel]: mark, [ownerLabel]: String(process.pid) },
+    labels: { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) },
     network,
-    extraHost: { host: MACHINE, ipAddress: isLocal ? gateway : "host-gateway" },
+    extraHost: { host: HOST_ALIAS, ipAddress: isLocal ? gateway : "host-gateway" },
   };
 }

@@ -2,56 +2,66 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { copyFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerRuntimeClient, ImageName } from "testcontainers";
-import { chooseReaper, engineThatAnswers, noEngine, provide } from "../engines/docker-engine.js";
-import { cacheFolder, repositoryRoot } from "../engines/paths.js";
-import { withProgress } from "../engines/progress.js";
-import type { Run } from "../engines/scope.js";
+import {
+  connectToEngine,
+  disableRyukUnlessAvailable,
+  NO_ENGINE,
+  pullUnlessPresent,
+} from "../engines/docker-engine.js";
+import { cacheFolder, REPOSITORY_ROOT } from "../engines/paths.js";
+import type { Scope } from "../engines/scope.js";
+import { withProgress } from "../engines/waiting.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "../topology/roles.js";
-import { build, isCurrent, type Plan } from "./builder.js";
-import { type Content, digest, RECIPES, type Recipe } from "./recipes.js";
+import { build, type ImagePlan, isCurrent } from "./builder.js";
+import { type ContextContent, digest, RECIPES, type Recipe } from "./recipes.js";
 
-/** Where each role in a container is asked for its health. */
+// The port for the health checks of a role.
 const HEALTH_PORT = 9090;
-const FOLDER = join(repositoryRoot, "integration/images/roles");
+const FOLDER = join(REPOSITORY_ROOT, "integration/images/roles");
 
-/** What the image of a role is called. The stock and the bare variant are the ts image, started differently. */
-export function imageName({ name, foreign }: Role, made: Implementation): string {
-  const isForeign = foreign !== undefined && made === foreign.language;
-  return `traceferry/${name}${isForeign ? `-${made}` : ""}:local`;
+/** The name of the image of a role. `stock` and `bare` use the image of `ts`, with another command. */
+export function imageName({ name, foreign }: Role, implementation: Implementation): string {
+  const isForeign = foreign !== undefined && implementation === foreign.language;
+  return `traceferry/${name}${isForeign ? `-${implementation}` : ""}:local`;
 }
 
 /**
- * Builds the images that a system made of these needs, unless they are there and made from the same files.
- * Everything goes in as files: a build needs no network.
+ * Builds the images of a system of these implementations, unless they are there and built from the same files. All input is
+ * in the build context: a build needs no network.
  *
- * @throws what is missing, or what the build said
+ * @throws what is missing, or the output of a build that failed
  */
-export async function buildImages(made: Implementations, run: Run): Promise<void> {
-  const client = await engineThatAnswers();
-  if (client === undefined) throw new Error(noEngine);
-  await chooseReaper(client);
+export async function buildImages(implementations: Implementations, scope: Scope): Promise<void> {
+  const client = await connectToEngine();
+  if (client === undefined) throw new Error(NO_ENGINE);
+  await disableRyukUnlessAvailable(client);
   for (const recipe of Object.values(RECIPES)) {
-    const alike = ROLES.filter((role) => recipeOf(role, made[role.name] ?? "ts") === recipe);
-    if (alike.length > 0) await buildAlike(client, recipe, alike, made, run);
+    const sameRecipe = ROLES.filter(
+      (role) => recipeOf(role, implementations[role.name] ?? "ts") === recipe,
+    );
+    if (sameRecipe.length > 0)
+      await buildLanguage(client, recipe, sameRecipe, implementations, scope);
   }
 }
 
-function recipeOf({ foreign }: Role, made: Implementation): Recipe {
-  return RECIPES[foreign !== undefined && made === foreign.language ? foreign.language : "node"];
+function recipeOf({ foreign }: Role, implementation: Implementation): Recipe {
+  return RECIPES[
+    foreign !== undefined && implementation === foreign.language ? foreign.language : "node"
+  ];
 }
 
-/** First what the roles of one language share, then each of them: a few lines on top. */
-async function buildAlike(
+/** Builds the image that the roles of one language share, and on it the image of each role. */
+async function buildLanguage(
   client: ContainerRuntimeClient,
   recipe: Recipe,
   roles: readonly Role[],
-  made: Implementations,
-  run: Run,
+  implementations: Implementations,
+  scope: Scope,
 ): Promise<void> {
   const { language: folder, prepare } = recipe;
-  const language = await buildFrom(client, folder, `roles-${folder}`, prepare, run);
+  const language = await buildFrom(client, folder, `roles-${folder}`, prepare, scope);
   const dockerfile = await readFile(join(FOLDER, "Dockerfile"), "utf8");
-  const plans: Plan[] = roles.map((role) => {
+  const plans: ImagePlan[] = roles.map((role) => {
     const { name, entry, foreign, port } = role;
     const settings = {
       LANGUAGE_IMAGE: language.name,
@@ -61,54 +71,54 @@ async function buildAlike(
       PORTS: [HEALTH_PORT, ...(port === undefined ? [] : [port])].join(" "),
     };
     return {
-      name: imageName(role, made[name] ?? "ts"),
+      name: imageName(role, implementations[name] ?? "ts"),
       madeFrom: digest(dockerfile, language.madeFrom, JSON.stringify(settings)),
       arguments: settings,
     };
   });
-  await buildStale(client, plans, run, (context) =>
+  await buildStale(client, plans, scope, (context) =>
     copyFile(join(FOLDER, "Dockerfile"), join(context, "Dockerfile")),
   );
 }
 
-/** Builds `traceferry/<name>:local` of a folder's Dockerfile and what is prepared for it, unless it is there. */
+/** Builds `traceferry/<name>:local` from a Dockerfile and the content that is prepared for it, unless it is current. */
 export async function buildFrom(
   client: ContainerRuntimeClient,
   folderName: string,
   name: string,
-  prepare: (run: Run) => Promise<Content>,
-  run: Run,
-): Promise<Plan> {
+  prepare: (scope: Scope) => Promise<ContextContent>,
+  scope: Scope,
+): Promise<ImagePlan> {
   const folder = join(FOLDER, folderName);
   const dockerfile = await readFile(join(folder, "Dockerfile"), "utf8");
-  const check = await readFile(join(FOLDER, "healthy"));
+  const healthCheck = await readFile(join(FOLDER, "healthy"));
   const bases = new Set([...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base));
-  const below: string[] = [];
+  const baseIds: string[] = [];
   for (const base of bases) {
-    const missing = await provide(client, base, run.say, run.signal);
+    const missing = await pullUnlessPresent(client, base, scope.log, scope.signal);
     if (missing !== undefined) throw new Error(missing);
-    below.push((await client.image.inspect(ImageName.fromString(base))).Id);
+    baseIds.push((await client.image.inspect(ImageName.fromString(base))).Id);
   }
-  run.signal.throwIfAborted();
-  const { inputs, fill } = await prepare(run);
+  scope.signal.throwIfAborted();
+  const { inputs, fill } = await prepare(scope);
   const plan = {
     name: `traceferry/${name}:local`,
-    madeFrom: digest(dockerfile, check, ...below, inputs),
+    madeFrom: digest(dockerfile, healthCheck, ...baseIds, inputs),
     arguments: {},
   };
-  await buildStale(client, [plan], run, async (context) => {
-    await withProgress(run.say, `${plan.name}: gathering its files`, () => fill(context));
+  await buildStale(client, [plan], scope, async (context) => {
+    await withProgress(scope.log, `${plan.name}: gathering its files`, () => fill(context));
     await copyFile(join(folder, "Dockerfile"), join(context, "Dockerfile"));
     await copyFile(join(FOLDER, "healthy"), join(context, "healthy"));
   });
   return plan;
 }
 
-/** Builds those that are not there or made from something else, in one context. */
+/** Builds the images that are missing or built from other files, with one build context. */
 async function buildStale(
   client: ContainerRuntimeClient,
-  plans: readonly Plan[],
-  run: Run,
+  plans: readonly ImagePlan[],
+  scope: Scope,
   fill: (context: string) => Promise<void>,
 ): Promise<void> {
   const current = await Promise.all(plans.map((plan) => isCurrent(client, plan)));
@@ -116,10 +126,10 @@ async function buildStale(
   if (stale.length === 0) return;
   mkdirSync(cacheFolder(), { recursive: true });
   const context = mkdtempSync(join(cacheFolder(), "context."));
-  run.guard.removes(context);
+  scope.reaper.addFolder(context);
   try {
     await fill(context);
-    for (const plan of stale) await build(client, plan, context, run);
+    for (const plan of stale) await build(client, plan, context, scope);
   } finally {
     await rm(context, { recursive: true, force: true });
   }

@@ -2,28 +2,29 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { keep } from "../engines/local/cache.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
 import { PEERS } from "../peers/index.js";
 import { type Language, sourcesOf } from "../peers/peer.js";
 import { runTool } from "../peers/run.js";
 import { ROLES } from "../topology/roles.js";
 import { copyNodeFiles, nodeInputs } from "./node-files.js";
 
-/** Where the role's files lie in an image. */
+/** The folder of the role's files in an image. */
 export const APP = "/app";
 
-/** What fills the context of a build, once what goes into it is there. */
-export interface Content {
-  /** Changes whenever a file of the context would. */
+/** The content of a build context. */
+export interface ContextContent {
+  /** The digest of its files. */
   readonly inputs: string;
+  /** Copies the files into the folder. */
   fill(context: string): Promise<void>;
 }
 
-/** How the images of one language are made; the Dockerfile lies in images/roles. */
+/** The recipe of the images of one language. The Dockerfile is in images/roles. */
 export interface Recipe {
   readonly language: "node" | Language;
-  /** Has what goes into the images built or fetched, outside of Docker and into the cache. */
-  prepare(run: Run): Promise<Content>;
+  /** Builds or fetches the content of the images into the cache, without Docker. */
+  prepare(scope: Scope): Promise<ContextContent>;
 }
 
 const node: Recipe = {
@@ -36,8 +37,8 @@ const node: Recipe = {
 
 const go: Recipe = {
   language: "go",
-  prepare: async (run) => {
-    const folder = await built("go", run);
+  prepare: async (scope) => {
+    const folder = await buildPeer("go", scope);
     return {
       inputs: basename(folder),
       fill: (context) => copyInto(join(context, "app"), folder, programsIn("go")),
@@ -47,8 +48,8 @@ const go: Recipe = {
 
 const java: Recipe = {
   language: "java",
-  prepare: async (run) => {
-    const folder = await built("java", run);
+  prepare: async (scope) => {
+    const folder = await buildPeer("java", scope);
     const jars = ["opentelemetry-javaagent.jar", "jeeves.jar", "lib"].map((jar) => `target/${jar}`);
     return {
       inputs: basename(folder),
@@ -58,19 +59,19 @@ const java: Recipe = {
   },
 };
 
-// The image's Python, whichever the host has.
+// The version of Python in the image.
 const PYTHON = "3.11";
-const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+const WHEEL_ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 const python: Recipe = {
   language: "python",
-  prepare: async (run) => {
-    const missing = await PEERS.python.lacks();
+  prepare: async (scope) => {
+    const missing = await PEERS.python.missingTools();
     if (missing !== undefined) throw new Error(`the python images cannot be built: ${missing}`);
     const sources = sourcesOf("python");
     const pinned = await readFile(join(sources, "requirements.txt"));
-    const wheels = await keep(run, `wheels-${digest(pinned)}`, (folder) =>
-      fetchWheels(run, sources, folder),
+    const wheels = await keep(scope, `wheels-${digest(pinned)}`, (folder) =>
+      fetchWheels(scope, sources, folder),
     );
     const entries = await readdir(join(sources, "src"), { recursive: true, withFileTypes: true });
     const files = entries
@@ -92,14 +93,14 @@ const python: Recipe = {
   },
 };
 
-/** Exactly what requirements.txt pins, for the image's Python and this machine's processor. */
-async function fetchWheels(run: Run, sources: string, folder: string): Promise<void> {
-  const machine = MACHINES[process.arch];
-  if (machine === undefined) throw new Error(`no Python images for ${process.arch}`);
-  // Debian's Python has no pip outside of an environment.
-  const pip = await keep(run, `pip-${PYTHON}`, (environment) =>
+/** Fetches the wheels that requirements.txt pins, for the Python of the image and the processor of this machine. */
+async function fetchWheels(scope: Scope, sources: string, folder: string): Promise<void> {
+  const architecture = WHEEL_ARCHITECTURES[process.arch];
+  if (architecture === undefined) throw new Error(`no Python images for ${process.arch}`);
+  // Debian's Python has pip in virtual environments only.
+  const pip = await keep(scope, `pip-${PYTHON}`, (environment) =>
     runTool(
-      run,
+      scope,
       "python: making a virtual environment",
       { file: "python3", arguments: ["-m", "venv", environment] },
       { cwd: sources },
@@ -107,7 +108,7 @@ async function fetchWheels(run: Run, sources: string, folder: string): Promise<v
   );
   const platforms = ["manylinux2014", "manylinux_2_17", "manylinux_2_28"];
   await runTool(
-    run,
+    scope,
     "python: fetching what requirements.txt pins, as wheels",
     {
       file: join(pip, "bin/python"),
@@ -115,7 +116,7 @@ async function fetchWheels(run: Run, sources: string, folder: string): Promise<v
         ...["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"],
         ...["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"],
         ...["cp311", "abi3", "none"].flatMap((abi) => ["--abi", abi]),
-        ...platforms.flatMap((platform) => ["--platform", `${platform}_${machine}`]),
+        ...platforms.flatMap((platform) => ["--platform", `${platform}_${architecture}`]),
         ...["--requirement", "requirements.txt", "--dest", folder],
       ],
     },
@@ -123,10 +124,10 @@ async function fetchWheels(run: Run, sources: string, folder: string): Promise<v
   );
 }
 
-async function built(language: Language, run: Run): Promise<string> {
-  const missing = await PEERS[language].lacks();
+async function buildPeer(language: Language, scope: Scope): Promise<string> {
+  const missing = await PEERS[language].missingTools();
   if (missing !== undefined) throw new Error(`the ${language} images cannot be built: ${missing}`);
-  return PEERS[language].build(run);
+  return PEERS[language].build(scope);
 }
 
 function programsIn(language: Language): readonly string[] {
@@ -143,10 +144,12 @@ async function copyInto(target: string, from: string, names: readonly string[]):
   }
 }
 
+/** A short digest of the parts. */
 export function digest(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex").slice(0, 12);
 }
 
+/** The recipe of each language. */
 export const RECIPES: Readonly<Record<Recipe["language"], Recipe>> = { node, go, python, java };

@@ -9,39 +9,39 @@ import {
 } from "testcontainers";
 import {
   type ContainerNetwork,
-  exitCodeIn,
-  onLoopback,
-  placeOn,
+  endpointOn,
+  exitCodeOf,
+  publishOnLoopback,
   reasonOf,
   removeContainer,
 } from "../engines/docker-engine.js";
-import type { RoleAddress, RunningRole } from "../topology/hosts.js";
+import type { RoleAddress, RunningRole } from "../topology/running-role.js";
 
 const KEPT_LINES = 40;
-// Longer than a role gives itself.
+// Longer than the time limit that a role sets itself.
 const KILL_AFTER_S = 9;
-// Not modified: it had ended already.
-const GONE = new Set([304, 404, 409]);
+// HTTP statuses of Docker for a container that has ended or is gone: not modified, not found, conflict.
+const ALREADY_ENDED = new Set([304, 404, 409]);
 
-/** How one role, or the collector, runs in a container. */
-export interface RoleContainerOptions extends Surroundings {
+/** Options of a container with one role, or the collector. */
+export interface RoleContainerOptions extends ContainerSettings {
   readonly name: string;
   readonly image: string;
-  /** The line that says that it can do its work. */
+  /** The line of output that says that it is ready. */
   readonly readyLine: RegExp;
-  /** In place of the image's own. */
+  /** The command. Default: that of the image. */
   readonly command: readonly string[] | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly port: number | undefined;
-  /** Whether the port is published, on this machine's loopback address. */
+  /** Publishes the port on 127.0.0.1 of this machine. */
   readonly isPublished: boolean;
 }
 
-/** What all containers of a run have in common. */
-export interface Surroundings {
+/** Settings that all containers on a network share. */
+export interface ContainerSettings {
   readonly labels: Readonly<Record<string, string>>;
   readonly network: ContainerNetwork;
-  /** By which the containers reach this machine: a name, and its address. */
+  /** The name and the address of this machine for the containers. */
   readonly extraHost: { readonly host: string; readonly ipAddress: string };
 }
 
@@ -64,13 +64,13 @@ export class RoleContainer implements RunningRole {
     this.#exited = exited.promise;
     this.#created.catch(() => undefined);
     this.#exited.catch(() => undefined);
-    const box = new Box(options, async (id) => {
+    const container = new UnderlyingContainer(options, async (id) => {
       const { ended } = await this.#watch(id);
       ended.then(exited.resolve, exited.reject);
       created.resolve(id);
     });
-    box.start().catch((error: unknown) => {
-      // Nothing but what was before its creation: of what comes later its end tells.
+    container.start().catch((error: unknown) => {
+      // Only errors before its creation: later ones are seen by its end.
       created.reject(error);
       exited.resolve(`before it began (${reasonOf(error)})`);
     });
@@ -129,17 +129,12 @@ export class RoleContainer implements RunningRole {
     const client = await getContainerRuntimeClient();
     const container = this.#container(client, await this.#created);
     const { memory_stats: memory } = await container.stats({ stream: false, "one-shot": true });
-    // What the kernel could take back at once is not the role's: "docker stats" counts the same way.
+    // Without the inactive file cache, which the kernel can free at once, as "docker stats" counts.
     const { inactive_file, total_inactive_file = inactive_file ?? 0 } = memory.stats ?? {};
     return ((memory.usage ?? 0) - total_inactive_file) / 1024 / 1024;
   }
 
-  /** The container's id, once it is created. */
-  get id(): Promise<string> {
-    return this.#created;
-  }
-
-  /** Follows what it prints, from the first line on, and its end. */
+  /** Follows its output from the first line on, and its end. */
   async #watch(id: string): Promise<{ readonly ended: Promise<string> }> {
     const client = await getContainerRuntimeClient();
     const container = this.#container(client, id);
@@ -155,10 +150,10 @@ export class RoleContainer implements RunningRole {
     const printed = once(lines, "close");
     const ended: Promise<unknown> = container.wait({ condition: "next-exit" });
     const all = Promise.all([ended, printed]);
-    return { ended: all.then(([result]) => `with code ${exitCodeIn(result)}`) };
+    return { ended: all.then(([result]) => `with code ${exitCodeOf(result)}`) };
   }
 
-  async #end(ask: (container: Handle) => Promise<unknown>): Promise<void> {
+  async #end(ask: (container: ContainerHandle) => Promise<unknown>): Promise<void> {
     const client = await getContainerRuntimeClient();
     const id = await this.#created.catch(() => undefined);
     if (id === undefined) return;
@@ -166,40 +161,41 @@ export class RoleContainer implements RunningRole {
       await ask(this.#container(client, id));
       await this.#exited;
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!hasEndedAlready(error)) throw error;
     }
     await removeContainer(client, id);
   }
 
-  #container(client: ContainerRuntimeClient, id: string): Handle {
+  #container(client: ContainerRuntimeClient, id: string): ContainerHandle {
     return client.container.dockerode.getContainer(id);
   }
 }
 
-type Handle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
+type ContainerHandle = ReturnType<ContainerRuntimeClient["container"]["getById"]>;
 
-class Box extends GenericContainer {
+/** The container of testcontainers, which calls back once it is created and before it starts. */
+class UnderlyingContainer extends GenericContainer {
   readonly #onCreated: (id: string) => Promise<void>;
 
   constructor(options: RoleContainerOptions, onCreated: (id: string) => Promise<void>) {
     super(options.image);
     this.#onCreated = onCreated;
     const { network, name, command, port, isPublished } = options;
-    this.createOpts.NetworkingConfig = placeOn(network, name);
+    this.createOpts.NetworkingConfig = endpointOn(network, name);
     this.withNetworkMode(network.name)
       .withLabels(options.labels)
       .withEnvironment(options.env)
       .withExtraHosts([options.extraHost])
       .withDroppedCapabilities("ALL")
       .withSecurityOpt("no-new-privileges:true")
-      // Whether it is ready, its own line tells: see RoleContainer.
+      // RoleContainer waits for the ready line itself.
       .withWaitStrategy(Wait.forAll([]));
     if (command !== undefined) this.withCommand([...command]);
     if (isPublished && port !== undefined) this.withExposedPorts(port);
   }
 
   protected override beforeContainerCreated(): Promise<void> {
-    return onLoopback(this.hostConfig.PortBindings ?? {});
+    return publishOnLoopback(this.hostConfig.PortBindings ?? {});
   }
 
   protected override containerCreated(id: string): Promise<void> {
@@ -207,7 +203,7 @@ class Box extends GenericContainer {
   }
 }
 
-function isGone(error: unknown): boolean {
+function hasEndedAlready(error: unknown): boolean {
   const code: unknown = error instanceof Error ? Reflect.get(error, "statusCode") : undefined;
-  return typeof code === "number" && GONE.has(code);
+  return typeof code === "number" && ALREADY_ENDED.has(code);
 }

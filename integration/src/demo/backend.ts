@@ -1,17 +1,17 @@
 import { startCollector, startJaeger } from "../backends/index.js";
 
-/** A backend for people, which gets every span that the verdict gets. */
+/** A trace backend for people. It gets every span that the demo's own receiver gets. */
 export interface DemoBackend extends AsyncDisposable {
-  /** Where the roles export to. */
+  /** The OTLP address that the roles export to. */
   readonly otlpUrl: string;
-  /** The page of one trace. */
+  /** The address of the page of one trace. */
   traceUrl(traceId: string): string;
 }
 
-/** Jaeger behind a collector that keeps every trace and also sends it to `receiverUrl`. */
+/** Starts Jaeger behind a collector that keeps every trace and also sends it to `receiverUrl`. */
 export async function startDemoBackend(
   receiverUrl: string,
-  options: { readonly say: (line: string) => void; readonly signal: AbortSignal },
+  options: { readonly log: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<DemoBackend> {
   const jaeger = await startJaeger(options);
   try {

@@ -4,45 +4,51 @@ import { checkProcesses, type Hosts } from "../topology/hosts.js";
 import { startDemoBackend } from "./backend.js";
 import type { DemoOptions } from "./options.js";
 
-/** What the roles stand on: engines, a place to run, and somebody who takes their spans. */
-export interface Ground extends AsyncDisposable {
+/** The environment of the roles: engines, the hosts that they run on, and the receiver of their spans. */
+export interface DemoEnvironment extends AsyncDisposable {
   readonly engines: Omit<Engines, keyof AsyncDisposable>;
-  /** Undefined for processes of this machine. */
+  /** Undefined when the roles are processes of this machine. */
   readonly hosts: Hosts | undefined;
   readonly receiver: OtlpReceiver;
-  /** Where the roles export to, as they see it. */
+  /** The OTLP address that the roles export to, as seen from them. */
   readonly otlpUrl: string;
-  /** The page of a trace in the backend; without one there is none. */
+  /** The address of the page of a trace in the backend. Undefined without a backend. */
   readonly traceUrl: ((traceId: string) => string) | undefined;
 }
 
-interface Started {
-  readonly say: (line: string) => void;
+interface StartOptions {
+  readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
-/** Starts all of it, or, when one part cannot start, ends what was started. */
-export async function startGround(options: DemoOptions, started: Started): Promise<Ground> {
+/** Starts the environment that the options ask for. When one part cannot start, ends the others. */
+export async function startEnvironment(
+  options: DemoOptions,
+  startOptions: StartOptions,
+): Promise<DemoEnvironment> {
   await using stack = new AsyncDisposableStack();
-  const ground =
+  const environment =
     options.hosts === "containers"
-      ? await startContainers(started, stack)
-      : await startProcesses(options, started, stack);
-  const ended = stack.move();
-  return { ...ground, [Symbol.asyncDispose]: () => ended.disposeAsync() };
+      ? await startContainers(startOptions, stack)
+      : await startProcesses(options, startOptions, stack);
+  const disposables = stack.move();
+  return { ...environment, [Symbol.asyncDispose]: () => disposables.disposeAsync() };
 }
 
-type Parts = Omit<Ground, keyof AsyncDisposable>;
+type EnvironmentParts = Omit<DemoEnvironment, keyof AsyncDisposable>;
 
 async function startProcesses(
   options: DemoOptions,
-  started: Started,
+  startOptions: StartOptions,
   stack: AsyncDisposableStack,
-): Promise<Parts> {
-  await checkProcesses(options.made);
-  const engines = stack.use(await startEngines({ kind: options.engines ?? "auto", ...started }));
+): Promise<EnvironmentParts> {
+  await checkProcesses(options.implementations);
+  const engines = stack.use(
+    await startEngines({ kind: options.engines ?? "auto", ...startOptions }),
+  );
   const receiver = stack.use(await startReceiver());
-  const backend = options.backend && stack.use(await startDemoBackend(receiver.httpUrl, started));
+  const backend =
+    options.backend && stack.use(await startDemoBackend(receiver.httpUrl, startOptions));
   return {
     engines,
     hosts: undefined,
@@ -52,16 +58,19 @@ async function startProcesses(
   };
 }
 
-async function startContainers(started: Started, stack: AsyncDisposableStack): Promise<Parts> {
-  // Loaded only when it is asked for: testcontainers is large.
+async function startContainers(
+  startOptions: StartOptions,
+  stack: AsyncDisposableStack,
+): Promise<EnvironmentParts> {
+  // Loaded only when it is needed: testcontainers is large.
   const { startContainerHosts } = await import("../containers/index.js");
-  const boxes = stack.use(await startContainerHosts(started));
-  const receiver = stack.use(await startReceiver({ host: boxes.receiverHost }));
+  const containers = stack.use(await startContainerHosts(startOptions));
+  const receiver = stack.use(await startReceiver({ host: containers.receiverHost }));
   return {
-    engines: boxes.engines,
-    hosts: boxes.hosts,
+    engines: containers.engines,
+    hosts: containers.hosts,
     receiver,
-    otlpUrl: boxes.insideUrl(receiver.httpUrl),
+    otlpUrl: containers.insideUrl(receiver.httpUrl),
     traceUrl: undefined,
   };
 }

@@ -1,71 +1,73 @@
 import { once } from "node:events";
-import { giveUpOn } from "../engines/abort.js";
+import { abortable } from "../engines/waiting.js";
 import { messageOf } from "../system/spans.js";
-import { expected, startTopology } from "../topology/index.js";
-import { startGround } from "./environment.js";
+import { expectedTrace, startTopology } from "../topology/index.js";
+import { startEnvironment } from "./environment.js";
 import { type DemoOptions, readOptions } from "./options.js";
-import { printVerdict } from "./print.js";
+import { printSummary } from "./print.js";
 import { sendRequests } from "./requests.js";
-import { isUnbroken, judge } from "./verdict.js";
+import { isUnbroken, summarize } from "./summary.js";
 
 const INTERRUPTED = 130;
 const QUIET_MS = 500;
-// Tail sampling looks at what it holds once a second.
+// The tail sampling of the collector decides once a second.
 const QUIET_BEHIND_COLLECTOR_MS = 3000;
 
-// What is going on is told on stderr, so that stdout holds the result only.
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+// Progress goes to stderr, so that stdout has the result only.
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(options: DemoOptions, interrupted: AbortSignal): Promise<number> {
   const began = Date.now();
-  const failed = new AbortController();
-  const signal = AbortSignal.any([interrupted, failed.signal]);
-  // What runs is then ended at once: the requests that are under way, and engines that have something to keep.
-  const giveUp = (error: unknown): never => {
-    failed.abort(error);
+  const failure = new AbortController();
+  const signal = AbortSignal.any([interrupted, failure.signal]);
+  // Aborts the requests under way, and makes the engines end at once instead of keeping something for the next start.
+  const abortAndThrow = (error: unknown): never => {
+    failure.abort(error);
     throw error;
   };
-  await using ground = await startGround(options, { say, signal });
-  const { engines, hosts, receiver, traceUrl } = ground;
+  await using environment = await startEnvironment(options, { log, signal });
+  const { engines, hosts, receiver, traceUrl } = environment;
   await using topology = await startTopology({
     engines,
     hosts,
-    otlpUrl: ground.otlpUrl,
-    say,
+    otlpUrl: environment.otlpUrl,
+    log,
     signal,
-    made: options.made,
+    implementations: options.implementations,
     ...(options.break && { roleEnv: { [options.break]: { OTEL_PROPAGATORS: "none" } } }),
-  }).catch(giveUp);
+  }).catch(abortAndThrow);
 
   const answers = await Promise.race([
-    sendRequests(topology.gatewayUrl, options, say, signal),
+    sendRequests(topology.gatewayUrl, options, log, signal),
     topology.failure,
-  ]).catch(giveUp);
+  ]).catch(abortAndThrow);
   const wallMs = Date.now() - began;
   const quiet = receiver.waitForQuiet({
-    services: [...expected(options.made).services],
+    services: [...expectedTrace(options.implementations).services],
     traces: answers.filter(({ reply }) => reply !== undefined).length,
     quietMs: traceUrl === undefined ? QUIET_MS : QUIET_BEHIND_COLLECTOR_MS,
     timeoutMs: 20_000,
   });
   const arrived = quiet.catch(() => receiver.spans);
-  const spans = await giveUpOn(signal, Promise.race([arrived, topology.failure])).catch(giveUp);
+  const spans = await abortable(signal, Promise.race([arrived, topology.failure])).catch(
+    abortAndThrow,
+  );
 
-  const verdict = judge(answers, spans, options);
+  const summary = summarize(answers, spans, options);
   const refused = answers.find(({ reply }) => reply === undefined);
   if (refused !== undefined) {
-    say(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
+    log(`a request was answered with ${refused.status}: ${JSON.stringify(refused.error)}`);
   }
   process.stdout.write(
-    `${printVerdict(verdict, spans, answers[0]?.traceId ?? "", options.made)}\n`,
+    `${printSummary(summary, spans, answers[0]?.traceId ?? "", options.implementations)}\n`,
   );
   const shown = answers.find(({ traceId }) => traceId !== "");
   if (traceUrl !== undefined && shown !== undefined) {
-    say(`\nthe trace in Jaeger: ${traceUrl(shown.traceId)}`);
+    log(`\nthe trace in Jaeger: ${traceUrl(shown.traceId)}`);
   }
   if (options.json) {
     const rssMb = await topology.rssMb();
-    const { hops, ...rest } = verdict;
+    const { hops, ...rest } = summary;
     const line = {
       ...rest,
       hops: hops.map(({ why: _, ...hop }) => hop),
@@ -76,13 +78,13 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
   if (options.keep) {
-    say(tryByHand(topology.gatewayUrl, receiver.httpUrl));
-    await Promise.race([once(interrupted, "abort"), topology.failure]).catch(giveUp);
+    log(manualInstructions(topology.gatewayUrl, receiver.httpUrl));
+    await Promise.race([once(interrupted, "abort"), topology.failure]).catch(abortAndThrow);
   }
-  return isUnbroken(verdict) ? 0 : 1;
+  return isUnbroken(summary) ? 0 : 1;
 }
 
-function tryByHand(gatewayUrl: string, otlpUrl: string): string {
+function manualInstructions(gatewayUrl: string, otlpUrl: string): string {
   const body = JSON.stringify({ message: "Hello", session_id: "me" });
   return [
     "",
@@ -96,10 +98,10 @@ function tryByHand(gatewayUrl: string, otlpUrl: string): string {
   ].join("\n");
 }
 
-/** An error, after those that it hides: what goes wrong while all is ended is not why it was ended. */
-function faultsIn(error: unknown): unknown[] {
+/** The errors in a SuppressedError, the first cause first: an error during disposal must not hide it. */
+function errorsIn(error: unknown): unknown[] {
   const hides = error instanceof Error && "suppressed" in error && "error" in error;
-  return hides ? [...faultsIn(error.suppressed), ...faultsIn(error.error)] : [error];
+  return hides ? [...errorsIn(error.suppressed), ...errorsIn(error.error)] : [error];
 }
 
 async function main(): Promise<number> {
@@ -107,7 +109,7 @@ async function main(): Promise<number> {
   const interrupted = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      // Whoever asks twice does not want to wait for an orderly end.
+      // A second signal does not wait for the orderly end.
       if (interrupted.signal.aborted) process.exit(INTERRUPTED);
       interrupted.abort(new Error("interrupted"));
     });
@@ -116,10 +118,10 @@ async function main(): Promise<number> {
     return await run(options, interrupted.signal);
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
-    for (const fault of faultsIn(error)) say(`demo: ${messageOf(fault)}`);
+    for (const fault of errorsIn(error)) log(`demo: ${messageOf(fault)}`);
     return 1;
   }
 }
 
-// Exit rather than wait: a library's idle timer must not keep a finished demo open.
+// An exit, because an idle timer of a library must not keep the process alive.
 process.exit(await main());

@@ -9,22 +9,29 @@ import {
   ROLES,
 } from "../topology/roles.js";
 
-/** What the user asked of the demo. */
+/** The options of the demo's command line. */
 export interface DemoOptions {
+  /** How many requests are sent. */
   readonly requests: number;
+  /** How many of them are sent at a time. */
   readonly concurrency: number;
+  /** Asks for the answer as server-sent events. */
   readonly stream: boolean;
+  /** Runs planner and executor side by side. */
   readonly parallel: boolean;
+  /** The kind of engines. Default: the first that is available. */
   readonly engines?: EngineKind;
-  /** Where the roles run, and with containers Kafka and Redis beside them. */
+  /** The hosts of the roles. Containers have Kafka and Redis beside them. */
   readonly hosts: "processes" | "containers";
-  /** What each role is made of. */
-  readonly made: Implementations;
-  /** The service that runs without a propagator, to see how broken hops are told. */
+  /** The implementation of each role. */
+  readonly implementations: Implementations;
+  /** The service that runs without a propagator, to show how a broken hop is reported. */
   readonly break?: string;
   /** A trace backend for people, beside the demo's own receiver. */
   readonly backend?: "jaeger";
+  /** Leaves everything running until it is interrupted. */
   readonly keep: boolean;
+  /** Prints the summary as one JSON object, too. */
   readonly json: boolean;
 }
 
@@ -56,7 +63,7 @@ Examples:
   npm run demo -- --polyglot --hosts containers
   npm run demo -- --backend jaeger --keep`;
 
-/** Reads the command line. Prints help or a complaint and ends the process where that is what is asked for. */
+/** Reads the command line. Ends the process after `--help`, or with an error message about a wrong option. */
 export function readOptions(argv: readonly string[]): DemoOptions {
   const command = new Command()
     .name("npm run demo --")
@@ -116,24 +123,27 @@ export function readOptions(argv: readonly string[]): DemoOptions {
   if (chosen.hosts === "containers" && (chosen.engines ?? "docker") !== "docker") {
     command.error("error: --hosts containers brings engines of its own: leave --engines out");
   }
-  return { ...chosen, made: { ...(polyglot && POLYGLOT), ...madeOf(chosen) } };
+  return {
+    ...chosen,
+    implementations: { ...(polyglot && POLYGLOT), ...implementationsIn(chosen) },
+  };
 }
 
-type Parsed = Omit<DemoOptions, "made"> & { readonly polyglot: boolean };
+type Parsed = Omit<DemoOptions, "implementations"> & { readonly polyglot: boolean };
 
-function madeOf(chosen: object): Implementations {
-  const made: Record<string, Implementation> = {};
+function implementationsIn(chosen: object): Implementations {
+  const implementations: Record<string, Implementation> = {};
   for (const role of ROLES) {
-    // Commander's name of the option --llm-gateway is llmGateway.
+    // Commander calls the option --llm-gateway llmGateway.
     const name = role.option?.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
     const value: unknown = name === undefined ? undefined : Reflect.get(chosen, name);
     const known = implementationsOf(role).find((implementation) => implementation === value);
-    if (known !== undefined) made[role.name] = known;
+    if (known !== undefined) implementations[role.name] = known;
   }
-  return made;
+  return implementations;
 }
 
-/** Reads a count of requests from the command line. @throws what it must be */
+/** Parses a number of requests. @throws InvalidArgumentError unless it is a whole number from 1 to 1000000 */
 export function count(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 1_000_000) {

@@ -1,57 +1,57 @@
 import { assembleTraces, diagnose, renderWaterfall, type Span } from "@traceferry/traces";
 import pc from "picocolors";
-import { expected } from "../topology/expected-trace.js";
+import { expectedTrace } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
-import { type HopVerdict, isUnbroken, type Verdict } from "./verdict.js";
+import { type DemoSummary, type HopSummary, isUnbroken } from "./summary.js";
 
 const DEFAULT_WIDTH = 110;
 
-/** The first trace as a waterfall, one line for each hop, and the summary. */
-export function printVerdict(
-  verdict: Verdict,
+/** Renders the first trace as a waterfall, a line for each hop, and the summary. */
+export function printSummary(
+  summary: DemoSummary,
   spans: readonly Span[],
   traceId: string,
-  made: Implementations,
+  implementations: Implementations,
 ): string {
   return [
-    waterfall(verdict, spans, traceId, made),
+    waterfall(summary, spans, traceId, implementations),
     "",
-    ...verdict.hops.map(hopLine),
+    ...summary.hops.map(hopLine),
     "",
-    summary(verdict),
+    summaryLine(summary),
   ].join("\n");
 }
 
-// A whole run shows one trace of it; a broken one shows all that belongs to the first broken request.
+// One trace of an unbroken run is shown, and all traces of a single broken request, with the diagnosis.
 function waterfall(
-  verdict: Verdict,
+  summary: DemoSummary,
   spans: readonly Span[],
   traceId: string,
-  made: Implementations,
+  implementations: Implementations,
 ): string {
   const options = {
     width: process.stdout.columns ?? DEFAULT_WIDTH,
     color: pc.isColorSupported,
   };
   const traces = assembleTraces(spans);
-  if (isUnbroken(verdict) || verdict.requests > 1) {
+  if (isUnbroken(summary) || summary.requests > 1) {
     const shown = traces.find((trace) => trace.traceId === traceId) ?? traces[0];
     return shown === undefined ? "no span arrived" : renderWaterfall(shown, options);
   }
-  const diagnosis = diagnose(traces, { root: expected(made).root });
+  const diagnosis = diagnose(traces, { root: expectedTrace(implementations).root });
   return renderWaterfall(traces, { ...options, diagnosis });
 }
 
-function hopLine({ from, to, via, ok, verdict, why }: HopVerdict): string {
+function hopLine({ from, to, via, ok, verdict, why }: HopSummary): string {
   const mark = ok ? pc.green("ok    ") : pc.red("BROKEN");
   const line = `${mark} ${from} -> ${to}  ${pc.dim(via)}`;
   return ok ? line : `${line}\n       ${pc.red(verdict)}: ${why}`;
 }
 
-function summary(verdict: Verdict): string {
-  const { requests, answered, complete, traces, roots, orphans, services, hops } = verdict;
+function summaryLine(summary: DemoSummary): string {
+  const { requests, answered, complete, traces, roots, orphans, services, hops } = summary;
   const passed = hops.filter(({ ok }) => ok).length;
-  const word = isUnbroken(verdict) ? pc.bold(pc.green("UNBROKEN")) : pc.bold(pc.red("BROKEN"));
+  const word = isUnbroken(summary) ? pc.bold(pc.green("UNBROKEN")) : pc.bold(pc.red("BROKEN"));
   const facts = [
     counted(traces, "trace"),
     counted(roots, "root"),
@@ -59,11 +59,11 @@ function summary(verdict: Verdict): string {
     counted(services.length, "service"),
     passed === hops.length ? counted(passed, "hop") : `${passed} of ${hops.length} hops`,
   ];
-  const many =
+  const requestCounts =
     requests > 1 || answered < requests || complete < requests
       ? `  (${counted(requests, "request")}, ${answered} answered, ${complete} complete)`
       : "";
-  return `${word}  ${facts.join(", ")}${many}`;
+  return `${word}  ${facts.join(", ")}${requestCounts}`;
 }
 
 function counted(n: number, noun: string): string {

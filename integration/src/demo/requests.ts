@@ -9,11 +9,11 @@ const QUESTIONS = [
   "What is on the calendar for Thursday?",
 ];
 
-// Below this many there is nothing to wait for.
-const TELL_FROM = 20;
-const TELL_EVERY_MS = 2000;
+// Fewer requests are done before progress would be of use.
+const PROGRESS_FROM = 20;
+const PROGRESS_EVERY_MS = 2000;
 
-/** Sends all requests, so many at a time, and gives their answers in order. A request that fails has no reply. */
+/** Sends all requests, `concurrency` at a time. Gives their answers in order; one that failed has no reply. */
 export async function sendRequests(
   gatewayUrl: string,
   {
@@ -22,14 +22,14 @@ export async function sendRequests(
     stream,
     parallel,
   }: Pick<DemoOptions, "requests" | "concurrency" | "stream" | "parallel">,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<ChatAnswer[]> {
   const limit = pLimit(concurrency);
   let answered = 0;
   const timer = setInterval(() => {
-    if (requests >= TELL_FROM) say(`requests: ${answered} of ${requests} answered`);
-  }, TELL_EVERY_MS);
+    if (requests >= PROGRESS_FROM) log(`requests: ${answered} of ${requests} answered`);
+  }, PROGRESS_EVERY_MS);
   try {
     return await Promise.all(
       Array.from({ length: requests }, (_, i) =>

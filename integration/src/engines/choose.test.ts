@@ -1,77 +1,89 @@
 import { describe, expect, test } from "vitest";
-import { askedKind, choose, type Finding } from "./choose.js";
-import type { EngineKind } from "./engines.js";
+import { type Availability, choose, requestedKind } from "./choose.js";
+import type { EngineKind } from "./options.js";
 
-const works = (because: string): Finding<string> => ({ works: true, because, start: because });
-const lacks = (...missing: string[]): Finding<string> => ({ works: false, missing });
+const available = (reason: string): Availability<string> => ({
+  available: true,
+  reason,
+  start: reason,
+});
+const unavailable = (...missing: string[]): Availability<string> => ({ available: false, missing });
 
-const noAddress = lacks("KAFKA_BROKERS is not set", "REDIS_URL is not set");
-const noEngine = lacks("no Docker engine answers: start one");
-const noImages = lacks(
+const NO_ADDRESS = unavailable("KAFKA_BROKERS is not set", "REDIS_URL is not set");
+const NO_ENGINE = unavailable("no Docker engine answers: start one");
+const NO_IMAGES = unavailable(
   "the image redis:7 is not here and cannot be pulled: make it (no such host)",
 );
-const noJava = lacks("java is not installed: install a JRE 17 or newer");
+const NO_JAVA = unavailable("java is not installed: install a JRE 17 or newer");
 
-/** Findings that remember which of them somebody looked at. */
-function machine(external: Finding<string>, docker: Finding<string>, local: Finding<string>) {
-  const looked: EngineKind[] = [];
-  const tell = (kind: EngineKind, finding: Finding<string>) => async () => {
-    looked.push(kind);
-    return finding;
+/** Detectors with these results, and the list of those that were called. */
+function machine(
+  external: Availability<string>,
+  docker: Availability<string>,
+  local: Availability<string>,
+) {
+  const detected: EngineKind[] = [];
+  const detector = (kind: EngineKind, availability: Availability<string>) => async () => {
+    detected.push(kind);
+    return availability;
   };
-  const look = {
-    external: tell("external", external),
-    docker: tell("docker", docker),
-    local: tell("local", local),
+  const detectors = {
+    external: detector("external", external),
+    docker: detector("docker", docker),
+    local: detector("local", local),
   };
-  return { looked, look };
+  return { detected, detectors };
 }
 
-const auto = { kind: "auto", by: "nothing was asked for" } as const;
+const AUTO = { kind: "auto", by: "nothing was asked for" } as const;
 
-describe("without a wish", () => {
+describe("when no kind is requested", () => {
   test.each([
     {
-      machine: machine(works("KAFKA_BROKERS is set"), works("Docker"), works("java")),
+      machine: machine(available("KAFKA_BROKERS is set"), available("Docker"), available("java")),
       kind: "external",
       reason: "KAFKA_BROKERS is set",
-      looked: ["external"],
+      detected: ["external"],
     },
     {
-      machine: machine(noAddress, works("Docker engine 20 answers"), works("java")),
+      machine: machine(NO_ADDRESS, available("Docker engine 20 answers"), available("java")),
       kind: "docker",
       reason:
         "Docker engine 20 answers; not external: KAFKA_BROKERS is not set, REDIS_URL is not set",
-      looked: ["external", "docker"],
+      detected: ["external", "docker"],
     },
     {
-      machine: machine(noAddress, noEngine, works("java 17.0.15")),
+      machine: machine(NO_ADDRESS, NO_ENGINE, available("java 17.0.15")),
       kind: "local",
       reason:
         "java 17.0.15; not external: KAFKA_BROKERS is not set, REDIS_URL is not set; not docker: no Docker engine answers",
-      looked: ["external", "docker", "local"],
+      detected: ["external", "docker", "local"],
     },
     {
-      machine: machine(noAddress, noImages, works("java 17.0.15")),
+      machine: machine(NO_ADDRESS, NO_IMAGES, available("java 17.0.15")),
       kind: "local",
       reason:
         "java 17.0.15; not external: KAFKA_BROKERS is not set, REDIS_URL is not set; not docker: the image redis:7 is not here and cannot be pulled",
-      looked: ["external", "docker", "local"],
+      detected: ["external", "docker", "local"],
     },
-  ])("$kind is the first that works, and the reason says so", async (example) => {
-    const choice = await choose(auto, example.machine.look);
+  ])("$kind is the first that is available, and the reason says so", async (example) => {
+    const choice = await choose(AUTO, example.machine.detectors);
 
-    expect({ kind: choice.kind, reason: choice.reason, looked: example.machine.looked }).toEqual({
+    expect({
+      kind: choice.kind,
+      reason: choice.reason,
+      detected: example.machine.detected,
+    }).toEqual({
       kind: example.kind,
       reason: example.reason,
-      looked: example.looked,
+      detected: example.detected,
     });
   });
 
-  test("when nothing works one error names all three ways, what each needs and what to do", async () => {
-    const { look } = machine(noAddress, noEngine, noJava);
+  test("an error names all three kinds, what each needs and what to do, when none is available", async () => {
+    const { detectors } = machine(NO_ADDRESS, NO_ENGINE, NO_JAVA);
 
-    await expect(choose(auto, look)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(choose(AUTO, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [Error: there are no engines for the test to run on. One of these three ways is needed:
         external: needs addresses of running engines in KAFKA_BROKERS and REDIS_URL
           - KAFKA_BROKERS is not set
@@ -84,31 +96,39 @@ describe("without a wish", () => {
   });
 });
 
-describe("with a wish", () => {
+describe("when a kind is requested", () => {
   const byOption = { kind: "local", by: 'kind "local" was asked for' } as const;
 
-  test("nothing else is looked at", async () => {
-    const { look, looked } = machine(works("KAFKA_BROKERS is set"), works("Docker"), works("java"));
+  test("no other is looked for", async () => {
+    const { detectors, detected } = machine(
+      available("KAFKA_BROKERS is set"),
+      available("Docker"),
+      available("java"),
+    );
 
-    const choice = await choose(byOption, look);
+    const choice = await choose(byOption, detectors);
 
     expect(choice).toEqual({
       kind: "local",
       reason: 'kind "local" was asked for; java',
       start: "java",
     });
-    expect(looked).toEqual(["local"]);
+    expect(detected).toEqual(["local"]);
   });
 
-  test("a kind that cannot work fails with its own reason, and is not replaced by another", async () => {
-    const { look, looked } = machine(works("KAFKA_BROKERS is set"), works("Docker"), noJava);
+  test("it fails with its own reason when it is not available, and is not replaced by another", async () => {
+    const { detectors, detected } = machine(
+      available("KAFKA_BROKERS is set"),
+      available("Docker"),
+      NO_JAVA,
+    );
 
-    await expect(choose(byOption, look)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(choose(byOption, detectors)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [Error: kind "local" was asked for, but that cannot work here:
         local: needs Java 17 or newer, Maven, and redis-server or valkey-server 6.2 or newer
           - java is not installed: install a JRE 17 or newer]
     `);
-    expect(looked).toEqual(["local"]);
+    expect(detected).toEqual(["local"]);
   });
 
   test.each([
@@ -119,13 +139,13 @@ describe("with a wish", () => {
     { option: "local", variable: "docker", kind: "local" },
     { option: "auto", variable: "docker", kind: "docker" },
   ] as const)("kind $option with TRACEFERRY_ENGINES=$variable means $kind", (example) => {
-    const asked = askedKind(example.option, { TRACEFERRY_ENGINES: example.variable });
+    const requested = requestedKind(example.option, { TRACEFERRY_ENGINES: example.variable });
 
-    expect(asked.kind).toBe(example.kind);
+    expect(requested.kind).toBe(example.kind);
   });
 
   test("a misspelt TRACEFERRY_ENGINES is refused by name", () => {
-    expect(() => askedKind(undefined, { TRACEFERRY_ENGINES: "Docker" })).toThrow(
+    expect(() => requestedKind(undefined, { TRACEFERRY_ENGINES: "Docker" })).toThrow(
       'TRACEFERRY_ENGINES is "Docker"; it may be external, docker, local or auto',
     );
   });

@@ -1,75 +1,85 @@
-import type { EngineKind } from "./engines.js";
+import type { EngineKind } from "./options.js";
 
-/** What was found out about one way to have engines. `start` is what the choice is for. */
-export type Finding<Start> =
-  | { readonly works: true; readonly because: string; readonly start: Start }
-  | { readonly works: false; readonly missing: readonly string[] };
+/** The result for one kind of engines: available, with the reason and the function that starts them, or what is missing. */
+export type Availability<Start> =
+  | { readonly available: true; readonly reason: string; readonly start: Start }
+  | { readonly available: false; readonly missing: readonly string[] };
 
-/** Finds out whether a kind can work. Called only when the kinds before it cannot. */
-export type Look<Start> = () => Promise<Finding<Start>>;
+/** Finds out whether engines of one kind can run here. Called only when the kinds before it cannot. */
+export type Detect<Start> = () => Promise<Availability<Start>>;
 
+/** The kind of engines that is used, the reason for people, and the function that starts them. */
 export interface Choice<Start> {
   readonly kind: EngineKind;
   readonly reason: string;
   readonly start: Start;
 }
 
-const order: readonly EngineKind[] = ["external", "docker", "local"];
+const KINDS: readonly EngineKind[] = ["external", "docker", "local"];
 
-const needs: Record<EngineKind, string> = {
+const NEEDS: Record<EngineKind, string> = {
   external: "addresses of running engines in KAFKA_BROKERS and REDIS_URL",
   docker: "a Docker engine, and the images here or a registry to pull them from",
   local: "Java 17 or newer, Maven, and redis-server or valkey-server 6.2 or newer",
 };
 
-/** Which kind is asked for: by the option, else by TRACEFERRY_ENGINES; "auto" is no wish. Throws when the variable is no kind. */
-export function askedKind(
+/**
+ * The kind that is requested: by the option, else by TRACEFERRY_ENGINES. "auto" requests none.
+ *
+ * @throws TypeError when the variable names no kind
+ */
+export function requestedKind(
   option: EngineKind | "auto" | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
 ): { kind: EngineKind | "auto"; by: string } {
   if (option !== undefined && option !== "auto") {
     return { kind: option, by: `kind "${option}" was asked for` };
   }
-  const value = environment.TRACEFERRY_ENGINES;
+  const value = env.TRACEFERRY_ENGINES;
   if (value === undefined || value === "") return { kind: "auto", by: "nothing was asked for" };
-  const kind = [...order, "auto" as const].find((known) => known === value);
+  const kind = [...KINDS, "auto" as const].find((known) => known === value);
   if (kind === undefined) {
     throw new TypeError(
-      `TRACEFERRY_ENGINES is ${JSON.stringify(value)}; it may be ${order.join(", ")} or auto`,
+      `TRACEFERRY_ENGINES is ${JSON.stringify(value)}; it may be ${KINDS.join(", ")} or auto`,
     );
   }
   return { kind, by: `TRACEFERRY_ENGINES is ${kind}` };
 }
 
-/** The first kind that works, or the one that is asked for. The error says what each kind needs and what was missing. */
+/**
+ * Chooses the requested kind, or else the first that is available.
+ *
+ * @throws when there is none; the error says what each kind needs and what is missing
+ */
 export async function choose<Start>(
-  asked: { kind: EngineKind | "auto"; by: string },
-  look: Record<EngineKind, Look<Start>>,
+  requested: { kind: EngineKind | "auto"; by: string },
+  detectors: Record<EngineKind, Detect<Start>>,
 ): Promise<Choice<Start>> {
   const missing: string[] = [];
-  const kinds = asked.kind === "auto" ? order : [asked.kind];
+  const kinds = requested.kind === "auto" ? KINDS : [requested.kind];
   const notes: string[] = [];
   for (const kind of kinds) {
-    const finding = await look[kind]();
-    if (finding.works) {
-      const why = asked.kind === "auto" ? finding.because : `${asked.by}; ${finding.because}`;
-      return { kind, reason: [why, ...notes].join("; "), start: finding.start };
+    const availability = await detectors[kind]();
+    if (availability.available) {
+      const why =
+        requested.kind === "auto" ? availability.reason : `${requested.by}; ${availability.reason}`;
+      return { kind, reason: [why, ...notes].join("; "), start: availability.start };
     }
-    notes.push(`not ${kind}: ${finding.missing.map(firstClause).join(", ")}`);
-    missing.push(describe(kind, finding.missing));
+    notes.push(`not ${kind}: ${availability.missing.map(firstClause).join(", ")}`);
+    missing.push(describeMissing(kind, availability.missing));
   }
   throw new Error(
-    asked.kind === "auto"
+    requested.kind === "auto"
       ? `there are no engines for the test to run on. One of these three ways is needed:\n${missing.join("\n")}`
-      : `${asked.by}, but that cannot work here:\n${missing.join("\n")}`,
+      : `${requested.by}, but that cannot work here:\n${missing.join("\n")}`,
   );
 }
 
-function describe(kind: EngineKind, missing: readonly string[]): string {
-  return [`  ${kind}: needs ${needs[kind]}`, ...missing.map((line) => `    - ${line}`)].join("\n");
+function describeMissing(kind: EngineKind, missing: readonly string[]): string {
+  return [`  ${kind}: needs ${NEEDS[kind]}`, ...missing.map((line) => `    - ${line}`)].join("\n");
 }
 
-/** What is missing is written "the fact: what to do about it"; a reason only tells the fact. */
+/** The fact alone, of a line written "the fact: what to do about it". */
 function firstClause(line: string): string {
   return line.split(": ")[0] ?? line;
 }

@@ -1,24 +1,23 @@
 import { existsSync } from "node:fs";
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from "testcontainers";
-import { giveUpOn } from "./abort.js";
-import { withProgress } from "./progress.js";
+import { abortable, withProgress } from "./waiting.js";
 
-type Say = (line: string) => void;
+type Log = (line: string) => void;
 
-// What testcontainers 12.2 uses to remove containers of a process that died (reaper.js).
-const reaperImage = "testcontainers/ryuk:0.14.0";
-const answerSeconds = 2;
+// The image by which testcontainers 12.2 removes the containers of a process that died (see its reaper.js).
+const RYUK_IMAGE = "testcontainers/ryuk:0.14.0";
+const ANSWER_SECONDS = 2;
 
-/** On everything that one run of containers makes; its value is different for each. */
-export const runLabel = "org.traceferry.run";
-/** The process that a container was started for: to be found by people, and by the tests. */
-export const ownerLabel = "org.traceferry.process";
+/** The label of all containers and networks that were created together. Its value is a UUID. */
+export const RUN_LABEL = "org.traceferry.run";
+/** The label with the id of the process that created a container or network. */
+export const OWNER_LABEL = "org.traceferry.process";
 
-/** The Docker engine, where one answers within two seconds. */
-export async function engineThatAnswers(): Promise<ContainerRuntimeClient | undefined> {
+/** Connects to the Docker engine. Gives undefined when none answers within two seconds. */
+export async function connectToEngine(): Promise<ContainerRuntimeClient | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), answerSeconds * 1000);
+    timer = setTimeout(() => resolve(undefined), ANSWER_SECONDS * 1000);
   });
   if (isEngineHere()) process.env.TESTCONTAINERS_HOST_OVERRIDE ??= "localhost";
   try {
@@ -31,31 +30,32 @@ export async function engineThatAnswers(): Promise<ContainerRuntimeClient | unde
 }
 
 /**
- * Whether the engine runs beside this process. testcontainers takes a machine that is itself a container for a guest of
- * the engine, and would look for ports on the engine's bridge; one that sees that bridge has its ports on loopback.
+ * True when the engine runs beside this process. When this machine is itself a container, testcontainers assumes that the
+ * engine runs outside of it and looks for published ports on the engine's bridge. A machine that has that bridge as a
+ * network interface runs the engine itself, and finds the ports on loopback.
  */
 function isEngineHere(): boolean {
   const { DOCKER_HOST = "unix:" } = process.env;
   return DOCKER_HOST.startsWith("unix:") && existsSync("/sys/class/net/docker0");
 }
 
-/** What is missing where no engine answers, and what to do about it. */
-export const noEngine =
+/** The message for people when no Docker engine answers, with the remedy. */
+export const NO_ENGINE =
   "no Docker engine answers: start one (bare Debian, as root: .ci/docker-engine.sh)";
 
-/** Pulls the image unless it is here; returns what kept it from being pulled. */
-export async function provide(
+/** Pulls the image unless it is present. Gives the reason, with the remedy, when that is not possible. */
+export async function pullUnlessPresent(
   client: ContainerRuntimeClient,
   image: string,
-  say: Say,
+  log: Log,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const name = ImageName.fromString(image);
   if (await client.image.exists(name)) return undefined;
   const hint = "make it here with integration/images/build.sh";
   try {
-    await withProgress(say, `${image}: pulling`, () => giveUpOn(signal, client.image.pull(name)));
-    // A pull that breaks off in the middle is not reported as an error.
+    await withProgress(log, `${image}: pulling`, () => abortable(signal, client.image.pull(name)));
+    // testcontainers does not report a pull that breaks off in the middle.
     if (await client.image.exists(name)) return undefined;
     return `the image ${image} is not here and its pull broke off: ${hint}`;
   } catch (error) {
@@ -64,24 +64,30 @@ export async function provide(
   }
 }
 
-/** Ryuk removes our containers when we die. Where its image cannot be had, our guard does. */
-export async function chooseReaper(client: ContainerRuntimeClient): Promise<void> {
+/**
+ * Turns off Ryuk, which removes the containers of a process that died, when its image is neither present nor can be
+ * pulled. `Reaper` does the same without an image.
+ */
+export async function disableRyukUnlessAvailable(client: ContainerRuntimeClient): Promise<void> {
   if (process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined) return;
-  const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? reaperImage);
+  const name = ImageName.fromString(process.env.RYUK_CONTAINER_IMAGE ?? RYUK_IMAGE);
   try {
     if (await client.image.exists(name)) return;
-    await giveUpOn(AbortSignal.timeout(10_000), client.image.pull(name));
+    await abortable(AbortSignal.timeout(10_000), client.image.pull(name));
     if (await client.image.exists(name)) return;
   } catch {
-    // Nothing to tell: the guard does the same.
+    // Not reported: `Reaper` does the same.
   }
   process.env.TESTCONTAINERS_RYUK_DISABLED = "true";
 }
 
-/** Removes every container of a run, running or not. */
-export async function removeAll(client: ContainerRuntimeClient, mark: string): Promise<void> {
+/** Removes all containers with this value of RUN_LABEL, running or not. */
+export async function removeContainersOf(
+  client: ContainerRuntimeClient,
+  runId: string,
+): Promise<void> {
   const { dockerode } = client.container;
-  const filters = { label: [`${runLabel}=${mark}`] };
+  const filters = { label: [`${RUN_LABEL}=${runId}`] };
   const containers = await dockerode.listContainers({ all: true, filters });
   await Promise.all(containers.map(({ Id }) => removeContainer(client, Id)));
 }
@@ -91,23 +97,29 @@ export async function removeContainer(client: ContainerRuntimeClient, id: string
   try {
     await client.container.dockerode.getContainer(id).remove({ force: true, v: true });
   } catch (error) {
-    // Ryuk, testcontainers or the guard may have been quicker.
+    // Ryuk, testcontainers or the reaper may have removed it meanwhile.
     if (!/no such container|already in progress/i.test(reasonOf(error))) throw error;
   }
 }
 
-/** A network that containers find each other on by name. */
+/** A Docker network on which containers reach each other by name. */
 export interface ContainerNetwork {
   readonly name: string;
 }
 
-/** The container's place on its network. Testcontainers' own way would leave it on Docker's common network as well. */
-export function placeOn({ name }: ContainerNetwork, alias: string) {
+/**
+ * The networking configuration of a container that is on this network only. `withNetwork` of testcontainers would leave
+ * it on Docker's default network as well.
+ */
+export function endpointOn({ name }: ContainerNetwork, alias: string) {
   return { EndpointsConfig: { [name]: { Aliases: [alias] } } };
 }
 
-/** Publishes the ports for this machine only, where the engine is on it; testcontainers publishes them for everybody. */
-export async function onLoopback(
+/**
+ * Binds published ports to 127.0.0.1 when the engine runs on this machine. testcontainers binds them to all addresses.
+ * Changes the object.
+ */
+export async function publishOnLoopback(
   ports: Record<string, { HostIp?: string | undefined }[]>,
 ): Promise<void> {
   const client = await getContainerRuntimeClient();
@@ -117,12 +129,13 @@ export async function onLoopback(
   }
 }
 
-/** The exit code in the answer to a wait for a container's end. */
-export function exitCodeIn(answer: unknown): string {
+/** The exit code in the answer of Docker's wait for the end of a container. */
+export function exitCodeOf(answer: unknown): string {
   const isObject = typeof answer === "object" && answer !== null;
   return isObject && "StatusCode" in answer ? String(answer.StatusCode) : "unknown";
 }
 
+/** The message of whatever was thrown. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -2,132 +2,136 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { KafkaContainer } from "@testcontainers/kafka";
 import { type ContainerRuntimeClient, GenericContainer, Wait } from "testcontainers";
-import { giveUpOn } from "./abort.js";
-import type { Finding } from "./choose.js";
+import type { Availability } from "./choose.js";
 import {
   type ContainerNetwork,
-  chooseReaper,
-  engineThatAnswers,
-  exitCodeIn,
-  noEngine,
-  onLoopback,
-  ownerLabel,
-  placeOn,
-  provide,
+  connectToEngine,
+  disableRyukUnlessAvailable,
+  endpointOn,
+  exitCodeOf,
+  NO_ENGINE,
+  OWNER_LABEL,
+  publishOnLoopback,
+  pullUnlessPresent,
+  RUN_LABEL,
   reasonOf,
-  removeAll,
-  runLabel,
+  removeContainersOf,
 } from "./docker-engine.js";
-import type { Need } from "./engines.js";
-import { withProgress } from "./progress.js";
-import type { Run, Start, Started } from "./scope.js";
+import type { Need } from "./options.js";
+import type { Scope, StartEngines, StartedAddresses } from "./scope.js";
+import { abortable, withProgress } from "./waiting.js";
 
-// Under these names integration/images/build.sh makes images where none can be pulled. The tag of Kafka's has to be
-// plain semver, 8.0.0 or newer: @testcontainers/kafka reads from it how the image is started.
-const kafkaImage = "confluentinc/cp-kafka:8.0.0";
-const redisImage = "redis:7";
+// integration/images/build.sh makes images of these names where they cannot be pulled. Kafka's tag has to be plain
+// semver, 8.0.0 or newer: @testcontainers/kafka derives from it how the image is started.
+const KAFKA_IMAGE = "confluentinc/cp-kafka:8.0.0";
+const REDIS_IMAGE = "redis:7";
 
-/** Their names on a network of containers. */
-const kafkaAlias = "kafka";
-const redisAlias = "redis";
-const startSeconds = 60;
+// Their host names on a container network.
+const KAFKA_ALIAS = "kafka";
+const REDIS_ALIAS = "redis";
+const START_SECONDS = 60;
 
-/** Engines as containers, where a Docker engine answers within two seconds and has the images or can pull them. */
-export async function lookDocker(
+/**
+ * Finds out whether engines can run as containers: a Docker engine answers within two seconds, and has the images or can
+ * pull them. With a network they are also reachable there, by the addresses in `inside`.
+ */
+export async function detectDocker(
   need: Need,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal: AbortSignal | undefined,
   network?: ContainerNetwork,
-): Promise<Finding<Start>> {
-  const client = await engineThatAnswers();
-  if (client === undefined) return { works: false, missing: [noEngine] };
+): Promise<Availability<StartEngines>> {
+  const client = await connectToEngine();
+  if (client === undefined) return { available: false, missing: [NO_ENGINE] };
   const images = [
-    ...(need.kafka === false ? [] : [kafkaImage]),
-    ...(need.redis === false ? [] : [redisImage]),
+    ...(need.kafka === false ? [] : [KAFKA_IMAGE]),
+    ...(need.redis === false ? [] : [REDIS_IMAGE]),
   ];
   const missing: string[] = [];
   for (const image of images) {
-    const problem = await provide(client, image, say, signal);
+    const problem = await pullUnlessPresent(client, image, log, signal);
     if (problem !== undefined) missing.push(problem);
   }
-  if (missing.length > 0) return { works: false, missing };
+  if (missing.length > 0) return { available: false, missing };
   const { serverVersion } = client.info.containerRuntime;
   return {
-    works: true,
-    because: `Docker engine ${serverVersion ?? ""} answers and has ${images.join(" and ")}`,
-    start: (run) => startDocker(run, client, need, network),
+    available: true,
+    reason: `Docker engine ${serverVersion ?? ""} answers and has ${images.join(" and ")}`,
+    start: (scope) => startDocker(scope, client, need, network),
   };
 }
 
 async function startDocker(
-  run: Run,
+  scope: Scope,
   client: ContainerRuntimeClient,
   need: Need,
   network: ContainerNetwork | undefined,
-): Promise<Started> {
-  await chooseReaper(client);
-  const mark = crypto.randomUUID();
-  run.guard.removesContainers(`${runLabel}=${mark}`);
-  run.atEnd(() => removeAll(client, mark));
-  const labels = { [runLabel]: mark, [ownerLabel]: String(process.pid) };
+): Promise<StartedAddresses> {
+  await disableRyukUnlessAvailable(client);
+  const runId = crypto.randomUUID();
+  scope.reaper.addContainers(`${RUN_LABEL}=${runId}`);
+  scope.onEnd(() => removeContainersOf(client, runId));
+  const labels = { [RUN_LABEL]: runId, [OWNER_LABEL]: String(process.pid) };
 
-  const tasks: (() => Promise<Started>)[] = [];
+  const tasks: (() => Promise<StartedAddresses>)[] = [];
   if (need.kafka !== false) {
-    const kafka = new Kafka(kafkaImage).withLabels(labels).on(network);
-    const watch = new Watch(run, client, "kafka");
-    tasks.push(() => unlessEnded(run, client, mark, "kafka", startKafka(kafka, watch)));
+    const kafka = new Kafka(KAFKA_IMAGE).withLabels(labels).on(network);
+    const watch = new ContainerWatch(scope, client, "kafka");
+    tasks.push(() => startUnlessEnded(scope, client, runId, "kafka", startKafka(kafka, watch)));
   }
   if (need.redis !== false) {
-    const redis = new Redis(redisImage).withLabels(labels).on(network);
-    const watch = new Watch(run, client, "redis");
-    tasks.push(() => unlessEnded(run, client, mark, "redis", startRedis(redis, watch)));
+    const redis = new Redis(REDIS_IMAGE).withLabels(labels).on(network);
+    const watch = new ContainerWatch(scope, client, "redis");
+    tasks.push(() => startUnlessEnded(scope, client, runId, "redis", startRedis(redis, watch)));
   }
-  const started = await withProgress(run.say, "containers: starting", () => run.together(tasks));
-  const inside = { kafkaBrokers: [`${kafkaAlias}:9092`], redisUrl: `redis://${redisAlias}:6379` };
+  const started = await withProgress(scope.log, "containers: starting", () =>
+    scope.parallel(tasks),
+  );
+  const inside = { kafkaBrokers: [`${KAFKA_ALIAS}:9092`], redisUrl: `redis://${REDIS_ALIAS}:6379` };
   return Object.assign({}, ...started, network && { inside });
 }
 
 class Kafka extends KafkaContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = placeOn(network, kafkaAlias);
-    // The broker sends clients to the name that its machine has.
-    return this.withNetworkMode(network.name).withHostname(kafkaAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, KAFKA_ALIAS);
+    // The broker advertises its host name to its clients.
+    return this.withNetworkMode(network.name).withHostname(KAFKA_ALIAS);
   }
 
   protected override async beforeContainerCreated(): Promise<void> {
     await super.beforeContainerCreated();
-    await onLoopback(this.hostConfig.PortBindings);
+    await publishOnLoopback(this.hostConfig.PortBindings);
   }
 }
 
 class Redis extends GenericContainer {
   on(network: ContainerNetwork | undefined): this {
     if (network === undefined) return this;
-    this.createOpts.NetworkingConfig = placeOn(network, redisAlias);
+    this.createOpts.NetworkingConfig = endpointOn(network, REDIS_ALIAS);
     return this.withNetworkMode(network.name);
   }
 
   protected override beforeContainerCreated(): Promise<void> {
-    return onLoopback(this.hostConfig.PortBindings);
+    return publishOnLoopback(this.hostConfig.PortBindings);
   }
 }
 
-async function startKafka(kafka: Kafka, watch: Watch): Promise<Started> {
+async function startKafka(kafka: Kafka, watch: ContainerWatch): Promise<StartedAddresses> {
   const container = await kafka
     .withKraft()
     .withEnvironment({ KAFKA_HEAP_OPTS: "-Xms256m -Xmx256m" })
     .withLogConsumer((stream) => watch.keepLines(stream))
-    // Without a strategy of ours it waits for the line of its own starter script, and is "ready" too soon:
-    // beforeContainerCreated puts that strategy where selectWaitStrategy looks for its default.
+    // KafkaContainer's default waits for the line of its own starter script, which comes too soon: its
+    // beforeContainerCreated sets that as the default strategy, which selectWaitStrategy falls back to.
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
-    .withStartupTimeout(startSeconds * 1000)
+    .withStartupTimeout(START_SECONDS * 1000)
     .start();
   void watch.untilEnd(container.getId());
   return { kafkaBrokers: [`${container.getHost()}:${container.getMappedPort(9093)}`] };
 }
 
-async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
+async function startRedis(redis: Redis, watch: ContainerWatch): Promise<StartedAddresses> {
   const container = await redis
     .withExposedPorts(6379)
     .withCommand([
@@ -136,17 +140,20 @@ async function startRedis(redis: Redis, watch: Watch): Promise<Started> {
     ])
     .withLogConsumer((stream) => watch.keepLines(stream))
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
-    .withStartupTimeout(startSeconds * 1000)
+    .withStartupTimeout(START_SECONDS * 1000)
     .start();
   void watch.untilEnd(container.getId());
   return { redisUrl: `redis://${container.getHost()}:${container.getMappedPort(6379)}` };
 }
 
-/** A start of testcontainers cannot be called off. When the run ends, its containers go, and then it gives up by itself. */
-async function unlessEnded<T>(
-  run: Run,
+/**
+ * Waits for the start of a container. testcontainers cannot cancel a start: when the scope is aborted, the containers are
+ * removed until the start fails by itself.
+ */
+async function startUnlessEnded<T>(
+  scope: Scope,
   client: ContainerRuntimeClient,
-  mark: string,
+  runId: string,
   name: string,
   start: Promise<T>,
 ): Promise<T> {
@@ -159,57 +166,57 @@ async function unlessEnded<T>(
     isSettled = true;
   });
   try {
-    return await giveUpOn(run.signal, start);
+    return await abortable(scope.signal, start);
   } catch (error) {
-    while (run.signal.aborted && !isSettled) {
-      await removeAll(client, mark);
+    while (scope.signal.aborted && !isSettled) {
+      await removeContainersOf(client, runId);
       await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 200))]);
     }
-    run.signal.throwIfAborted();
+    scope.signal.throwIfAborted();
     throw new Error(
-      `${name} did not start in its container: ${reasonOf(error)}. ${run.lines.summary(name)}`,
+      `${name} did not start in its container: ${reasonOf(error)}. ${scope.lines.summary(name)}`,
       { cause: error },
     );
   }
 }
 
-/** Keeps what a container prints, and tells the run when it ends though the run does not. */
-class Watch {
-  readonly #run: Run;
+/** Keeps the output of a container, and reports to the scope when it ends unexpectedly. */
+class ContainerWatch {
+  readonly #scope: Scope;
   readonly #client: ContainerRuntimeClient;
   readonly #name: string;
   readonly #printed = Promise.withResolvers<void>();
   #isEnding = false;
 
-  constructor(run: Run, client: ContainerRuntimeClient, name: string) {
-    this.#run = run;
+  constructor(scope: Scope, client: ContainerRuntimeClient, name: string) {
+    this.#scope = scope;
     this.#client = client;
     this.#name = name;
-    // The newest is undone first: the removal of the containers was remembered before.
-    run.atEnd(async () => {
+    // The newest is undone first: this runs before the containers are removed.
+    scope.onEnd(async () => {
       this.#isEnding = true;
     });
   }
 
   keepLines(stream: Readable): void {
     createInterface({ input: stream })
-      .on("line", (line) => this.#run.lines.add(this.#name, line))
+      .on("line", (line) => this.#scope.lines.add(this.#name, line))
       .on("close", this.#printed.resolve);
   }
 
-  /** Settles when the container is gone, which at the latest is at the end of the run. Never rejects. */
+  /** Waits until the container ends, at the latest with the scope. Never rejects. */
   async untilEnd(id: string): Promise<void> {
     let how: string;
     try {
       const container = this.#client.container.dockerode.getContainer(id);
       const answer: unknown = await container.wait();
       await this.#printed.promise;
-      how = `ended with exit code ${exitCodeIn(answer)}`;
+      how = `ended with exit code ${exitCodeOf(answer)}`;
     } catch (error) {
       how = `cannot be watched any more (${reasonOf(error)})`;
     }
-    if (this.#isEnding || !this.#run.isOrderly) return;
-    this.#run.lines.add(this.#name, `(${how})`);
-    this.#run.lost(new Error(`${this.#name} ${how}. ${this.#run.lines.summary(this.#name)}`));
+    if (this.#isEnding || !this.#scope.isOrderly) return;
+    this.#scope.lines.add(this.#name, `(${how})`);
+    this.#scope.fail(new Error(`${this.#name} ${how}. ${this.#scope.lines.summary(this.#name)}`));
   }
 }

@@ -1,41 +1,47 @@
-import type { Finding } from "./choose.js";
-import type { Need } from "./engines.js";
-import { askKafka, pingRedis } from "./ping.js";
-import type { Start } from "./scope.js";
+import type { Availability } from "./choose.js";
+import type { Need } from "./options.js";
+import { pingKafka, pingRedis } from "./ping.js";
+import type { StartEngines } from "./scope.js";
 
-/** Engines that run already, at the addresses in KAFKA_BROKERS ("host:port,host:port") and REDIS_URL. They are never stopped. */
-export async function lookExternal(
+/**
+ * Finds out whether the environment names engines that run already: KAFKA_BROKERS ("host:port,host:port") and REDIS_URL.
+ * They are never stopped.
+ */
+export async function detectExternal(
   need: Need,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<Finding<Start>> {
-  const brokers = (environment.KAFKA_BROKERS ?? "")
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Availability<StartEngines>> {
+  const brokers = (env.KAFKA_BROKERS ?? "")
     .split(",")
     .map((broker) => broker.trim())
     .filter((broker) => broker !== "");
-  const redis = environment.REDIS_URL ?? "";
+  const redis = env.REDIS_URL ?? "";
 
   const missing: string[] = [];
   if (need.kafka !== false && brokers.length === 0) missing.push("KAFKA_BROKERS is not set");
   if (need.redis !== false && redis === "") missing.push("REDIS_URL is not set");
-  if (missing.length > 0) return { works: false, missing };
+  if (missing.length > 0) return { available: false, missing };
 
   const wanted = [
     ...(need.kafka === false ? [] : ["KAFKA_BROKERS"]),
     ...(need.redis === false ? [] : ["REDIS_URL"]),
   ];
   return {
-    works: true,
-    because: `${wanted.join(" and ")} ${wanted.length === 1 ? "is" : "are"} set`,
-    start: async (run) => {
+    available: true,
+    reason: `${wanted.join(" and ")} ${wanted.length === 1 ? "is" : "are"} set`,
+    start: async (scope) => {
       const started: { kafkaBrokers?: string[]; redisUrl?: string } = {};
       if (need.kafka !== false) {
-        await named(`Kafka at ${brokers.join(",")} (KAFKA_BROKERS)`, askKafka(brokers));
+        await explainingFailure(
+          `Kafka at ${brokers.join(",")} (KAFKA_BROKERS)`,
+          pingKafka(brokers),
+        );
         started.kafkaBrokers = brokers;
       }
-      run.signal.throwIfAborted();
+      scope.signal.throwIfAborted();
       if (need.redis !== false) {
-        // The address may hold a password; the variable's name is enough to find it.
-        await named("Redis at the address in REDIS_URL", pingRedis(redis));
+        // The address may hold a password, so the error names the variable instead.
+        await explainingFailure("Redis at the address in REDIS_URL", pingRedis(redis));
         started.redisUrl = redis;
       }
       return started;
@@ -43,7 +49,7 @@ export async function lookExternal(
   };
 }
 
-async function named(engine: string, answer: Promise<void>): Promise<void> {
+async function explainingFailure(engine: string, answer: Promise<void>): Promise<void> {
   try {
     await answer;
   } catch (error) {

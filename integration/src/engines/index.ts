@@ -1,3 +1,4 @@
-export type { EngineKind, Engines } from "./engines.js";
-export { startEngines } from "./start.js";
+export type { EngineKind } from "./options.js";
+export type { EngineAddresses } from "./scope.js";
+export { type Engines, startEngines } from "./start.js";
 export { createTopics } from "./topics.js";

@@ -3,13 +3,13 @@ import { dirname, join, resolve } from "node:path";
 
 const REPOSITORY = "@traceferry/repository";
 
-/** The repository's root, found from here upwards: this file runs from src and from dist alike. */
-export const repositoryRoot = findRoot(import.meta.dirname);
+/** The repository's root. It is searched for upwards from this file, which runs from src and from dist. */
+export const REPOSITORY_ROOT = findRoot(import.meta.dirname);
 
-/** Where downloads are kept between runs. Default: .cache at the repository's root; TRACEFERRY_CACHE moves it. */
+/** The folder for downloads and builds. Default: .cache at the repository's root. TRACEFERRY_CACHE moves it. */
 export function cacheFolder(): string {
-  // Absolute, because Maven would take it from where its own file is.
-  return resolve(process.env.TRACEFERRY_CACHE || join(repositoryRoot, ".cache"));
+  // Absolute, because Maven would resolve it against the folder of its own file.
+  return resolve(process.env.TRACEFERRY_CACHE || join(REPOSITORY_ROOT, ".cache"));
 }
 
 function findRoot(folder: string): string {

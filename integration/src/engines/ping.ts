@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { Kafka, logLevel } from "kafkajs";
 
-/** Throws unless the Redis there answers a PING. Waits for a connection up to `timeout` ms (default 5 s). */
+/** Sends a PING to Redis. @param timeout - in milliseconds @throws when it does not answer in time */
 export async function pingRedis(url: string, timeout = 5_000): Promise<void> {
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -10,7 +10,7 @@ export async function pingRedis(url: string, timeout = 5_000): Promise<void> {
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
   });
-  // Without a listener ioredis prints; the promise below tells the same fault.
+  // Without a listener ioredis prints the error, which is also thrown below.
   let fault: Error | undefined;
   redis.on("error", (error) => {
     fault = error;
@@ -25,8 +25,8 @@ export async function pingRedis(url: string, timeout = 5_000): Promise<void> {
   }
 }
 
-/** Throws unless one of the brokers answers. Waits for it up to `timeout` ms (default 5 s). */
-export async function askKafka(brokers: readonly string[], timeout = 5_000): Promise<void> {
+/** Asks the brokers to describe their cluster. @param timeout - in milliseconds @throws when none answers in time */
+export async function pingKafka(brokers: readonly string[], timeout = 5_000): Promise<void> {
   const admin = new Kafka({
     clientId: "traceferry-engines",
     brokers: [...brokers],

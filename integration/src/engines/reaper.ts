@@ -1,11 +1,10 @@
 import { execa } from "execa";
 
 /**
- * A shell that waits for us to die. It reads commands, and runs them, newest first, when its input ends without
- * "done": that is the one sign of our death that no kind of death can suppress. Signals of the terminal are
- * ignored, because Ctrl-C reaches it too.
+ * A shell that outlives this process. It reads commands, and runs them, newest first, when its input ends without "done",
+ * which happens however this process dies. It ignores signals, because Ctrl-C in a terminal reaches it too.
  */
-const script = `
+const SCRIPT = `
 trap '' INT TERM HUP
 commands=
 while IFS= read -r line; do
@@ -16,12 +15,12 @@ done
 eval "$commands"
 `;
 
-/** Cleans up after this process when it is killed or crashes, where no code of its own can. */
-export class Guard {
+/** Cleans up after this process when it crashes or is killed, where no code of its own can. */
+export class Reaper {
   readonly #shell;
 
   private constructor() {
-    this.#shell = execa("sh", ["-c", script], {
+    this.#shell = execa("sh", ["-c", SCRIPT], {
       stdin: "pipe",
       stdout: "ignore",
       stderr: "ignore",
@@ -29,40 +28,43 @@ export class Guard {
       cleanup: false,
       reject: false,
     });
-    // A guard that is gone cannot be written to; what it guards is still ended in the orderly way.
+    // When the shell is gone, everything is still ended in order by this process.
     this.#shell.stdin.on("error", () => undefined);
   }
 
-  static start(): Guard {
-    return new Guard();
+  /** Starts the shell. */
+  static start(): Reaper {
+    return new Reaper();
   }
 
-  kills(pid: number): void {
+  /** Kills the process when this one dies. */
+  addProcess(pid: number): void {
     this.#write(`kill -9 ${pid}`);
   }
 
-  removes(folder: string): void {
+  /** Removes the folder or file when this process dies. */
+  addFolder(folder: string): void {
     this.#write(`rm -rf -- ${quote(folder)}`);
   }
 
-  /** Needs the docker command; without it such containers stay when we are killed and there is no Ryuk. */
-  removesContainers(label: string): void {
+  /** Removes the containers with the label when this process dies. Needs the command docker. */
+  addContainers(label: string): void {
     this.#write(
-      `boxes=$(docker ps -aq --filter label=${quote(label)}) && [ -n "$boxes" ] && docker rm -fv $boxes`,
+      `containers=$(docker ps -aq --filter label=${quote(label)}) && [ -n "$containers" ] && docker rm -fv $containers`,
     );
   }
 
-  /** Removes the network and all containers on it. Needs the docker command. */
-  removesNetwork(name: string): void {
+  /** Removes the network and all containers on it when this process dies. Needs the command docker. */
+  addNetwork(name: string): void {
     const network = quote(name);
-    // Another guard may be removing some of the same containers: the network goes when the last of them has.
+    // Another reaper may be removing the same containers, and the network can only go after the last of them.
     this.#write(
-      `for _ in 1 2 3 4 5 6 7 8 9 10; do boxes=$(docker ps -aq --filter network=${network}); ` +
-        `[ -z "$boxes" ] || docker rm -fv $boxes; docker network rm ${network} && break; sleep 0.5; done`,
+      `for _ in 1 2 3 4 5 6 7 8 9 10; do containers=$(docker ps -aq --filter network=${network}); ` +
+        `[ -z "$containers" ] || docker rm -fv $containers; docker network rm ${network} && break; sleep 0.5; done`,
     );
   }
 
-  /** Everything was ended in the orderly way. */
+  /** Ends the shell without running the commands. */
   async done(): Promise<void> {
     this.#shell.stdin.end("done\n");
     await this.#shell;

@@ -1,80 +1,90 @@
-import type { EngineAddresses } from "./engines.js";
 import { Lines } from "./lines.js";
-import { Guard } from "./reaper.js";
+import { Reaper } from "./reaper.js";
 
-/** Addresses of what was started. */
-export interface Started {
+/** The addresses of Kafka ("host:port" of each broker) and Redis ("redis://host:port"). */
+export interface EngineAddresses {
+  readonly kafkaBrokers: string[];
+  readonly redisUrl: string;
+}
+
+/** The addresses of the engines that were started. */
+export interface StartedAddresses {
   readonly kafkaBrokers?: string[];
   readonly redisUrl?: string;
-  /** The same for containers on the network that they joined. */
+  /** Their addresses on the container network that they joined. */
   readonly inside?: EngineAddresses;
 }
 
-/** Starts the engines of one kind. What has to be undone is told to the run at once. */
-export type Start = (run: Run) => Promise<Started>;
+/** Starts the engines of one kind. Whatever has to be undone is registered on the scope at once. */
+export type StartEngines = (scope: Scope) => Promise<StartedAddresses>;
 
-/** One run of engines: what they print, what has to be undone at the end, and the signal to give up. */
-export class Run {
+/**
+ * The lifetime of things that are started together, such as engines, roles and builds: their output, what has to be undone
+ * at the end, and the signal that cancels them.
+ */
+export class Scope {
   readonly lines = new Lines();
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly #undo: (() => Promise<void>)[] = [];
   readonly #steps: Promise<unknown>[] = [];
-  readonly #giveUp = new AbortController();
+  readonly #controller = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #lost = Promise.withResolvers<never>();
-  #guard: Guard | undefined;
+  readonly #fail = Promise.withResolvers<never>();
+  #reaper: Reaper | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(say: (line: string) => void, signal: AbortSignal | undefined) {
-    this.say = say;
-    this.#signal = signal ? AbortSignal.any([signal, this.#giveUp.signal]) : this.#giveUp.signal;
-    // Whoever does not ask is not told.
+  constructor(log: (line: string) => void, signal: AbortSignal | undefined) {
+    this.log = log;
+    this.#signal = signal
+      ? AbortSignal.any([signal, this.#controller.signal])
+      : this.#controller.signal;
+    // A failure that nobody waits for is not an unhandled rejection.
     this.failure.catch(() => undefined);
   }
 
-  /** Rejects when something of this run ended though nobody had asked it to. */
+  /** Rejects when something in this scope ended unexpectedly. */
   get failure(): Promise<never> {
-    return this.#lost.promise;
+    return this.#fail.promise;
   }
 
-  /** Something of this run is gone. */
-  lost(error: Error): void {
-    this.#lost.reject(error);
+  /** Reports that something in this scope ended unexpectedly. */
+  fail(error: Error): void {
+    this.#fail.reject(error);
   }
 
-  /** Ends things for us when we die. External engines never need one. */
-  get guard(): Guard {
-    this.#guard ??= Guard.start();
-    return this.#guard;
+  /** Cleans up when this process dies. Started on first use. */
+  get reaper(): Reaper {
+    this.#reaper ??= Reaper.start();
+    return this.#reaper;
   }
 
-  /** Aborted when the caller gives up, when a sibling failed, and when the run ends. */
+  /** Aborted when the caller cancels, when a step fails, and when the scope ends for a reason. */
   get signal(): AbortSignal {
     return this.#signal;
   }
 
-  /** True when the engines are ended because they were disposed of, and not because something went wrong. */
+  /** True unless something went wrong or was cancelled. */
   get isOrderly(): boolean {
     return !this.#signal.aborted;
   }
 
-  /** Remembers how to undo what was just done. The newest is undone first. */
-  atEnd(undo: () => Promise<void>): void {
+  /** Registers what has to be undone at the end. The newest is undone first. */
+  onEnd(undo: () => Promise<void>): void {
     this.#undo.push(undo);
   }
 
-  /** One step of the start. The end waits for it, and when it fails the steps beside it are told to give up. */
+  /** Runs one step of the start. The end of the scope waits for it. When it fails, the signal is aborted. */
   step<T>(work: () => Promise<T>): Promise<T> {
     const step = this.#attempt(work);
     this.#steps.push(step);
     return step;
   }
 
-  /** Steps side by side. All have settled before it throws. */
-  async together<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
-    const steps = works.map((work) => this.step(work));
+  /** Runs steps side by side. Throws only when all have settled. */
+  async parallel<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+    const steps = tasks.map((work) => this.step(work));
     await Promise.allSettled(steps);
-    // The first to fail is the cause; the others only gave up because of it.
+    // The signal has the error of the first step that failed, which made the others fail.
     this.#signal.throwIfAborted();
     return Promise.all(steps);
   }
@@ -83,19 +93,19 @@ export class Run {
     try {
       return await work();
     } catch (error) {
-      this.#giveUp.abort(error);
+      this.#controller.abort(error);
       throw error;
     }
   }
 
-  /** Ends everything, once; every caller waits for the same end. */
+  /** Ends everything, once. Every caller waits for the same end. With a reason the signal is aborted first. */
   end(reason?: Error): Promise<void> {
     this.#ended ??= this.#end(reason);
     return this.#ended;
   }
 
   async #end(reason: Error | undefined): Promise<void> {
-    if (reason !== undefined) this.#giveUp.abort(reason);
+    if (reason !== undefined) this.#controller.abort(reason);
     await Promise.allSettled(this.#steps);
     const faults: unknown[] = [];
     for (const undo of this.#undo.reverse()) {
@@ -105,7 +115,7 @@ export class Run {
         faults.push(error);
       }
     }
-    await this.#guard?.done();
+    await this.#reaper?.done();
     if (faults.length > 0) throw new AggregateError(faults, "some engines could not be ended");
   }
 }

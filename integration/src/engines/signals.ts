@@ -1,22 +1,21 @@
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-type Signal = (typeof signals)[number];
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+type Signal = (typeof SIGNALS)[number];
 
-const ends = new Set<() => Promise<void>>();
+const handlers = new Set<() => Promise<void>>();
 const listeners = new Map<Signal, () => void>();
 let stopping: Promise<void> = Promise.resolve();
 
 /**
- * Runs `end` when this process is told to stop, and then lets the signal do what it would have done without us:
- * the process ends by it, unless the program listens to it as well and decides for itself. A second signal
- * while `end` runs ends the process at once.
+ * Runs the handler on SIGINT, SIGTERM and SIGHUP, and then lets the signal take its usual effect: it ends the process,
+ * unless the program listens to it too. A second signal while the handler runs ends the process at once.
  *
- * Returns the way to forget about it. That is not fulfilled in a process that is about to end by the signal, so that
- * a program is not told of a failure that is none.
+ * @returns a function that removes the handler. In a process that is about to end by a signal its promise stays pending,
+ * so that the program does not report the cancellation as a failure.
  */
-export function endOnSignal(end: () => Promise<void>): () => Promise<void> {
-  ends.add(end);
+export function endOnSignal(handler: () => Promise<void>): () => Promise<void> {
+  handlers.add(handler);
   if (listeners.size === 0) {
-    for (const signal of signals) {
+    for (const signal of SIGNALS) {
       const listener = () => {
         stopping = endAll(signal);
       };
@@ -25,8 +24,8 @@ export function endOnSignal(end: () => Promise<void>): () => Promise<void> {
     }
   }
   return () => {
-    ends.delete(end);
-    if (ends.size === 0) stopListening();
+    handlers.delete(handler);
+    if (handlers.size === 0) stopListening();
     return stopping;
   };
 }
@@ -37,7 +36,7 @@ async function endAll(signal: Signal): Promise<void> {
     raise(signal);
   };
   process.once(signal, second);
-  await Promise.allSettled([...ends].map((end) => end()));
+  await Promise.allSettled([...handlers].map((handler) => handler()));
   process.removeListener(signal, second);
   stopListening();
   if (raise(signal)) await new Promise<never>(() => {});
@@ -48,17 +47,17 @@ function stopListening(): void {
   listeners.clear();
 }
 
-/** True when the signal is on its way, and nobody is there to keep it from ending the process. */
+/** Sends the signal to this process, unless a listener of the program decides about it. Gives whether it was sent. */
 function raise(signal: Signal): boolean {
-  if (process.listenerCount(signal) > bystanders()) return false;
+  if (process.listenerCount(signal) > passiveListeners()) return false;
   return process.kill(process.pid, signal);
 }
 
 /**
- * Listeners that never decide anything: `signal-exit` (below execa and testcontainers) only acts when nobody else
- * listens. Its two lines publish their number on these objects, for the same reason as here.
+ * The number of listeners that only act when nobody else listens: those of `signal-exit`, which execa and testcontainers
+ * use. Its two major versions count themselves on these objects, for the same reason.
  */
-function bystanders(): number {
+function passiveListeners(): number {
   const emitters: unknown[] = [
     Reflect.get(process, "__signal_exit_emitter__"),
     Reflect.get(globalThis, Symbol.for("signal-exit emitter")),

@@ -2,8 +2,8 @@ import { Kafka, logLevel } from "kafkajs";
 import pRetry from "p-retry";
 
 /**
- * Makes sure that the topics exist, and that every partition has a leader, before a client asks for them.
- * Topics that exist already stay as they are. Waits up to 60 seconds for brokers that do not answer yet.
+ * Creates the topics that do not exist, and waits until every partition has a leader. Existing topics stay as they are.
+ * Retries for up to 60 seconds while brokers do not answer.
  */
 export async function createTopics(
   brokers: readonly string[],
@@ -13,7 +13,7 @@ export async function createTopics(
   const kafka = new Kafka({
     clientId: "traceferry-topics",
     brokers: [...brokers],
-    // The retries here replace kafkajs's own: they end, and the last error is the one that is thrown.
+    // The retries below replace kafkajs's own: they end after a minute, with the last error.
     retry: { retries: 0 },
     logLevel: logLevel.NOTHING,
   });

@@ -1,14 +1,13 @@
-// Records again what the peers in other languages write: npm run golden.
+// Records the headers that the peers in other languages write: npm run golden.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startEngines } from "../engines/index.js";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
-import { recordPeers } from "./record.js";
-import { renderModule } from "./render.js";
+import { type Recording, recordPeers, SENDER } from "./record.js";
 
 const FILE = "packages/testkit/src/golden/recorded.ts";
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -17,16 +16,32 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 
 async function record(): Promise<void> {
   const { signal } = interrupted;
-  await using engines = await startEngines({ say, signal });
-  const recordings = await recordPeers(engines, say, signal);
-  await writeFile(join(repositoryRoot, FILE), renderModule(recordings));
-  say(`written: ${FILE}, ${recordings.length} recordings`);
+  await using engines = await startEngines({ log, signal });
+  const recordings = await recordPeers(engines, log, signal);
+  await writeFile(join(REPOSITORY_ROOT, FILE), renderModule(recordings));
+  log(`written: ${FILE}, ${recordings.length} recordings`);
+}
+
+/** Renders the recordings as the module that testkit publishes. Its types are in `golden/index.ts`. */
+function renderModule(recordings: readonly Recording[]): string {
+  return [
+    "// Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.",
+    "",
+    "/** The headers that the peers were sent. */",
+    "export const SENDER =",
+    `${JSON.stringify(SENDER)};`,
+    "",
+    "/** The headers that the peers wrote. */",
+    "export const RECORDED =",
+    `${JSON.stringify(recordings, undefined, 2)} as const;`,
+    "",
+  ].join("\n");
 }
 
 try {
   await record();
   process.exit(0);
 } catch (error) {
-  say(`golden: ${messageOf(error)}`);
+  log(`golden: ${messageOf(error)}`);
   process.exit(interrupted.signal.aborted ? 130 : 1);
 }

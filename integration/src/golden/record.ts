@@ -2,64 +2,70 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { Kafka, logLevel } from "kafkajs";
-import type { EngineAddresses } from "../engines/engines.js";
+import type { EngineAddresses } from "../engines/index.js";
 import { chat } from "../system/chat.js";
 import { loadService } from "../system/grpc.js";
-import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/topics.js";
+import { AGENT_REPLIES, AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../system/messages.js";
 import { startTopology } from "../topology/index.js";
 import { GATEWAY, LLM_GATEWAY, ORCHESTRATOR, PLANNER, POLYGLOT } from "../topology/roles.js";
-import { type RawHeaders, type Tap, tapGrpc, tapHttp, tapKafka } from "./recorders.js";
+import {
+  type RawHeaders,
+  type Recorder,
+  startGrpcRecorder,
+  startHttpRecorder,
+  startKafkaRecorder,
+} from "./recorders.js";
 
-/** What one peer wrote at one boundary. */
+/** The headers that one peer wrote at one boundary. */
 export interface Recording {
   readonly peer: "go" | "python" | "java";
   readonly library: string;
   readonly boundary: "grpc" | "kafka" | "http";
-  /** Whether it continued SENDER, or began a trace of its own. */
+  /** True when it continued SENDER, false when it began a trace of its own. */
   readonly continues: boolean;
-  /** Its fields of propagation, each key as it was written. */
+  /** Its propagation fields, each key as it was written. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What every peer was sent, and has to pass on: blanks, a comma, `%`, `;`, `=` and letters beyond ASCII. */
+/** The propagation fields that every peer is sent. The baggage has blanks, `,`, `%`, `;`, `=` and a letter beyond ASCII. */
 export const SENDER = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   tracestate: "vendor=t61rcWkgMzE",
   baggage: "tenant=acme,note=%C3%A9%2C%20100%25%3B%3D%C3%BC",
 } as const;
 
-const TAPPED = "tapped";
+const REQUEST_ID = "golden-request";
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
-/** Runs every foreign role between taps, sends each something to pass on, and notes what it wrote. */
+/** Runs every foreign role between recorders, sends each a request with and without a sender, and records its headers. */
 export async function recordPeers(
   engines: EngineAddresses,
-  say: (line: string) => void,
+  log: (line: string) => void,
   signal?: AbortSignal,
 ): Promise<Recording[]> {
-  await using pipeline = await tapGrpc(
+  await using pipeline = await startGrpcRecorder(
     { file: "orchestrator.proto", service: "jeeves.v1.Orchestrator", method: "ExecutePipeline" },
-    { answer: { requestId: TAPPED, reply: "Very good." } },
+    { answer: { requestId: REQUEST_ID, reply: "Very good." } },
   );
-  await using llm = await tapGrpc(
+  await using llm = await startGrpcRecorder(
     { file: "llm.proto", service: "jeeves.v1.LlmGateway", method: "Generate" },
     {
       answer: {
         text: "Very good.",
-        model: "tap",
+        model: "recorder",
       },
     },
   );
-  await using provider = await tapHttp({
-    model: "tap",
+  await using provider = await startHttpRecorder({
+    model: "recorder",
     choices: [{ message: { content: "Very good." } }],
   });
   await using topology = await startTopology({
     engines,
     otlpUrl: "http://127.0.0.1:9",
-    say,
+    log,
     signal,
-    made: POLYGLOT,
+    implementations: POLYGLOT,
     providerUrl: `http://${provider.address}`,
     env: { OTEL_TRACES_EXPORTER: "none" },
     roleEnv: {
@@ -67,31 +73,33 @@ export async function recordPeers(
       [PLANNER]: { LLM_GATEWAY_ADDRESS: llm.address },
     },
   });
-  await using requests = await tapKafka(engines.kafkaBrokers, AGENT_REQUESTS);
-  await using replies = await tapKafka(engines.kafkaBrokers, AGENT_REPLIES);
+  await using requests = await startKafkaRecorder(engines.kafkaBrokers, AGENT_REQUESTS);
+  await using replies = await startKafkaRecorder(engines.kafkaBrokers, AGENT_REPLIES);
   await using sender = await startSender(engines);
 
   const recordings: Recording[] = [];
   for (const continues of [true, false]) {
     const headers = continues ? SENDER : {};
-    const note = async (
+    const record = async (
       of: Pick<Recording, "peer" | "library" | "boundary">,
-      tap: Tap,
+      recorder: Recorder,
       send: () => Promise<unknown>,
     ): Promise<void> => {
-      // What an earlier request left on the way is not taken for this one's.
-      const came = tap.next((all) => continuesSender(all) === continues && isTapped(all));
+      // Messages of an earlier request may still be under way: they are not taken.
+      const received = recorder.next(
+        (all) => continuesSender(all) === continues && belongsToRequest(all),
+      );
       await send();
-      const written = await came;
+      const written = await received;
       recordings.push({ ...of, continues, headers: fieldsOf(written) });
     };
     const python = { peer: "python" } as const;
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-grpc, aio client", boundary: "grpc" },
       pipeline,
       () => chat(topology.gatewayUrl, { headers }),
     );
-    await note({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
+    await record({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
       sender.call(
         topology.addressOf(ORCHESTRATOR),
         "orchestrator.proto",
@@ -100,17 +108,17 @@ export async function recordPeers(
         headers,
       ),
     );
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-aiokafka", boundary: "kafka" },
       replies,
       () => sender.add(headers),
     );
-    await note(
+    await record(
       { peer: "java", library: "OpenTelemetry Java agent, kafka-clients", boundary: "kafka" },
       replies,
       () => sender.produce(TOOL_REQUESTS, headers),
     );
-    await note(
+    await record(
       { ...python, library: "opentelemetry-instrumentation-aiohttp-client", boundary: "http" },
       provider,
       () =>
@@ -135,16 +143,16 @@ function continuesSender(headers: RawHeaders): boolean {
   return headers.some(([key, value]) => key === "traceparent" && value.includes(traceId));
 }
 
-/** Replies tell what they answer; what answers nothing is taken as it comes. */
-function isTapped(headers: RawHeaders): boolean {
+/** False for a reply to another request. Messages that are no reply always match. */
+function belongsToRequest(headers: RawHeaders): boolean {
   const [, correlationId] = headers.find(([key]) => key === "correlation-id") ?? [];
   const [, replyTopic] = headers.find(([key]) => key === "reply-topic") ?? [];
-  return correlationId === undefined || replyTopic !== undefined || correlationId === TAPPED;
+  return correlationId === undefined || replyTopic !== undefined || correlationId === REQUEST_ID;
 }
 
 type Headers = Readonly<Record<string, string>>;
 
-/** An untraced program that sends what it is told to. */
+/** Starts the untraced clients that send the requests. */
 async function startSender(engines: EngineAddresses) {
   const kafka = new Kafka({ brokers: engines.kafkaBrokers, logLevel: logLevel.NOTHING });
   const producer = kafka.producer();
@@ -152,11 +160,11 @@ async function startSender(engines: EngineAddresses) {
   const connection = new Redis(engines.redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue(PLANNER_QUEUE, { connection });
   const request = (agent: string) => ({
-    requestId: TAPPED,
-    sessionId: TAPPED,
+    requestId: REQUEST_ID,
+    sessionId: REQUEST_ID,
     agent,
     message: "Hello",
-    correlationId: TAPPED,
+    correlationId: REQUEST_ID,
     replyTopic: AGENT_REPLIES,
   });
   return {
@@ -171,7 +179,7 @@ async function startSender(engines: EngineAddresses) {
       producer.send({
         topic,
         messages: [
-          { key: TAPPED, value: JSON.stringify(request("executor")), headers: { ...headers } },
+          { key: REQUEST_ID, value: JSON.stringify(request("executor")), headers: { ...headers } },
         ],
       }),
     [Symbol.asyncDispose]: async () => {
@@ -194,7 +202,7 @@ function call(
   const metadata = new Metadata();
   for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
   const client = new Client(address, credentials.createInsecure());
-  const body = { requestId: TAPPED, sessionId: TAPPED, message: "Hello", prompt: "Hello" };
+  const body = { requestId: REQUEST_ID, sessionId: REQUEST_ID, message: "Hello", prompt: "Hello" };
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
       method.path,

@@ -11,24 +11,24 @@ import {
 } from "@grpc/grpc-js";
 import { Kafka, logLevel } from "kafkajs";
 import { loadService, serve, shutDown } from "../system/grpc.js";
-import { addressOf } from "../system/service.js";
+import { hostAndPort } from "../system/service.js";
 
-/** The headers that arrived, in the order they came, each key with all of its values. */
+/** The headers of one message in the order of their arrival. A key with several values is repeated. */
 export type RawHeaders = readonly (readonly [key: string, value: string])[];
 
-/** Somebody who answers in place of a role, or listens in, and notes the headers that came. */
-export interface Tap extends AsyncDisposable {
-  /** `host:port`, where it serves. */
+/** Receives messages in place of a role, or beside it, and records their headers. */
+export interface Recorder extends AsyncDisposable {
+  /** `host:port` of a server. Empty for a Kafka consumer. */
   readonly address: string;
-  /** The headers of the next request of this kind that comes. Ask before it is sent. */
-  next(isMine?: (headers: RawHeaders) => boolean): Promise<RawHeaders>;
+  /** Waits for the headers of the next message that matches. Call it before the message is sent. */
+  next(matches?: (headers: RawHeaders) => boolean): Promise<RawHeaders>;
 }
 
-/** Hears the headers of every request. */
+/** Is called with the headers of every message. */
 type Listener = (headers: RawHeaders) => void;
 
-/** A gRPC service with one unary method that always gives the same answer, or asks another server, headers and all. */
-export async function tapGrpc(
+/** Starts a gRPC service with one unary method that gives a fixed answer, or forwards the call with its metadata. */
+export async function startGrpcRecorder(
   {
     file,
     service,
@@ -36,14 +36,14 @@ export async function tapGrpc(
   }: { readonly file: string; readonly service: string; readonly method: string },
   then: { readonly answer: object } | { readonly forwardTo: string },
   listener?: Listener,
-): Promise<Tap> {
-  const seen = new Waiting(listener);
+): Promise<Recorder> {
+  const waiter = new HeaderWaiter(listener);
   const server = new Server();
   const definition: ServiceDefinition = loadService(file, service);
   const client = "forwardTo" in then && new Client(then.forwardTo, credentials.createInsecure());
   server.addService(definition, {
     [method]: (call: ServerUnaryCall<object, object>, reply: sendUnaryData<object>) => {
-      seen.came(pairsIn(call.metadata));
+      waiter.add(headersOf(call.metadata));
       if ("answer" in then) reply(null, then.answer);
       else if (client) forward(client, definition[method], call, reply);
     },
@@ -51,7 +51,7 @@ export async function tapGrpc(
   const address = await serve(server, "127.0.0.1", 0);
   return {
     address,
-    next: (isMine) => seen.next(isMine),
+    next: (matches) => waiter.next(matches),
     [Symbol.asyncDispose]: async () => {
       await shutDown(server, 500);
       if (client) client.close();
@@ -70,19 +70,19 @@ function forward(
   client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, reply);
 }
 
-function pairsIn(metadata: Metadata): RawHeaders {
+function headersOf(metadata: Metadata): RawHeaders {
   return Object.keys(metadata.getMap()).flatMap((key) =>
     metadata.get(key).map((value) => [key, value.toString()] as const),
   );
 }
 
-/** An HTTP server that always gives the same answer. */
-export async function tapHttp(answer: object, listener?: Listener): Promise<Tap> {
-  const seen = new Waiting(listener);
+/** Starts an HTTP server that gives a fixed answer. */
+export async function startHttpRecorder(answer: object, listener?: Listener): Promise<Recorder> {
+  const waiter = new HeaderWaiter(listener);
   const server = createServer((request, response) => {
     request.resume();
     request.on("end", () => {
-      seen.came(rawPairs(request));
+      waiter.add(rawHeadersOf(request));
       response.setHeader("content-type", "application/json");
       response.end(JSON.stringify(answer));
     });
@@ -92,8 +92,8 @@ export async function tapHttp(answer: object, listener?: Listener): Promise<Tap>
     server.listen(0, "127.0.0.1", resolve);
   });
   return {
-    address: addressOf(server.address()),
-    next: (isMine) => seen.next(isMine),
+    address: hostAndPort(server.address()),
+    next: (matches) => waiter.next(matches),
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -102,17 +102,23 @@ export async function tapHttp(answer: object, listener?: Listener): Promise<Tap>
   };
 }
 
-function rawPairs({ rawHeaders }: IncomingMessage): RawHeaders {
+function rawHeadersOf({ rawHeaders }: IncomingMessage): RawHeaders {
   return rawHeaders.flatMap((key, i) =>
     i % 2 === 0 ? [[key, rawHeaders[i + 1] ?? ""] as const] : [],
   );
 }
 
-/** Listens in on a topic. */
-export async function tapKafka(brokers: readonly string[], topic: string): Promise<Tap> {
-  const seen = new Waiting();
+/** Consumes a topic from its end. */
+export async function startKafkaRecorder(
+  brokers: readonly string[],
+  topic: string,
+): Promise<Recorder> {
+  const waiter = new HeaderWaiter();
   const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: `tap-${crypto.randomUUID()}`, maxWaitTimeInMs: 100 });
+  const consumer = kafka.consumer({
+    groupId: `recorder-${crypto.randomUUID()}`,
+    maxWaitTimeInMs: 100,
+  });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: false });
   const fetching = new Promise<void>((resolve) => {
@@ -120,7 +126,7 @@ export async function tapKafka(brokers: readonly string[], topic: string): Promi
   });
   await consumer.run({
     eachMessage: async ({ message }) => {
-      seen.came(
+      waiter.add(
         Object.entries(message.headers ?? {}).flatMap(([key, value]) =>
           [value].flat().map((one) => [key, String(one)] as const),
         ),
@@ -130,28 +136,28 @@ export async function tapKafka(brokers: readonly string[], topic: string): Promi
   await fetching;
   return {
     address: "",
-    next: (isMine) => seen.next(isMine),
+    next: (matches) => waiter.next(matches),
     [Symbol.asyncDispose]: () => consumer.disconnect(),
   };
 }
 
-class Waiting {
+class HeaderWaiter {
   #next = Promise.withResolvers<RawHeaders>();
-  #isMine: (headers: RawHeaders) => boolean = () => true;
+  #matches: (headers: RawHeaders) => boolean = () => true;
   readonly #listener: Listener | undefined;
 
   constructor(listener?: Listener) {
     this.#listener = listener;
   }
 
-  next(isMine: (headers: RawHeaders) => boolean = () => true): Promise<RawHeaders> {
+  next(matches: (headers: RawHeaders) => boolean = () => true): Promise<RawHeaders> {
     this.#next = Promise.withResolvers<RawHeaders>();
-    this.#isMine = isMine;
+    this.#matches = matches;
     return this.#next.promise;
   }
 
-  came(headers: RawHeaders): void {
+  add(headers: RawHeaders): void {
     this.#listener?.(headers);
-    if (this.#isMine(headers)) this.#next.resolve(headers);
+    if (this.#matches(headers)) this.#next.resolve(headers);
   }
 }

@@ -1,6 +1,6 @@
 import { adapterContract } from "@traceferry/contract";
 import { afterAll, beforeAll, test } from "vitest";
-import { describeWithEngines } from "../suite/engines.js";
+import { describeWithEngines } from "../suite/engines.test-support.js";
 import {
   consuming,
   deliveries,
@@ -10,9 +10,9 @@ import {
   OUTBOX,
   outbox,
   PARTITIONS,
-  quick,
+  QUICK,
   useKafka,
-} from "./broker.js";
+} from "./broker.test-support.js";
 
 describeWithEngines("kafkajs on a broker keeps the contract", () => {
   const { kafka } = useKafka();
@@ -20,11 +20,11 @@ describeWithEngines("kafkajs on a broker keeps the contract", () => {
 
   beforeAll(async () => {
     consumers = await Promise.all([
-      consuming(kafka().consumer({ groupId: GROUP, ...quick }), INBOX, {
+      consuming(kafka().consumer({ groupId: GROUP, ...QUICK }), INBOX, {
         partitionsConsumedConcurrently: PARTITIONS,
         eachMessage: async (payload) => deliveries.get(String(payload.message.key))?.(payload),
       }),
-      consuming(kafka().consumer({ groupId: `${GROUP}-outbox`, ...quick }), OUTBOX, {
+      consuming(kafka().consumer({ groupId: `${GROUP}-outbox`, ...QUICK }), OUTBOX, {
         eachMessage: outbox.eachMessage,
       }),
     ]);

@@ -6,21 +6,21 @@ import { type RecordedSpan, recordSpans } from "@traceferry/testkit/record";
 import { type Consumer, type EachMessageHandler, type KafkaMessage } from "kafkajs";
 import { expect, test } from "vitest";
 import { createTopics } from "../engines/index.js";
-import { describeWithEngines, engines } from "../suite/engines.js";
-import { consuming, GROUP, quick, RUN, useKafka } from "./broker.js";
+import { describeWithEngines, engines } from "../suite/engines.test-support.js";
+import { consuming, GROUP, QUICK, RUN, useKafka } from "./broker.test-support.js";
 
 describeWithEngines("kafkajs on a broker", () => {
   const { kafka, producer } = useKafka();
 
-  /** A topic of its own with a traced client. */
-  async function shop(name: string, options: ConsumerOptions = {}) {
+  /** A topic for one test, and a traced client. */
+  async function createTopic(name: string, options: ConsumerOptions = {}) {
     const topic = `traceferry-${RUN}-${name}`;
     await createTopics(engines().kafkaBrokers, [topic], 1);
     return { topic, traced: traceKafka(kafka(), options) };
   }
 
-  /** Handles the first records of a topic, and gives what it was given. */
-  async function handled(
+  /** Handles the first records of a topic. Gives them. */
+  async function handleFirst(
     consumer: Consumer,
     topic: string,
     count: number,
@@ -42,15 +42,15 @@ describeWithEngines("kafkajs on a broker", () => {
   }
 
   const onlyText = (from: Sender) => Object.fromEntries(from.headers);
-  const where = ({ attributes }: RecordedSpan) => [
+  const positionOf = ({ attributes }: RecordedSpan) => [
     attributes["messaging.destination.name"],
     attributes["messaging.destination.partition.id"],
     attributes["kafka.offset"],
   ];
 
-  test("sender and reader of each record name the same place, and are one trace", async () => {
+  test("the spans of sending and processing a record name the same partition and offset, and are one trace", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("places", { clientId: "traceferry-tests" });
+    const { topic, traced } = await createTopic("positions", { clientId: "traceferry-tests" });
     const sending = traced.producer({ allowAutoTopicCreation: false });
     await sending.connect();
 
@@ -59,25 +59,25 @@ describeWithEngines("kafkajs on a broker", () => {
       topicMessages: ["d", "e"].map((value) => ({ topic, messages: [{ value }] })),
     });
     await sending.disconnect();
-    await handled(traced.consumer({ groupId: `${GROUP}-places`, ...quick }), topic, 5);
+    await handleFirst(traced.consumer({ groupId: `${GROUP}-positions`, ...QUICK }), topic, 5);
 
     const sent = spans.ended.filter(({ kind }) => kind === "PRODUCER");
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");
-    expect(sent.map(where)).toEqual([0, 1, 2, 3, 4].map((offset) => [topic, "0", offset]));
-    expect(processed.map(where)).toEqual(sent.map(where));
+    expect(sent.map(positionOf)).toEqual([0, 1, 2, 3, 4].map((offset) => [topic, "0", offset]));
+    expect(processed.map(positionOf)).toEqual(sent.map(positionOf));
     expect(processed.map(({ parentSpanId }) => parentSpanId)).toEqual(
       sent.map(({ spanId }) => spanId),
     );
     expect(processed[0]?.attributes).toMatchObject({
-      "messaging.consumer.group.name": `${GROUP}-places`,
+      "messaging.consumer.group.name": `${GROUP}-positions`,
       "messaging.client.id": "traceferry-tests",
     });
     expect(spans.open).toEqual([]);
   });
 
-  test("a transaction that is aborted is read by nobody; the next one, committed, is", async () => {
+  test("records of an aborted transaction are not read, those of a committed one are", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("transactions");
+    const { topic, traced } = await createTopic("transactions");
     const sending = traced.producer({
       transactionalId: `traceferry-${RUN}`,
       maxInFlightRequests: 1,
@@ -95,8 +95,8 @@ describeWithEngines("kafkajs on a broker", () => {
       "once ended",
     );
     await sending.disconnect();
-    const consumer = traced.consumer({ groupId: `${GROUP}-transactions`, ...quick });
-    const [first] = await handled(consumer, topic, 1);
+    const consumer = traced.consumer({ groupId: `${GROUP}-transactions`, ...QUICK });
+    const [first] = await handleFirst(consumer, topic, 1);
 
     expect(String(first?.value)).toBe("committed");
     const [lost, kept, late] = spans.ended.filter(({ kind }) => kind === "PRODUCER");
@@ -107,9 +107,9 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(spans.open).toEqual([]);
   });
 
-  test("of the headers that a forwarding peer repeats the last sender is continued", async () => {
+  test("the last sender is continued when a forwarding peer repeats headers", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("repeats");
+    const { topic, traced } = await createTopic("repeats");
     const [old, now] = [sender(), sender()];
     const headers = Object.fromEntries(
       ["traceparent", "tracestate", "baggage"].map((key) => [
@@ -119,8 +119,8 @@ describeWithEngines("kafkajs on a broker", () => {
     );
     await producer().send({ topic, messages: [{ value: "{}", headers }] });
 
-    const [message] = await handled(
-      traced.consumer({ groupId: `${GROUP}-repeats`, ...quick }),
+    const [message] = await handleFirst(
+      traced.consumer({ groupId: `${GROUP}-repeats`, ...QUICK }),
       topic,
       1,
     );
@@ -133,9 +133,9 @@ describeWithEngines("kafkajs on a broker", () => {
     });
   });
 
-  test("a record with a null header and bytes that are no text is handled, and its sender found", async () => {
+  test("a record with a null header and bytes that are no text is handled, and its sender is extracted", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("strange");
+    const { topic, traced } = await createTopic("strange");
     const from = sender();
     const noText = Buffer.from([0xff, 0xfe, 0x00]);
     await producer().send({
@@ -155,8 +155,8 @@ describeWithEngines("kafkajs on a broker", () => {
       ],
     });
 
-    const [message] = await handled(
-      traced.consumer({ groupId: `${GROUP}-strange`, ...quick }),
+    const [message] = await handleFirst(
+      traced.consumer({ groupId: `${GROUP}-strange`, ...QUICK }),
       topic,
       1,
       async () => expect(trace.getActiveSpan()?.spanContext().traceId).toBe(from.traceId),
@@ -168,14 +168,14 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  /** Java writes such headers; kafkajs measures a text and then writes null, where the list says so (kafkajs#1500). */
+  /** A null header, as Java writes them. kafkajs has none: this one is a text when kafkajs measures it (kafkajs#1500). */
   function nullHeader(key: string): string[] {
-    let looks = 0;
+    let reads = 0;
     const header = {
       key,
       get value() {
-        looks += 1;
-        return looks === 1 ? "" : null;
+        reads += 1;
+        return reads === 1 ? "" : null;
       },
     };
     return Object.assign([""], { map: () => [header] });
@@ -183,7 +183,7 @@ describeWithEngines("kafkajs on a broker", () => {
 
   test("a record that is delivered again after a failure gets a new span with the same parent", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const { topic, traced } = await shop("again");
+    const { topic, traced } = await createTopic("again");
     const request = spans.tracer().startSpan("request", {}, ROOT_CONTEXT);
     const sending = traced.producer({ allowAutoTopicCreation: false });
     await sending.connect();
@@ -194,10 +194,15 @@ describeWithEngines("kafkajs on a broker", () => {
     await sending.disconnect();
     let attempts = 0;
 
-    await handled(traced.consumer({ groupId: `${GROUP}-again`, ...quick }), topic, 1, async () => {
-      attempts += 1;
-      if (attempts < 3) throw new Error("out of stock");
-    });
+    await handleFirst(
+      traced.consumer({ groupId: `${GROUP}-again`, ...QUICK }),
+      topic,
+      1,
+      async () => {
+        attempts += 1;
+        if (attempts < 3) throw new Error("out of stock");
+      },
+    );
 
     const sent = spans.named(`send ${topic}`);
     const processed = spans.ended.filter(({ kind }) => kind === "CONSUMER");
@@ -205,7 +210,7 @@ describeWithEngines("kafkajs on a broker", () => {
     expect(new Set(processed.map(({ spanId }) => spanId)).size).toBe(3);
     for (const each of processed) {
       expect(each).toMatchObject({ traceId: sent.traceId, parentSpanId: sent.spanId });
-      expect(where(each)).toEqual(where(sent));
+      expect(positionOf(each)).toEqual(positionOf(sent));
     }
   });
 });

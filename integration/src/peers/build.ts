@@ -1,12 +1,12 @@
 // Builds the programs in other languages: npm run peers.
 import { Argument, Command } from "commander";
-import { Run } from "../engines/scope.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { buildPeers, PEERS } from "./index.js";
 import type { Language } from "./peer.js";
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 const languages = Object.values(PEERS).map(({ language }) => language);
 
 const command = new Command()
@@ -21,17 +21,17 @@ const command = new Command()
 const wanted = languages.filter(
   (language: Language) => command.args.length === 0 || command.args.includes(language),
 );
-const run = new Run(say, undefined);
-const forget = endOnSignal(() => run.end(new Error("interrupted")));
+const scope = new Scope(log, undefined);
+const forget = endOnSignal(() => scope.end(new Error("interrupted")));
 const began = Date.now();
 let code = 0;
 try {
-  await buildPeers(wanted, run);
-  say(`peers: ${wanted.join(", ")} ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  await buildPeers(wanted, scope);
+  log(`peers: ${wanted.join(", ")} ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
 } catch (error) {
-  say(`peers: ${messageOf(error)}`);
+  log(`peers: ${messageOf(error)}`);
   code = 1;
 }
-await run.end();
+await scope.end();
 await forget();
 process.exit(code);

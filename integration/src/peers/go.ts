@@ -5,19 +5,19 @@ import { runTool, versionOf } from "./run.js";
 
 const OLDEST = [1, 26] as const;
 
-/** Go's programs: static binaries, one for each folder in `cmd`. */
-export const go: Peer = goPrograms("go", "-s -w", ["./..."]);
+/** The programs in Go: static binaries, one for each folder in `cmd`. */
+export const go: Peer = goPeer("go", "-s -w", ["./..."]);
 
-/** `headers` with the last OpenTelemetry for Go that takes no trace flags above 2. */
-export const oldGo: Peer = goPrograms("old go", "-s -w -X main.name=go-old", [
+/** The program `headers` with the last version of OpenTelemetry for Go that rejects trace flags above 2. */
+export const oldGo: Peer = goPeer("old go", "-s -w -X main.name=go-old", [
   "-modfile=old.mod",
   "./cmd/headers",
 ]);
 
-function goPrograms(what: string, ldflags: string, wanted: readonly string[]): Peer {
+function goPeer(what: string, ldflags: string, wanted: readonly string[]): Peer {
   return {
     language: "go",
-    lacks: async () => {
+    missingTools: async () => {
       const version = await versionOf("go", "version");
       const install = `install Go ${OLDEST.join(".")} or newer`;
       if (version === undefined) return `go is not installed: ${install}`;
@@ -25,13 +25,13 @@ function goPrograms(what: string, ldflags: string, wanted: readonly string[]): P
       const old = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
       return old ? `${version} is too old: ${install}` : undefined;
     },
-    build: async (run) => {
+    build: async (scope) => {
       const version = (await versionOf("go", "version")) ?? "";
       const name = buildName("go", [version, what].join(), ["dist"]);
-      return keep(run, name, (folder) => {
+      return keep(scope, name, (folder) => {
         const flags = ["-trimpath", "-ldflags", ldflags, "-o", `${folder}/`];
         return runTool(
-          run,
+          scope,
           `${what}: building`,
           { file: "go", arguments: ["build", ...flags, ...wanted] },
           { cwd: sourcesOf("go"), env: { CGO_ENABLED: "0" } },

@@ -5,11 +5,11 @@ import { hasMaven } from "../engines/local/maven.js";
 import { buildName, type Peer, sourcesOf } from "./peer.js";
 import { runTool, versionOf } from "./run.js";
 
-/** Java's programs: a jar, its libraries and the OpenTelemetry agent. */
+/** The programs in Java: a jar, its libraries and the OpenTelemetry agent. */
 export const java: Peer = {
   language: "java",
-  lacks: async () => {
-    // Maven compiles with what lies beside java; a runtime alone has no compiler.
+  missingTools: async () => {
+    // Maven uses the compiler beside java, which a JRE does not have.
     const compiler = javaFile().replace(/java$/, "javac");
     const [found, javac, maven] = await Promise.all([
       findJava(),
@@ -23,21 +23,21 @@ export const java: Peer = {
     if (!maven) missing.push("mvn is not installed: install Maven 3.9 or newer (Debian: maven)");
     return missing.length === 0 ? undefined : missing.join("; ");
   },
-  build: async (run) => {
+  build: async (scope) => {
     const found = await findJava();
     if (typeof found === "string") throw new Error(found);
-    return keep(run, buildName("java", found.build, ["target"]), async (folder) => {
-      // Maven writes beside its sources: in a copy two builds do not meet.
+    return keep(scope, buildName("java", found.build, ["target"]), async (folder) => {
+      // Maven writes beside its sources. Each build has a copy, so that two do not disturb each other.
       await cp(sourcesOf("java"), folder, {
         recursive: true,
         filter: (file) => !file.endsWith("/target"),
       });
       const quiet = ["--quiet", "--batch-mode", "-Dstyle.color=never"];
       const goal = { file: "mvn", arguments: [...quiet, "package", "-DskipTests"] };
-      await runTool(run, "java: building", goal, { cwd: folder });
+      await runTool(scope, "java: building", goal, { cwd: folder });
     });
   },
-  // The files that java.args names lie beside it.
+  // java.args names files relative to its folder.
   command: (folder, program) => ({
     file: javaFile(),
     arguments: ["@java.args", program],

@@ -1,42 +1,42 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
+import type { Scope } from "../engines/scope.js";
 
+/** The languages of the peers. */
 export type Language = "go" | "python" | "java";
 
-/** A program as it is started. */
+/** How a program is started. */
 export interface Command {
   readonly file: string;
   readonly arguments: readonly string[];
-  /** Default: where this process is. */
+  /** The working directory. Default: that of this process. */
   readonly cwd?: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The programs of one other language: what they need, how they are built, and how each is started. */
+/** The programs in one other language: what they need, how they are built and started. */
 export interface Peer {
   readonly language: Language;
-  /** What is missing on this machine to build and run them; nothing when all is there. */
-  lacks(): Promise<string | undefined>;
-  /** Builds what is not built yet, into the cache. Gives the folder. @throws with the builder's last lines */
-  build(run: Run): Promise<string>;
-  /** @param folder - what `build` gave */
+  /** The tools that are missing on this machine to build and run them. Undefined when none is. */
+  missingTools(): Promise<string | undefined>;
+  /** Builds them into the cache, unless they are there. Gives the folder. @throws with the last lines of the build */
+  build(scope: Scope): Promise<string>;
+  /** The command that starts one of them. @param folder - the result of `build` */
   command(folder: string, program: string): Command;
 }
 
-/** The folder of a language's sources. */
+/** The folder with the sources of a language. */
 export function sourcesOf(language: string): string {
-  return join(repositoryRoot, "integration/peers", language);
+  return join(REPOSITORY_ROOT, "integration/peers", language);
 }
 
 /**
- * A name for the cache that changes with every source file and with the version of the toolchain. What was built
- * beside the sources by hand does not count.
+ * A name for the cache that changes with every source file and with the version of the toolchain.
  *
- * @param built - folders, by name, that are not sources
+ * @param built - the names of folders with build results, which are not sources
  */
 export function buildName(language: string, version: string, built: readonly string[]): string {
   const root = sourcesOf(language);

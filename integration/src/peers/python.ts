@@ -5,41 +5,41 @@ import { keep } from "../engines/local/cache.js";
 import { type Peer, sourcesOf } from "./peer.js";
 import { runTool, versionOf } from "./run.js";
 
-const requirements = join(sourcesOf("python"), "requirements.txt");
-const oldest = [3, 11] as const;
+const REQUIREMENTS = join(sourcesOf("python"), "requirements.txt");
+const OLDEST = [3, 11] as const;
 
-/** Python's programs: modules, run in a virtual environment of exactly what requirements.txt pins. */
+/** The programs in Python: modules that run in a virtual environment with the versions that requirements.txt pins. */
 export const python: Peer = {
   language: "python",
-  lacks: async () => {
+  missingTools: async () => {
     const version = await versionOf("python3", "--version");
-    const install = `install Python ${oldest.join(".")} or newer with venv`;
+    const install = `install Python ${OLDEST.join(".")} or newer with venv`;
     if (version === undefined) return `python3 is not installed: ${install}`;
     const [major = 0, minor = 0] = version
       .replace(/^Python /, "")
       .split(".")
       .map(Number);
-    const old = major < oldest[0] || (major === oldest[0] && minor < oldest[1]);
+    const old = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
     if (old) return `${version} is too old: ${install}`;
     const modules = await versionOf("python3", "-c", "import venv, ensurepip; print('ok')");
     return modules === undefined ? `${version} has no venv: ${install}` : undefined;
   },
-  build: async (run) => {
+  build: async (scope) => {
     const version = (await versionOf("python3", "--version")) ?? "";
-    // The programs run from their sources: what is kept are the packages.
-    const pinned = createHash("sha256").update(version).update(readFileSync(requirements));
+    // The programs run from their sources, so only the packages are kept.
+    const pinned = createHash("sha256").update(version).update(readFileSync(REQUIREMENTS));
     const name = `python-${pinned.digest("hex").slice(0, 12)}`;
-    return keep(run, name, async (folder) => {
+    return keep(scope, name, async (folder) => {
       const cwd = sourcesOf("python");
       const venv = { file: "python3", arguments: ["-m", "venv", folder] };
-      await runTool(run, "python: making a virtual environment", venv, { cwd });
+      await runTool(scope, "python: making a virtual environment", venv, { cwd });
       const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
       await runTool(
-        run,
+        scope,
         "python: installing what requirements.txt pins",
         {
           file: join(folder, "bin/python"),
-          arguments: [...install, "--require-hashes", "-r", requirements],
+          arguments: [...install, "--require-hashes", "-r", REQUIREMENTS],
         },
         { cwd },
       );

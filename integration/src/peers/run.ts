@@ -1,38 +1,38 @@
 import { execa } from "execa";
-import { withProgress } from "../engines/progress.js";
-import type { Run } from "../engines/scope.js";
+import type { Scope } from "../engines/scope.js";
+import { withProgress } from "../engines/waiting.js";
 
 const SHOWN_LINES = 25;
 
-/** Runs one step of a build; an error shows the last it said. */
+/** Runs one step of a build. @throws with the last lines of its output */
 export async function runTool(
-  run: Run,
+  scope: Scope,
   what: string,
   command: { readonly file: string; readonly arguments: readonly string[] },
   options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<void> {
-  run.signal.throwIfAborted();
+  scope.signal.throwIfAborted();
   const child = execa(command.file, command.arguments, {
     ...options,
     stdin: "ignore",
     all: true,
     reject: false,
-    cancelSignal: run.signal,
+    cancelSignal: scope.signal,
     forceKillAfterDelay: 2_000,
   });
-  if (child.pid !== undefined) run.guard.kills(child.pid);
-  const result = await withProgress(run.say, what, () => child);
-  run.signal.throwIfAborted();
+  if (child.pid !== undefined) scope.reaper.addProcess(child.pid);
+  const result = await withProgress(scope.log, what, () => child);
+  scope.signal.throwIfAborted();
   if (!result.failed) return;
-  const said = String(result.all || result.shortMessage)
+  const output = String(result.all || result.shortMessage)
     .trim()
     .split("\n")
     .slice(-SHOWN_LINES);
-  throw new Error(`${what} failed. ${command.file} said:\n  ${said.join("\n  ")}`);
+  throw new Error(`${what} failed. ${command.file} said:\n  ${output.join("\n  ")}`);
 }
 
-/** The first line a tool prints about itself; undefined when it is not installed or does not run. */
-export async function versionOf(file: string, ...given: string[]): Promise<string | undefined> {
-  const result = await execa(file, given, { all: true, reject: false, timeout: 20_000 });
+/** The first line that a tool prints about its version. Undefined when it is not installed or does not run. */
+export async function versionOf(file: string, ...args: string[]): Promise<string | undefined> {
+  const result = await execa(file, args, { all: true, reject: false, timeout: 20_000 });
   return result.failed ? undefined : String(result.all).trim().split("\n")[0];
 }

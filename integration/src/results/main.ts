@@ -1,16 +1,16 @@
-// Sends many requests through three mixed systems, judges each trace, and writes integration/RESULTS.md.
+// Sends many requests through three mixed systems, evaluates each trace, and writes integration/RESULTS.md.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import { count } from "../demo/options.js";
 import { sendRequests } from "../demo/requests.js";
 import { startEngines } from "../engines/index.js";
-import { repositoryRoot } from "../engines/paths.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
 import { messageOf } from "../system/spans.js";
-import type { Implementations } from "../topology/roles.js";
 import {
   AGENTS,
   GATEWAY,
+  type Implementations,
   LLM_GATEWAY,
   ORCHESTRATOR,
   PLANNER,
@@ -20,9 +20,9 @@ import {
 import { measure, type Result } from "./measure.js";
 import { report } from "./report.js";
 
-const FILE = join(repositoryRoot, "integration/RESULTS.md");
+const FILE = join(REPOSITORY_ROOT, "integration/RESULTS.md");
 
-/** Each language in some of its places, beside ours and beside the incumbents'. */
+/** Systems that have each language in some of its roles, beside ours and beside the incumbents' instrumentation. */
 const SYSTEMS: Readonly<Record<string, Implementations>> = {
   "every foreign one": POLYGLOT,
   "ours beside foreign": { [GATEWAY]: "python", [TOOLS]: "java", [LLM_GATEWAY]: "python" },
@@ -41,29 +41,31 @@ interface Options {
   readonly write: boolean;
 }
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function run(
   { requests, concurrency, write }: Options,
   signal: AbortSignal,
 ): Promise<boolean> {
-  await using engines = await startEngines({ say, signal });
+  await using engines = await startEngines({ log, signal });
   const results: Result[] = [];
-  for (const [name, made] of Object.entries(SYSTEMS)) {
-    say(`\n${name}`);
+  for (const [name, implementations] of Object.entries(SYSTEMS)) {
+    log(`\n${name}`);
     const load = { concurrency, stream: false, parallel: false };
-    const result = await measure({ name, made, engines, say, signal }, requests, (url, count) =>
-      sendRequests(url, { requests: count, ...load }, say, signal),
+    const result = await measure(
+      { name, implementations, engines, log, signal },
+      requests,
+      (url, count) => sendRequests(url, { requests: count, ...load }, log, signal),
     );
-    say(JSON.stringify(result));
+    log(JSON.stringify(result));
     results.push(result);
   }
   const text = report(results, { requests, concurrency, engines: engines.kind });
   process.stdout.write(text);
-  // A small trial is not what people shall find there.
+  // `--no-write` is for small trials.
   if (write) {
     await writeFile(FILE, text);
-    say("written: integration/RESULTS.md");
+    log("written: integration/RESULTS.md");
   }
   return results.every(({ traces, whole, orphans, falseParents }) => {
     return traces === requests && whole === requests && orphans === 0 && falseParents === 0;
@@ -90,6 +92,6 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 try {
   process.exit((await run(options, interrupted.signal)) ? 0 : 1);
 } catch (error) {
-  say(`results: ${messageOf(error)}`);
+  log(`results: ${messageOf(error)}`);
   process.exit(interrupted.signal.aborted ? 130 : 1);
 }

@@ -1,21 +1,24 @@
-import { type Span, startReceiver } from "@traceferry/testkit";
-import { judge } from "../demo/verdict.js";
+import { startReceiver } from "@traceferry/testkit";
+import type { Span } from "@traceferry/traces";
+import { summarize } from "../demo/summary.js";
 import type { Engines } from "../engines/index.js";
 import type { ChatAnswer } from "../system/chat.js";
-import { expected, startTopology } from "../topology/index.js";
+import { expectedTrace, startTopology } from "../topology/index.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** What came out for one system. */
+/** The result of one system. */
 export interface Result {
   readonly name: string;
-  readonly made: Implementations;
+  /** The implementation of each role. */
+  readonly implementations: Implementations;
+  /** Requests that got a reply. */
   readonly answered: number;
-  /** Requests whose trace is whole. */
+  /** Requests with an unbroken trace. */
   readonly whole: number;
   readonly orphans: number;
-  /** All that arrived, whole or not. */
+  /** All traces that arrived, unbroken or not. */
   readonly traces: number;
-  /** Spans of the application that a trace has too many or too few: another request's work hangs there. */
+  /** Spans of the application that a trace has too many or too few, because they are in the trace of another request. */
   readonly falseParents: number;
   readonly spans: number;
   readonly requestsPerSecond: number;
@@ -24,29 +27,34 @@ export interface Result {
   readonly rssMb: number;
 }
 
-export interface Measured {
+/** The system to measure. */
+export interface MeasuredSystem {
   readonly name: string;
-  readonly made: Implementations;
+  readonly implementations: Implementations;
   readonly engines: Engines;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
-/** Requests that are sent first and not counted: connections are made, and the compilers of V8 and Java do their work. */
+/** The number of requests that are sent first and not counted, to open connections and to warm up V8 and the JVM. */
 export const WARM_UP = 200;
 
-/** Starts one system, lets `send` send so many requests to its gateway, and judges all traces. */
+/** Starts one system, sends requests to its gateway, and evaluates all traces. */
 export async function measure(
-  { name, made, engines, say, signal }: Measured,
+  { name, implementations, engines, log, signal }: MeasuredSystem,
   requests: number,
   send: (gatewayUrl: string, requests: number) => Promise<ChatAnswer[]>,
 ): Promise<Result> {
   await using receiver = await startReceiver();
   const otlpUrl = receiver.httpUrl;
-  await using topology = await startTopology({ engines, otlpUrl, made, say, signal });
+  await using topology = await startTopology({ engines, otlpUrl, implementations, log, signal });
   const sendAll = (count: number): Promise<ChatAnswer[]> =>
     Promise.race([send(topology.gatewayUrl, count), topology.failure]);
-  const quiet = { services: [...expected(made).services], quietMs: 1000, timeoutMs: 60_000 };
+  const quiet = {
+    services: [...expectedTrace(implementations).services],
+    quietMs: 1000,
+    timeoutMs: 60_000,
+  };
   await sendAll(WARM_UP);
   await receiver.waitForQuiet({ ...quiet, traces: WARM_UP });
   receiver.clear();
@@ -54,13 +62,13 @@ export async function measure(
   const answers = await sendAll(requests);
   const seconds = (Date.now() - began) / 1000;
   const spans = await receiver.waitForQuiet({ ...quiet, traces: requests });
-  const { answered, complete, traces, orphans, spanToReceivedMs } = judge(answers, spans, {
+  const { answered, complete, traces, orphans, spanToReceivedMs } = summarize(answers, spans, {
     stream: false,
-    made,
+    implementations,
   });
   return {
     name,
-    made,
+    implementations,
     answered,
     whole: complete,
     traces,
@@ -73,7 +81,7 @@ export async function measure(
   };
 }
 
-// What the application makes of one request.
+// How many spans of each name the application makes for one request.
 const OF_ONE_REQUEST: ReadonlyMap<string, number> = new Map([
   ["pipeline.execute", 1],
   ["agent.process", 3],

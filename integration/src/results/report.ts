@@ -7,7 +7,7 @@ interface Settings {
   readonly engines: string;
 }
 
-/** The file as Markdown. */
+/** Renders RESULTS.md. */
 export function report(
   results: readonly Result[],
   { requests, concurrency, engines }: Settings,
@@ -31,8 +31,10 @@ export function report(
 }
 
 function row(result: Result, requests: number): string {
-  const { name, made, answered, traces, whole, orphans, falseParents, spans } = result;
-  const roles = Object.entries(made).map(([role, is]) => `${role.replace("jeeves-", "")} ${is}`);
+  const { name, implementations, answered, traces, whole, orphans, falseParents, spans } = result;
+  const roles = Object.entries(implementations).map(
+    ([role, is]) => `${role.replace("jeeves-", "")} ${is}`,
+  );
   const cells = [
     `${name}: ${roles.join(", ")}`,
     requests,

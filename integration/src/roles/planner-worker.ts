@@ -6,18 +6,21 @@ import { z } from "zod";
 import { clientOptions, queueTelemetry, tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
 import { loadService, ServiceClient } from "../system/grpc.js";
-import { createKafka } from "../system/kafka.js";
-import { type AgentFailure, type AgentRequest, agentRequest } from "../system/messages.js";
-import { sendReply } from "../system/replies.js";
+import { createKafka, sendReply } from "../system/kafka.js";
+import {
+  type AgentFailure,
+  type AgentRequest,
+  agentRequest,
+  PLANNER_QUEUE,
+} from "../system/messages.js";
 import { runRole, type Service } from "../system/service.js";
 import { inAgentSpan, messageOf } from "../system/spans.js";
-import { PLANNER_QUEUE } from "../system/topics.js";
 import { flushTracing } from "../system/tracing.js";
 
 const NAME = "jeeves-planner-worker";
 const CONCURRENCY = 20;
 const LLM_DEADLINE_MS = 15_000;
-// Text travels on in few, batched replies: each is a message of the trace.
+// The text is sent in few, batched replies, because each is a message in the trace.
 const MAX_PARTIALS = 10;
 const PARTIAL_CHARACTERS = 40;
 
@@ -55,7 +58,7 @@ async function start(): Promise<Service> {
 
 async function work(data: unknown, llm: ServiceClient, producer: Producer): Promise<void> {
   const request = agentRequest.parse(data);
-  // The failure of the work is the work's result: it is told to whoever waits, and the job is done.
+  // A failure is sent as the reply, so the job itself is done.
   await inAgentSpan({ name: "planner", type: "llm" }, async () => {
     const result = request.stream
       ? await planInPieces(request, llm, producer)
@@ -74,21 +77,21 @@ async function planInPieces(
   llm: ServiceClient,
   producer: Producer,
 ): Promise<string> {
-  let waiting = "";
+  let buffered = "";
   let partials = 0;
   let all = "";
   const chunks = llm.stream("GenerateStream", toGenerate(request), generateChunk, LLM_DEADLINE_MS);
   for await (const { text } of chunks) {
     all += text;
-    waiting += text;
-    // The last one is for all that is left.
-    if (waiting.length >= PARTIAL_CHARACTERS && partials < MAX_PARTIALS - 1) {
-      await sendReply(producer, request, { partial: waiting });
+    buffered += text;
+    // The last partial reply is for all remaining text.
+    if (buffered.length >= PARTIAL_CHARACTERS && partials < MAX_PARTIALS - 1) {
+      await sendReply(producer, request, { partial: buffered });
       partials++;
-      waiting = "";
+      buffered = "";
     }
   }
-  if (waiting !== "") await sendReply(producer, request, { partial: waiting });
+  if (buffered !== "") await sendReply(producer, request, { partial: buffered });
   return all;
 }
 

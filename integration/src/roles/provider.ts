@@ -1,10 +1,10 @@
-// A local, deterministic, OpenAI-compatible server. It stands for somebody else's service: it is not traced.
+// A local, deterministic, OpenAI-compatible server. It stands for a service outside of the system, so it is not traced.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, readConfig } from "../system/config.js";
 import { parseJson } from "../system/messages.js";
-import { addressOf, runRole } from "../system/service.js";
+import { hostAndPort, runRole } from "../system/service.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -24,7 +24,7 @@ function startProvider(config: Config) {
     server.once("error", reject);
     server.listen(config.PORT, config.HOST, () => {
       resolve({
-        address: addressOf(server.address()),
+        address: hostAndPort(server.address()),
         stop: () =>
           new Promise((done) => {
             server.close(() => done());
@@ -36,8 +36,8 @@ function startProvider(config: Config) {
 }
 
 /**
- * Request headers of a caller who wants trouble: `x-provider-status: 503` answers with that status,
- * `x-provider-latency: 500` takes that many milliseconds, `x-provider-cut: 1` breaks a stream in the middle.
+ * Answers one request. Headers ask for failures: `x-provider-status: 503` for that status, `x-provider-latency: 500` for a
+ * delay in milliseconds, `x-provider-cut: 1` for a stream that breaks off in the middle.
  */
 async function answer(
   request: IncomingMessage,
@@ -83,7 +83,7 @@ async function answer(
     send(response, { model, choices: [{ index: 0, delta: { content } }] });
   }
   send(response, { model, choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
-  // As OpenAI does when asked for the usage: a last chunk without a choice.
+  // The last chunk has the usage and no choice, as OpenAI sends it.
   send(response, { model, choices: [], usage });
   response.end("data: [DONE]\n\n");
 }

@@ -1,12 +1,16 @@
 import type { EachMessagePayload, Producer } from "kafkajs";
 import { tracedKafka } from "../system/adapters.js";
 import { readConfig } from "../system/config.js";
-import { createKafka, firstFetch, MAX_WAIT_MS } from "../system/kafka.js";
-import { type AgentRequest, agentRequest, parseJson } from "../system/messages.js";
-import { sendReply } from "../system/replies.js";
+import { createKafka, firstFetch, MAX_WAIT_MS, sendReply } from "../system/kafka.js";
+import {
+  type AgentRequest,
+  agentRequest,
+  PARTITIONS,
+  parseJson,
+  TOOL_REQUESTS,
+} from "../system/messages.js";
 import { runRole, type Service } from "../system/service.js";
 import { inAgentSpan, messageOf } from "../system/spans.js";
-import { PARTITIONS, TOOL_REQUESTS } from "../system/topics.js";
 import { flushTracing } from "../system/tracing.js";
 
 const NAME = "jeeves-tools-worker";
@@ -34,20 +38,20 @@ async function start(): Promise<Service> {
 async function work({ message }: EachMessagePayload, producer: Producer): Promise<void> {
   const parsed = parseJson(agentRequest, message.value);
   if ("reason" in parsed) {
-    // Nobody can be answered: whoever sent this did not say where.
+    // An invalid request has no reply topic.
     process.stderr.write(`${NAME}: dropped a request: ${parsed.reason}\n`);
     return;
   }
   const request = parsed.value;
   await inAgentSpan({ name: "executor", type: "tool" }, async () => {
-    await sendReply(producer, request, { result: lookUp(request) });
+    await sendReply(producer, request, { result: countWords(request) });
   }).catch((error: unknown) =>
     sendReply(producer, request, { failure: { code: "INTERNAL", message: messageOf(error) } }),
   );
 }
 
-/** The tool: counts the words of the message, and says so. */
-function lookUp({ message }: AgentRequest): string {
+/** The tool: counts the words of the message. */
+function countWords({ message }: AgentRequest): string {
   const words = message.split(/\s+/).filter((word) => word !== "").length;
   return `The message has ${words} ${words === 1 ? "word" : "words"}.`;
 }

@@ -1,23 +1,23 @@
 import { expect, test } from "vitest";
 import { hopsOf } from "../topology/expected-trace.js";
 import { type Implementation, implementationsOf, ROLES } from "../topology/roles.js";
-import { coveringSet } from "./pairs.js";
+import { coveringSet } from "./pairs.test-support.js";
 
-const choices = new Map(
+const CHOICES = new Map(
   ROLES.filter(({ option }) => option !== undefined).map((role) => [
     role.name,
     implementationsOf(role),
   ]),
 );
-const hops = hopsOf(false).map(({ from, to }) => [from, to] as const);
-const rows = coveringSet(choices, hops);
+const HOPS = hopsOf(false).map(({ from, to }) => [from, to] as const);
+const ROWS = coveringSet(CHOICES, HOPS);
 
-test("every two implementations of neighbours meet in some row, but for two bare ones", () => {
-  const missing = hops.flatMap(([from, to]) =>
+test("every two implementations of neighbours meet in some row, except two bare ones", () => {
+  const missing = HOPS.flatMap(([from, to]) =>
     offered(from).flatMap((one) =>
       offered(to)
         .filter((other) => one !== "bare" || other !== "bare")
-        .filter((other) => !rows.some((row) => row[from] === one && row[to] === other))
+        .filter((other) => !ROWS.some((row) => row[from] === one && row[to] === other))
         .map((other) => `${from} ${one} - ${to} ${other}`),
     ),
   );
@@ -25,18 +25,18 @@ test("every two implementations of neighbours meet in some row, but for two bare
   expect(missing).toEqual([]);
 });
 
-test("no row has two bare neighbours, and each says what every role is", () => {
-  for (const row of rows) {
-    expect(hops.filter(([from, to]) => row[from] === "bare" && row[to] === "bare")).toEqual([]);
-    expect(Object.keys(row).sort()).toEqual([...choices.keys()].sort());
+test("no row has two bare neighbours, and each has an implementation for every role", () => {
+  for (const row of ROWS) {
+    expect(HOPS.filter(([from, to]) => row[from] === "bare" && row[to] === "bare")).toEqual([]);
+    expect(Object.keys(row).sort()).toEqual([...CHOICES.keys()].sort());
   }
 });
 
-test("the first row is all of ts, and there are few more rows than pairs at one hop", () => {
-  expect(new Set(Object.values(rows[0] ?? {}))).toEqual(new Set(["ts"]));
-  expect(rows.length).toBeLessThanOrEqual(20);
+test("the first row is all ts, and there are few more rows than pairs at one hop", () => {
+  expect(new Set(Object.values(ROWS[0] ?? {}))).toEqual(new Set(["ts"]));
+  expect(ROWS.length).toBeLessThanOrEqual(20);
 });
 
 function offered(role: string): readonly Implementation[] {
-  return choices.get(role) ?? [];
+  return CHOICES.get(role) ?? [];
 }

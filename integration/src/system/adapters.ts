@@ -1,5 +1,5 @@
-// Which libraries trace a role, chosen in this one place by the variable INSTRUMENTATION: ours, or those that
-// somebody else's service would have. What is not chosen is not loaded.
+// Chooses by the variable INSTRUMENTATION which libraries trace a role: our adapters, or the stock instrumentations of
+// OpenTelemetry and BullMQ. The others are not loaded.
 import type { ClientOptions, ServerOptions } from "@grpc/grpc-js";
 import type { DynamicModule } from "@nestjs/common";
 import { isWrapped } from "@opentelemetry/instrumentation";
@@ -8,39 +8,39 @@ import type { TracingModuleOptions } from "@traceferry/nestjs";
 import type { Telemetry } from "bullmq";
 import type { Kafka } from "kafkajs";
 
-/** Whether others trace this role. `readConfig` refuses values that mean nothing. */
-export const isStock = process.env.INSTRUMENTATION === "stock";
+/** True when stock instrumentations trace this role. `readConfig` rejects unknown values. */
+export const IS_STOCK = process.env.INSTRUMENTATION === "stock";
 
-/** A client whose producers and consumers are traced. */
+/** Gives a client whose producers and consumers are traced. */
 export async function tracedKafka(kafka: Kafka): Promise<Kafka> {
-  if (isStock) return patched("kafkajs", kafka.producer, kafka);
+  if (IS_STOCK) return requirePatched("kafkajs", kafka.producer, kafka);
   const { traceKafka } = await import("@traceferry/kafka");
   return traceKafka(kafka);
 }
 
-/** For `new Server(...)`: its calls are traced, health checks are not. */
+/** Options of a gRPC server whose calls are traced, except health checks. */
 export async function serverOptions(): Promise<ServerOptions> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { Server } = await import("@grpc/grpc-js");
-    return patched("@grpc/grpc-js", Server.prototype.register, {});
+    return requirePatched("@grpc/grpc-js", Server.prototype.register, {});
   }
   const { withServerTracing } = await import("@traceferry/grpc");
   return withServerTracing({}, { ignore: (path) => path.startsWith("/grpc.health.v1.Health/") });
 }
 
-/** For `new Client(...)`: its calls are traced. */
+/** Options of a gRPC client whose calls are traced. */
 export async function clientOptions(): Promise<ClientOptions> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { Client } = await import("@grpc/grpc-js");
-    return patched("@grpc/grpc-js", Client.prototype.makeUnaryRequest, {});
+    return requirePatched("@grpc/grpc-js", Client.prototype.makeUnaryRequest, {});
   }
   const { withClientTracing } = await import("@traceferry/grpc");
   return withClientTracing();
 }
 
-/** For queues and workers of BullMQ. */
+/** The `telemetry` option of BullMQ's queues and workers. */
 export async function queueTelemetry(): Promise<Telemetry> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { BullMQOtel } = await import("bullmq-otel");
     return new BullMQOtel();
   }
@@ -48,31 +48,31 @@ export async function queueTelemetry(): Promise<Telemetry> {
   return bullmqTelemetry();
 }
 
-/** The modules that a Nest application imports to be traced where requests and messages come in. */
+/** The modules that trace the incoming requests and messages of a Nest application. */
 export async function edgeModules(options: TracingModuleOptions = {}): Promise<DynamicModule[]> {
-  // What brings the request is patched already: Node's http, or kafkajs.
-  if (isStock) return [];
+  // Node's http and kafkajs are patched already.
+  if (IS_STOCK) return [];
   const { TracingModule } = await import("@traceferry/nestjs");
   return [TracingModule.forRoot(options)];
 }
 
-/** What the SDK is told beside its variables. */
+/** The settings of the SDK beside its environment variables. */
 export async function sdkSettings(): Promise<Partial<NodeSDKConfiguration>> {
-  if (isStock) {
+  if (IS_STOCK) {
     const { stockInstrumentations } = await import("./stock-instrumentations.js");
     return { instrumentations: stockInstrumentations() };
   }
   const { UndiciInstrumentation } = await import("@opentelemetry/instrumentation-undici");
-  // Listens to a diagnostics channel: calls of fetch get their CLIENT span, nothing is patched.
+  // Subscribes to a diagnostics channel, so that calls of fetch get a CLIENT span. Nothing is patched.
   const instrumentations = [new UndiciInstrumentation()];
-  // Whoever sets OTEL_PROPAGATORS gets what it names; "none" is how a service loses its traces.
+  // OTEL_PROPAGATORS overrides our propagator; with "none" the service breaks the trace.
   if (process.env.OTEL_PROPAGATORS !== undefined) return { instrumentations };
   const { w3cPropagator } = await import("@traceferry/core");
   return { instrumentations, textMapPropagator: w3cPropagator() };
 }
 
-// Without its preload a stock role would run, and lose every trace without a word.
-function patched<T>(library: string, method: unknown, value: T): T {
+// A stock role without its preload would run, and break every trace without an error.
+function requirePatched<T>(library: string, method: unknown, value: T): T {
   if (isWrapped(method)) return value;
   throw new Error(`${library} is not instrumented: INSTRUMENTATION=stock needs --import stock.js`);
 }

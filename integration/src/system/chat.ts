@@ -2,26 +2,27 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
 import { parseJson } from "./messages.js";
 
+/** A chat request to the gateway. */
 export interface ChatOptions {
   readonly message?: string;
   readonly sessionId?: string;
   readonly mode?: "sequential" | "parallel";
-  /** Answers with server-sent events. */
+  /** Asks for the answer as server-sent events. Default: false. */
   readonly stream?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the gateway answered. */
+/** The answer of the gateway. */
 export interface ChatAnswer {
   readonly status: number;
-  /** From the header X-Trace-Id; empty when it is not there. */
+  /** The header X-Trace-Id. Empty when it is missing. */
   readonly traceId: string;
-  /** The gateway's name for the request; empty when the answer has none. */
+  /** The id that the gateway gave the request. Empty when the answer has none. */
   readonly requestId: string;
-  /** The final text; undefined when the request failed. */
+  /** The final text. Undefined when the request failed. */
   readonly reply: string | undefined;
-  /** Names of the server-sent events in the order they came. */
+  /** The names of the server-sent events in the order of their arrival. */
   readonly events: readonly string[];
   /** The body of a failed request. */
   readonly error: unknown;
@@ -46,20 +47,20 @@ export async function chat(gatewayUrl: string, options: ChatOptions = {}): Promi
       ...(signal && { signal }),
     },
   );
-  const seen = {
+  const head = {
     status: response.status,
     traceId: response.headers.get("x-trace-id") ?? "",
   };
-  if (stream && response.ok) return { ...seen, ...(await readEvents(response)) };
+  if (stream && response.ok) return { ...head, ...(await readEvents(response)) };
   const body = await response.text();
   const parsed = parseJson(done, body);
   if (response.ok && "value" in parsed) {
     const { reply, request_id: requestId } = parsed.value;
-    return { ...seen, requestId, reply, events: [], error: undefined };
+    return { ...head, requestId, reply, events: [], error: undefined };
   }
   const error = parseJson(anything, body);
   return {
-    ...seen,
+    ...head,
     requestId: "",
     reply: undefined,
     events: [],

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readConfig } from "./config.js";
 
-test("a role is traced by our adapters unless INSTRUMENTATION says stock", () => {
+test("a role is traced by our adapters unless INSTRUMENTATION is stock", () => {
   expect(readConfig({}).INSTRUMENTATION).toBe("traceferry");
   expect(readConfig({ INSTRUMENTATION: "stock" }).INSTRUMENTATION).toBe("stock");
   expect(() => readConfig({ INSTRUMENTATION: "none" })).toThrow(
@@ -9,7 +9,7 @@ test("a role is traced by our adapters unless INSTRUMENTATION says stock", () =>
   );
 });
 
-test("a stock gateway is refused what its instrumentation cannot do", () => {
+test("a stock gateway rejects settings that its instrumentation cannot follow", () => {
   const stock = { INSTRUMENTATION: "stock" };
 
   expect(readConfig({ ...stock, EDGE_RELATION: "child" }).EDGE_RELATION).toBe("child");
@@ -23,6 +23,6 @@ test.each([
   ["", []],
   ["tenant", ["tenant"]],
   [" tenant, region ,,", ["tenant", "region"]],
-])("EDGE_BAGGAGE %j lets in %j", (value, keys) => {
+])("EDGE_BAGGAGE %j accepts the keys %j", (value, keys) => {
   expect(readConfig({ EDGE_BAGGAGE: value }).EDGE_BAGGAGE).toEqual(keys);
 });

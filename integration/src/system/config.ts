@@ -1,14 +1,14 @@
 import { z } from "zod";
 
-/** A count of milliseconds, of messages and the like, from the environment. */
+// A number of milliseconds, of messages and the like.
 const count = z.coerce.number().int().nonnegative();
 
-/** What the roles read from the environment besides the OTEL_* variables. Each role uses what it needs. */
+// The environment variables of the roles, besides OTEL_*. Each role uses those that it needs.
 const schema = z
   .object({
-    /** Where the role listens; 0 chooses a free port, which the ready line tells. */
+    /** The port that the role listens on. 0 chooses a free one, which is in the ready line. */
     PORT: count.default(0),
-    /** Loopback, unless somebody says otherwise: a container does. */
+    /** The address that the role listens on. Containers set 0.0.0.0. */
     HOST: z.string().default("127.0.0.1"),
     KAFKA_BROKERS: z.string().default("127.0.0.1:9092"),
     REDIS_URL: z.string().default("redis://127.0.0.1:6379"),
@@ -18,19 +18,19 @@ const schema = z
     LLM_MODEL: z.string().default("jeeves-1"),
     /** Sent to the provider as a bearer token; never recorded. */
     LLM_API_KEY: z.string().optional(),
-    /** Who traces the role: our adapters, or the instrumentations that others use. See adapters.ts. */
+    /** The libraries that trace the role: our adapters, or the stock instrumentations. See adapters.ts. */
     INSTRUMENTATION: z.enum(["traceferry", "stock"]).default("traceferry"),
-    /** What a request from outside is to the trace its headers name. */
+    /** The relation of a request from outside to the sender in its headers. */
     EDGE_RELATION: z.enum(["child", "link", "none"]).default("child"),
-    /** The baggage that is let in from outside, by its keys; unset it is all. */
+    /** The keys of the baggage that is accepted from outside. Default: all. */
     EDGE_BAGGAGE: z.string().transform(names).optional(),
-    /** How long the orchestrator waits for the reply of one stage. */
+    /** The time limit of the orchestrator for the reply of one stage. */
     STAGE_TIMEOUT_MS: count.default(20_000),
-    /** Whether `llm.generate` carries the first 200 characters of the prompt. */
+    /** Puts the first 200 characters of the prompt on `llm.generate`. */
     RECORD_PROMPTS: z.stringbool().default(false),
-    /** Whether the header `X-Provider-Directive` may ask the local provider for delays and failures. */
+    /** Lets the header `X-Provider-Directive` ask the local provider for delays and failures. */
     PROVIDER_DIRECTIVES: z.stringbool().default(false),
-    /** What one call of the local provider takes. */
+    /** The duration of a call of the local provider. */
     PROVIDER_LATENCY_MS: count.default(20),
   })
   .superRefine(({ INSTRUMENTATION, EDGE_RELATION, EDGE_BAGGAGE }, { addIssue }) => {
@@ -41,9 +41,10 @@ const schema = z
     if (EDGE_BAGGAGE !== undefined) addIssue({ code: "custom", path: ["EDGE_BAGGAGE"], message });
   });
 
+/** The configuration of a role. */
 export type Config = z.infer<typeof schema>;
 
-/** `a, b` as a list; an empty text names nothing. */
+/** Splits `a, b` into a list. An empty text gives an empty list. */
 function names(text: string): string[] {
   return text
     .split(",")
@@ -51,7 +52,7 @@ function names(text: string): string[] {
     .filter((name) => name !== "");
 }
 
-/** Reads the environment, or ends the process with a line that names each wrong variable. */
+/** Reads the configuration from the environment. @throws an error that names each wrong variable */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;

@@ -15,7 +15,7 @@ import type { z } from "zod";
 
 const PROTO = fileURLToPath(new URL("../../../proto", import.meta.url));
 
-/** A service of proto/jeeves/v1 as grpc-js wants it. */
+/** Loads a service of proto/jeeves/v1 as a definition for grpc-js. */
 export function loadService(file: string, name: string): ServiceDefinition {
   const definition = loadSync(`jeeves/v1/${file}`, {
     includeDirs: [PROTO],
@@ -28,7 +28,7 @@ export function loadService(file: string, name: string): ServiceDefinition {
   return definition;
 }
 
-/** A client of one service; it connects with its first call. */
+/** A client of one service. It connects with its first call. */
 export class ServiceClient {
   readonly #client: Client;
   readonly #service: ServiceDefinition;
@@ -38,7 +38,7 @@ export class ServiceClient {
     this.#service = service;
   }
 
-  /** One request, one reply; the deadline travels with it. */
+  /** Calls a unary method. The deadline is sent with the call. */
   unary<T>(method: string, request: object, reply: z.ZodType<T>, deadlineMs: number): Promise<T> {
     const { path, requestSerialize, responseDeserialize } = this.#method(method);
     return new Promise((resolve, reject) => {
@@ -56,7 +56,7 @@ export class ServiceClient {
     });
   }
 
-  /** One request, many replies. Letting go of the iterator, or the signal, cancels the call. */
+  /** Calls a method with a stream of replies. Leaving the iteration, or the signal, cancels the call. */
   async *stream<T>(
     method: string,
     request: object,
@@ -82,6 +82,7 @@ export class ServiceClient {
     }
   }
 
+  /** Closes the connection. */
   close(): void {
     this.#client.close();
   }
@@ -93,7 +94,7 @@ export class ServiceClient {
   }
 }
 
-/** Aborts what is done for a call when its caller goes away. */
+/** A signal that is aborted when the caller cancels the call. */
 export function abortedBy(call: {
   on(event: "cancelled", listener: () => void): unknown;
 }): AbortSignal {
@@ -102,7 +103,7 @@ export function abortedBy(call: {
   return controller.signal;
 }
 
-/** Serves what was added to the server, and the standard health service. Gives `host:port`. */
+/** Starts the server with the standard health service. Gives `host:port`. */
 export async function serve(server: Server, host: string, port: number): Promise<string> {
   const health = new HealthImplementation({ "": "SERVING" });
   health.addToServer(server);
@@ -115,7 +116,7 @@ export async function serve(server: Server, host: string, port: number): Promise
   return `${host}:${bound}`;
 }
 
-/** Lets calls under way finish, for a while, then ends them. */
+/** Stops the server. Calls under way are ended after `graceMs` milliseconds. */
 export async function shutDown(server: Server, graceMs = 3000): Promise<void> {
   await new Promise<void>((resolve) => {
     const force = setTimeout(() => server.forceShutdown(), graceMs);

@@ -3,7 +3,7 @@ import { nodeCommand } from "../topology/hosts.js";
 import { RoleProcess } from "../topology/process.js";
 import { GATEWAY, ROLES } from "../topology/roles.js";
 
-test("a role whose broker does not let go sends its spans and ends, and says so", async () => {
+test("a role that cannot stop in time still sends its spans and ends, and reports it", async () => {
   const service = new URL("../../dist/system/service.js", import.meta.url);
   const program = `
     const { runRole } = await import("${service}");
@@ -23,7 +23,7 @@ test("a role whose broker does not let go sends its spans and ends, and says so"
   expect(role.lastLines()).toBe("  stuck: stopping was given up after 6000 ms\n  spans sent");
 });
 
-test("a stock role without its preload does not start: it would lose every trace in silence", async () => {
+test("a stock role without its preload does not start, because it would break every trace silently", async () => {
   const gateway = ROLES.find(({ name }) => name === GATEWAY);
   if (gateway === undefined) throw new Error("no gateway");
   const role = new RoleProcess(GATEWAY, nodeCommand(gateway, "ts"), {

@@ -8,7 +8,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 
-/** The application's own span around one piece of work; what the work throws marks it and passes on. */
+/** Runs the work in a span of the application. An error of the work is recorded on the span and thrown on. */
 export async function inSpan<T>(
   name: string,
   attributes: Attributes,
@@ -27,7 +27,7 @@ export async function inSpan<T>(
   });
 }
 
-/** The span around the work of one agent. */
+/** Runs the work of one agent in its span. */
 export function inAgentSpan<T>(
   agent: { readonly name: string; readonly type: "llm" | "tool" | "service" },
   work: (span: Span) => Promise<T>,
@@ -45,10 +45,10 @@ export function inAgentSpan<T>(
 
 const REQUEST_ID = "jeeves.request.id";
 const SESSION_ID = "jeeves.session.id";
-/** What the local provider is asked to do to this request, in development only. */
+// The delay or failure that the local provider is asked for, in development only.
 const DIRECTIVE = "jeeves.provider.directive";
 
-/** The context in which every role downstream finds the ids of the request. */
+/** Adds the ids of the request to the baggage, for every role downstream. */
 export function withRequest(
   from: Context,
   ids: {
@@ -67,11 +67,12 @@ export function withRequest(
   );
 }
 
-/** The request's id as it travelled here in baggage; empty when it did not. */
+/** The id of the request in the active baggage. Empty when there is none. */
 export function requestIdInBaggage(): string {
   return baggageValue(REQUEST_ID) ?? "";
 }
 
+/** The directive for the local provider in the active baggage. */
 export function directiveInBaggage(): string | undefined {
   return baggageValue(DIRECTIVE);
 }
@@ -80,17 +81,16 @@ function baggageValue(name: string): string | undefined {
   return propagation.getBaggage(context.active())?.getEntry(name)?.value;
 }
 
-/**
- * The context for a call that leaves the system: the span's ids go with it, baggage and tracestate do not.
- */
+/** The context for a call that leaves the system: it keeps the span's ids, without baggage and tracestate. */
 export function outsideContext(from: Context = context.active()): Context {
   const without = propagation.deleteBaggage(from);
   const span = trace.getSpanContext(without);
   if (span?.traceState === undefined) return without;
-  const { traceState: _, ...bare } = span;
-  return trace.setSpanContext(without, bare);
+  const { traceState: _, ...rest } = span;
+  return trace.setSpanContext(without, rest);
 }
 
+/** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

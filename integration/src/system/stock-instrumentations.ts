@@ -1,4 +1,4 @@
-// The incumbents, as a service in the wild has them, but for health checks and the header X-Trace-Id.
+// The instrumentations of OpenTelemetry with their defaults, except for health checks and the header X-Trace-Id.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isSpanContextValid, type Span } from "@opentelemetry/api";
 import type { Instrumentation } from "@opentelemetry/instrumentation";
@@ -7,21 +7,22 @@ import { HttpInstrumentation } from "@opentelemetry/instrumentation-http";
 import { KafkaJsInstrumentation } from "@opentelemetry/instrumentation-kafkajs";
 import { UndiciInstrumentation } from "@opentelemetry/instrumentation-undici";
 
+/** The instrumentations of a stock role. */
 export function stockInstrumentations(): Instrumentation[] {
   return [
     new HttpInstrumentation({
       ignoreIncomingRequestHook: ({ url }) => url === "/healthz" || url === "/readyz",
-      responseHook: tellTraceId,
+      responseHook: setTraceIdHeader,
     }),
-    // It knows methods by their last name only: these are the ones of grpc.health.v1.Health.
+    // It compares the method without its service: these are the methods of grpc.health.v1.Health.
     new GrpcInstrumentation({ ignoreGrpcMethods: ["Check", "List", "Watch"] }),
     new KafkaJsInstrumentation(),
     new UndiciInstrumentation(),
   ];
 }
 
-/** Called when a request has come in, with the answer that is yet to be written. */
-function tellTraceId(span: Span, response: IncomingMessage | ServerResponse): void {
+/** Sets the header X-Trace-Id. Called for a request that came in, before its response is written. */
+function setTraceIdHeader(span: Span, response: IncomingMessage | ServerResponse): void {
   const { traceId } = span.spanContext();
   if ("setHeader" in response && isSpanContextValid(span.spanContext())) {
     response.setHeader("X-Trace-Id", traceId);

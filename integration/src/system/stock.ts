@@ -1,9 +1,9 @@
-// The preload of a stock role, `node --import <this file> <role>`: its libraries are patched as they are imported,
-// so all of this comes before them. Where INSTRUMENTATION says otherwise it does nothing.
+// The preload of a stock role, `node --import <this file> <role>`. It must run before the role imports its libraries,
+// because they are patched when they are imported. It does nothing unless INSTRUMENTATION is stock.
 import { register } from "node:module";
-import { isStock } from "./adapters.js";
+import { IS_STOCK } from "./adapters.js";
 
-if (isStock) {
+if (IS_STOCK) {
   register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
   await import("./tracing.js");
 }

@@ -1,11 +1,11 @@
-// Imported by every traced role: spans are made, exported, and flushed at the end. The standard OTEL_* variables
-// configure all of it. With our adapters the place of the import does not matter, because nothing is patched; the
-// preload of stock roles imports this first of all.
+// Starts the SDK when it is imported. The standard OTEL_* variables configure it. Every traced role imports this file.
+// With our adapters the order of imports does not matter, because nothing is patched. The preload of stock roles imports
+// it first.
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import { sdkSettings } from "./adapters.js";
 
-// By the specification OTEL_SDK_DISABLED has no effect on propagators, but NodeSDK would install none, and no
-// context manager. Such a service makes no span and still relays the context that it was called in.
+// By the specification OTEL_SDK_DISABLED has no effect on propagators, but NodeSDK would then install neither propagator
+// nor context manager. Here such a role makes no span and still passes the context on.
 const disabled = process.env.OTEL_SDK_DISABLED?.trim().toLowerCase() === "true";
 if (disabled) delete process.env.OTEL_SDK_DISABLED;
 
@@ -15,7 +15,7 @@ const sdk = new NodeSDK({
 });
 sdk.start();
 
-/** Sends what is still held back, then stops. */
+/** Exports the remaining spans and shuts the SDK down. */
 export async function flushTracing(): Promise<void> {
   await sdk.shutdown();
 }

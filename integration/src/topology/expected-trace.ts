@@ -10,7 +10,7 @@ import {
   TOOLS,
 } from "./roles.js";
 
-/** Every hop of a request, and by what it is made. */
+/** One hop of a request, and the transport that makes it. */
 export interface Hop {
   readonly from: string;
   readonly to: string;
@@ -19,8 +19,9 @@ export interface Hop {
 
 interface Step {
   readonly to: string;
-  /** What carries the request there: in one piece, and streamed. */
+  /** The transport with its method, topic or queue. */
   readonly via: string;
+  /** The same for a streamed request, when it differs. */
   readonly streamed?: string;
 }
 
@@ -36,8 +37,8 @@ const REQUESTED: readonly Step[] = [
 const PLANNED: readonly Step[] = [...REQUESTED, { to: PLANNER, via: "bullmq jeeves-planner" }];
 const REPLIED: Step = { to: ORCHESTRATOR, via: "kafka jeeves.agents.replies" };
 
-// The ways one request takes from service to service; together they cross every boundary.
-const WAYS: readonly (readonly Step[])[] = [
+// The paths of one request from service to service. Together they cross every boundary.
+const STEP_PATHS: readonly (readonly Step[])[] = [
   [
     ...PLANNED,
     {
@@ -50,24 +51,26 @@ const WAYS: readonly (readonly Step[])[] = [
   [...REQUESTED, { to: TOOLS, via: "kafka jeeves.tools.requests" }, REPLIED],
 ];
 
-/** What one request leaves behind: who makes spans, and which ways they lie on. */
-export interface Expected {
+/** The trace that is expected of one request. */
+export interface ExpectedTrace {
   /** The services whose spans make up one trace. */
   readonly services: readonly string[];
+  /** The paths from service to service. */
   readonly paths: readonly (readonly string[])[];
+  /** The service and the kind of the root span. */
   readonly root: { readonly service: string; readonly kind: "SERVER" | "CONSUMER" };
 }
 
 /**
- * What is expected of a system made of these. A bare role makes no span: the ways lead past it, and the next
- * service continues the exit span of the one before it.
+ * The trace that is expected of a system of these implementations. A bare role makes no span: it is on no path, and the
+ * next service continues the exit span of the one before it.
  */
-export function expected(made: Implementations = {}): Expected {
-  const paths = WAYS.map((way) => seen(way, made).map(({ to }) => to));
+export function expectedTrace(implementations: Implementations = {}): ExpectedTrace {
+  const paths = STEP_PATHS.map((steps) => visibleSteps(steps, implementations).map(({ to }) => to));
   const [service = GATEWAY] = paths[0] ?? [];
   return {
     services: ROLES.map(({ name }) => name).filter(
-      (name) => name !== PROVIDER && made[name] !== "bare",
+      (name) => name !== PROVIDER && implementations[name] !== "bare",
     ),
     paths,
     root: {
@@ -77,11 +80,11 @@ export function expected(made: Implementations = {}): Expected {
   };
 }
 
-/** The hops that one request makes. @param streamed - whether the text comes in pieces */
-export function hopsOf(streamed: boolean, made: Implementations = {}): readonly Hop[] {
+/** The hops of one request. @param streamed - true for a streamed answer */
+export function hopsOf(streamed: boolean, implementations: Implementations = {}): readonly Hop[] {
   const hops = new Map<string, Hop>();
-  for (const way of WAYS) {
-    const steps = seen(way, made);
+  for (const path of STEP_PATHS) {
+    const steps = visibleSteps(path, implementations);
     for (const [i, step] of steps.entries()) {
       const from = steps[i - 1]?.to;
       if (from === undefined) continue;
@@ -92,12 +95,12 @@ export function hopsOf(streamed: boolean, made: Implementations = {}): readonly 
   return [...hops.values()];
 }
 
-function seen(way: readonly Step[], made: Implementations): readonly Step[] {
-  return way.filter(({ to }) => made[to] !== "bare");
+function visibleSteps(steps: readonly Step[], implementations: Implementations): readonly Step[] {
+  return steps.filter(({ to }) => implementations[to] !== "bare");
 }
 
-const all = expected();
-/** The services whose spans make up one trace of a system that has no bare role. */
+const all = expectedTrace();
+/** The services with spans in a trace of a system without bare roles. */
 export const SERVICES: readonly string[] = all.services;
-/** Its ways from service to service. */
+/** The paths of such a trace from service to service. */
 export const PATHS: readonly (readonly string[])[] = all.paths;

@@ -1,56 +1,32 @@
 import { join } from "node:path";
-import type { EngineAddresses } from "../engines/engines.js";
-import { repositoryRoot } from "../engines/paths.js";
-import type { Run } from "../engines/scope.js";
+import type { EngineAddresses } from "../engines/index.js";
+import { REPOSITORY_ROOT } from "../engines/paths.js";
+import type { Scope } from "../engines/scope.js";
 import { buildPeers, checkToolchains } from "../peers/index.js";
 import type { Command, Language } from "../peers/peer.js";
 import { RoleProcess } from "./process.js";
 import { type Implementation, type Implementations, ROLES, type Role } from "./roles.js";
+import type { RunningRole } from "./running-role.js";
 
-/** Where a role serves. They differ where the roles have a network of their own. */
-export interface RoleAddress {
-  /** `host:port` for the other roles. */
-  readonly inside: string;
-  /** `host:port` for this process. */
-  readonly outside: string;
-}
-
-/** One role while it runs. */
-export interface RunningRole {
-  readonly name: string;
-  /** Fulfilled when it ended before it was asked to, with its last lines; never when it was asked. */
-  readonly unexpectedEnd: Promise<Error>;
-  /** Waits for its ready line. @throws when it ends first, with its last lines */
-  ready(timeoutMs: number): Promise<RoleAddress>;
-  /** The last it printed, indented. */
-  lastLines(): string;
-  /** Asks it to stop and waits; one that does not is killed. */
-  stop(): Promise<void>;
-  /** Ends it at once, its unsent spans lost: what a crash does. */
-  kill(): Promise<void>;
-  /** Resident memory. */
-  memoryMb(): Promise<number>;
-}
-
-/** What starts roles: processes of this machine, or containers. */
+/** Starts roles: as processes of this machine, or in containers. */
 export interface Hosts {
-  /** Where the roles find Kafka and Redis. Default: where this process does. */
+  /** The addresses of Kafka and Redis for the roles. Default: those for this process. */
   readonly engines?: EngineAddresses;
-  /** Makes what the roles need to start: builds programs or images. */
-  prepare(made: Implementations, run: Run): Promise<StartRole>;
+  /** Builds the programs or images that the roles need. Gives the function that starts a role. */
+  prepare(implementations: Implementations, scope: Scope): Promise<StartRole>;
 }
 
-/** Starts one role. @param env - its settings; addresses in it are those of inside */
+/** Starts one role. @param env - its settings, with addresses as other roles see them */
 type StartRole = (
   role: Role,
-  made: Implementation,
+  implementation: Implementation,
   env: Readonly<Record<string, string>>,
 ) => RunningRole;
 
-/** Each role as a process of this machine. */
+/** Starts each role as a process of this machine. */
 export const processes: Hosts = {
-  prepare: async (made, run) => {
-    const built = await buildPeers(languagesOf(made), run);
+  prepare: async (implementations, scope) => {
+    const built = await buildPeers(languagesOf(implementations), scope);
     return (role, implementation, env) => {
       const { foreign } = role;
       const command =
@@ -62,41 +38,41 @@ export const processes: Hosts = {
   },
 };
 
-/** Finds out, before anything is started, whether such processes can be built here. @throws what is missing */
-export function checkProcesses(made: Implementations): Promise<void> {
-  return checkToolchains(languagesOf(made));
+/** Checks, before anything is started, that these implementations can be built here. @throws what is missing */
+export function checkProcesses(implementations: Implementations): Promise<void> {
+  return checkToolchains(languagesOf(implementations));
 }
 
-function languagesOf(made: Implementations): Language[] {
+function languagesOf(implementations: Implementations): Language[] {
   return ROLES.flatMap(({ name, foreign }) =>
-    foreign !== undefined && made[name] === foreign.language ? [foreign.language] : [],
+    foreign !== undefined && implementations[name] === foreign.language ? [foreign.language] : [],
   );
 }
 
-const DIST = join(repositoryRoot, "integration/dist");
+const DIST = join(REPOSITORY_ROOT, "integration/dist");
 
-/** How a role of ours is started, for a repository that lies at `dist`'s parent. */
+/** The command that starts a TypeScript role. @param dist - the folder of the built suite @param node - the executable */
 export function nodeCommand(
   { entry }: Role,
-  made: Implementation,
+  implementation: Implementation,
   dist = DIST,
   node = process.execPath,
 ): Command {
   return {
     file: node,
     arguments: [
-      // kafkajs 2.2.4 sets timeouts in the past, and Node 24 says so each time.
+      // kafkajs 2.2.4 sets timeouts in the past, which Node 24 warns about each time.
       "--disable-warning=TimeoutNegativeWarning",
-      ...(made === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
+      ...(implementation === "stock" ? ["--import", join(dist, "system/stock.js")] : []),
       join(dist, "roles", entry),
     ],
-    env: variantEnv(made),
+    env: variantEnv(implementation),
   };
 }
 
-function variantEnv(made: Implementation): Record<string, string> {
-  // The variable has no effect on propagators (OpenTelemetry's specification of it): what came in is passed on.
-  if (made === "bare") return { OTEL_SDK_DISABLED: "true" };
-  if (made === "stock") return { INSTRUMENTATION: "stock" };
+function variantEnv(implementation: Implementation): Record<string, string> {
+  // By OpenTelemetry's specification the variable has no effect on propagators: the context is still passed on.
+  if (implementation === "bare") return { OTEL_SDK_DISABLED: "true" };
+  if (implementation === "stock") return { INSTRUMENTATION: "stock" };
   return {};
 }

@@ -1,2 +1,2 @@
-export { expected, SERVICES } from "./expected-trace.js";
+export { expectedTrace, SERVICES } from "./expected-trace.js";
 export { startTopology, type Topology, type TopologyOptions } from "./start.js";

@@ -1,13 +1,13 @@
 import { execa, type ResultPromise } from "execa";
 import pidusage from "pidusage";
 import type { Command } from "../peers/peer.js";
-import type { RoleAddress, RunningRole } from "./hosts.js";
+import type { RoleAddress, RunningRole } from "./running-role.js";
 
 const KEPT_LINES = 15;
-// Longer than a role gives itself.
+// Longer than the time limit that a role sets itself.
 const KILL_AFTER_MS = 9000;
 
-/** One role as a process of its own. */
+/** One role that runs as a process of its own. */
 export class RoleProcess implements RunningRole {
   readonly name: string;
   readonly #child: ResultPromise<ReturnType<typeof settings>>;
@@ -16,7 +16,7 @@ export class RoleProcess implements RunningRole {
   readonly #ready = Promise.withResolvers<string>();
   #stopping = false;
 
-  /** @param env - added to this process's environment */
+  /** @param env - added to the environment of this process */
   constructor(name: string, command: Command, env: Readonly<Record<string, string>>) {
     this.name = name;
     this.#child = execa(command.file, command.arguments, settings(command, env));
@@ -50,7 +50,7 @@ export class RoleProcess implements RunningRole {
     return { inside: address, outside: address };
   }
 
-  /** Reads what it prints, to the last line, and tells how it ended. */
+  /** Reads its output to the last line. Gives how it ended. */
   async #watch(): Promise<string> {
     const start = `READY ${this.name} `;
     for await (const line of this.#child.iterable({ from: "all" })) {

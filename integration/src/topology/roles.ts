@@ -1,35 +1,43 @@
 import type { Language } from "../peers/peer.js";
 
+/** The NestJS gateway at the edge. */
 export const GATEWAY = "jeeves-gateway";
+/** The gRPC server that runs the pipeline. */
 export const ORCHESTRATOR = "jeeves-orchestrator";
+/** The NestJS microservice that dispatches requests to the workers. */
 export const AGENTS = "jeeves-agents";
+/** The BullMQ worker that asks the LLM gateway. */
 export const PLANNER = "jeeves-planner-worker";
+/** The Kafka worker that runs tools. */
 export const TOOLS = "jeeves-tools-worker";
+/** The gRPC server that calls the provider. */
 export const LLM_GATEWAY = "jeeves-llm-gateway";
+/** The local language model provider, which is not traced. */
 export const PROVIDER = "provider";
 
 /**
- * What a role is made of: `ts` is ours with our adapters, `stock` the same with the incumbents' instrumentation,
- * `bare` the same with propagation only (it makes no spans); the others are other languages.
+ * The implementation of a role: `ts` is TypeScript with our adapters, `stock` the same program with the instrumentations of
+ * OpenTelemetry and BullMQ, `bare` the same with propagation only, without spans; the others are other languages.
  */
 export type Implementation = "ts" | "stock" | "bare" | Language;
 
-/** One role of the reference system: what runs, and whose address it has to be told. */
+/** One role of the reference system. */
 export interface Role {
-  /** The `service.name`; for the untraced provider just a name. */
+  /** Its `service.name`. */
   readonly name: string;
-  /** The demo's option that chooses what it is made of; none where there is nothing to choose. */
+  /** The option of the demo that chooses its implementation. Undefined when there is one only. */
   readonly option?: string;
-  /** Where its TypeScript program lies, below `dist/roles`. */
+  /** Its TypeScript program, relative to `dist/roles`. */
   readonly entry: string;
-  /** Its program in another language, as that language's peer calls it. */
+  /** Its program in another language, by the name that the peer's `command` takes. */
   readonly foreign?: { readonly language: Language; readonly program: string };
-  /** Environment variable to the role whose address it holds; that role starts first. */
+  /** Environment variables that get the address of another role, which starts first. */
   readonly needs: Readonly<Record<string, string>>;
-  /** Where it listens in a container; a role that does not serve has none. */
+  /** The port that it listens on in a container. Undefined for a role that does not serve. */
   readonly port?: number;
 }
 
+/** All roles. A role comes after those whose addresses it needs. */
 export const ROLES: readonly Role[] = [
   { name: PROVIDER, entry: "provider.js", needs: {}, port: 8081 },
   {
@@ -73,16 +81,16 @@ export const ROLES: readonly Role[] = [
   },
 ];
 
-/** What each role is made of, by its name. One that is not named is `ts`. */
+/** The implementation of each role by its name. The default is `ts`. */
 export type Implementations = Readonly<Record<string, Implementation>>;
 
-/** What the role can be made of. */
+/** The implementations that the role can have. */
 export function implementationsOf({ option, foreign }: Role): readonly Implementation[] {
   if (option === undefined) return ["ts"];
   return ["ts", ...(foreign ? [foreign.language] : []), "stock", "bare"];
 }
 
-/** Every role that has a foreign version is made of it. */
+/** Every role that has an implementation in another language, in that language. */
 export const POLYGLOT: Implementations = Object.fromEntries(
   ROLES.flatMap(({ name, foreign }) => (foreign ? [[name, foreign.language]] : [])),
 );

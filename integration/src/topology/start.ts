@@ -1,88 +1,102 @@
 import { randomUUID } from "node:crypto";
-import { giveUpOn } from "../engines/abort.js";
-import type { EngineAddresses, Engines } from "../engines/engines.js";
-import { createTopics } from "../engines/index.js";
-import { Run } from "../engines/scope.js";
+import { createTopics, type EngineAddresses, type Engines } from "../engines/index.js";
+import { Scope } from "../engines/scope.js";
 import { endOnSignal } from "../engines/signals.js";
-import { PARTITIONS, TOPICS } from "../system/topics.js";
-import { type Hosts, processes, type RoleAddress, type RunningRole } from "./hosts.js";
+import { abortable } from "../engines/waiting.js";
+import { PARTITIONS, TOPICS } from "../system/messages.js";
+import { type Hosts, processes } from "./hosts.js";
 import { GATEWAY, type Implementations, PROVIDER, ROLES, type Role } from "./roles.js";
+import type { RoleAddress, RunningRole } from "./running-role.js";
 
 const READY_TIMEOUT_MS = 60_000;
-// Where something failed nobody waits for roles that wait for a broker that is gone.
+// After a failure roles may wait in vain for a broker that is gone.
 const KILL_AFTER_MS = 3000;
 
+/** Options of `startTopology`. */
 export interface TopologyOptions {
   /**
-   * Where this process finds Kafka and Redis, and the roles too, unless their hosts say otherwise. Their failure is
-   * the topology's.
+   * The engines, by their addresses for this process. The roles use the same, unless `hosts` has others. A failure of the
+   * engines is one of the topology.
    */
   readonly engines: EngineAddresses & Partial<Pick<Engines, "failure">>;
-  /** Where the roles export their spans: the OTLP HTTP address. */
+  /** The OTLP HTTP address that the roles export their spans to. */
   readonly otlpUrl: string;
-  /** Hears what is built and started. */
-  readonly say: (line: string) => void;
-  /** What each role is made of. Default: all of them `ts`. */
-  readonly made?: Implementations | undefined;
-  /** Where the roles run. Default: processes of this machine. */
+  /** Takes lines of progress: what is built and started. */
+  readonly log: (line: string) => void;
+  /** The implementation of each role. Default: `ts`. */
+  readonly implementations?: Implementations | undefined;
+  /** The hosts of the roles. Default: processes of this machine. */
   readonly hosts?: Hosts | undefined;
-  /** For all roles, beside what the topology sets. */
+  /** Environment variables for all roles, which override those of the topology. */
   readonly env?: Readonly<Record<string, string>>;
-  /** For one role, by its name. */
+  /** Environment variables for one role, by its name. */
   readonly roleEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** An OpenAI-compatible server to use in place of the local provider. */
+  /** The address of an OpenAI-compatible server. Default: the local provider. */
   readonly providerUrl?: string;
+  /** Cancels the start, and ends the roles at once. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The reference system while it runs. Disposing of it stops the roles, flushed, and waits for them. */
+/** The reference system while it runs. Disposing of it stops the roles, which send their last spans, and waits for them. */
 export interface Topology extends AsyncDisposable {
   /** `http://host:port` of the gateway. */
   readonly gatewayUrl: string;
   /** The resource attribute `test.run.id` of every span of this run. */
   readonly runId: string;
-  readonly made: Implementations;
-  /** Rejects when a role or an engine ends before it was asked to; says which and shows its last lines. */
+  /** The implementation of each role. */
+  readonly implementations: Implementations;
+  /** Rejects when a role or an engine ends unexpectedly, with its name and its last lines. */
   readonly failure: Promise<never>;
+  /** One role by its name. @throws when there is none of that name */
   role(name: string): RunningRole;
-  /** `host:port` of a role that serves. */
+  /** `host:port` of a role that serves, for this process. */
   addressOf(name: string): string;
-  /** Resident memory of all roles together, in MB. */
+  /** The resident memory of all roles together, in MB. */
   rssMb(): Promise<number>;
 }
 
 /**
- * Starts every role, each as soon as those it needs have an address, and waits until all are ready. What has to be
- * built for that is built first. When a role cannot start the others are stopped and its last lines are in the error.
- * Roles that are stopped because of a failure or a signal are killed after three seconds.
+ * Builds and starts every role, each as soon as those it needs have an address, and waits until all are ready. Roles that
+ * are stopped because of a failure or a signal are killed after three seconds.
+ *
+ * @throws with the last lines of a role that cannot start, after the others are stopped
  */
 export async function startTopology(options: TopologyOptions): Promise<Topology> {
-  const { engines, say, providerUrl, roleEnv = {}, made = {}, hosts = processes } = options;
+  const {
+    engines,
+    log,
+    providerUrl,
+    roleEnv = {},
+    implementations = {},
+    hosts = processes,
+  } = options;
   options.signal?.throwIfAborted();
-  const broken = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, broken.signal]) : broken.signal;
-  engines.failure?.catch((error: unknown) => broken.abort(error));
-  const run = new Run(say, signal);
+  const controller = new AbortController();
+  const signal = options.signal
+    ? AbortSignal.any([options.signal, controller.signal])
+    : controller.signal;
+  engines.failure?.catch((error: unknown) => controller.abort(error));
+  const scope = new Scope(log, signal);
   const runId = randomUUID();
-  const common = environment(options, runId);
+  const common = commonEnv(options, runId);
   const running = new Map<string, RunningRole>();
   const addresses = new Map<string, Promise<RoleAddress>>();
 
   const stop = async (): Promise<void> => {
-    // First of all nothing new is started or built.
-    await run.end(new Error("the roles were stopped"));
+    // First, so that nothing new is started or built.
+    await scope.end(new Error("the roles were stopped"));
     const roles = [...running.values()];
-    const hurry = (): void => {
+    const killSoon = (): void => {
       setTimeout(() => void Promise.all(roles.map((role) => role.kill())), KILL_AFTER_MS).unref();
     };
-    if (signal.aborted) hurry();
-    else signal.addEventListener("abort", hurry);
+    if (signal.aborted) killSoon();
+    else signal.addEventListener("abort", killSoon);
     await Promise.all(roles.map((role) => role.stop()));
-    signal.removeEventListener("abort", hurry);
+    signal.removeEventListener("abort", killSoon);
   };
-  // The engines end by the same signal, at the same time.
+  // The engines end on the same signal, at the same time.
   const forget = endOnSignal(async () => {
-    broken.abort(new Error("the process was told to stop"));
+    controller.abort(new Error("the process was told to stop"));
     await stop();
   });
   const dispose = async (): Promise<void> => {
@@ -91,20 +105,20 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
 
   try {
-    const startRole = await hosts.prepare(made, run);
-    await giveUpOn(run.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
+    const startRole = await hosts.prepare(implementations, scope);
+    await abortable(scope.signal, createTopics(engines.kafkaBrokers, TOPICS, PARTITIONS));
     const began = Date.now();
-    say(`roles: starting ${ROLES.length}${describe(made)} ...`);
+    log(`roles: starting ${ROLES.length}${describe(implementations)} ...`);
     const start = async (role: Role): Promise<RoleAddress> => {
       const needed = Object.entries(role.needs).map(async ([variable, name]) => {
         const address = (await addresses.get(name))?.inside ?? "";
         return [variable, variable.endsWith("_URL") ? httpUrl(address) : address] as const;
       });
-      const found = Object.fromEntries(await Promise.all(needed));
-      run.signal.throwIfAborted();
-      const child = startRole(role, made[role.name] ?? "ts", {
+      const neededAddresses = Object.fromEntries(await Promise.all(needed));
+      scope.signal.throwIfAborted();
+      const child = startRole(role, implementations[role.name] ?? "ts", {
         ...common,
-        ...found,
+        ...neededAddresses,
         OTEL_SERVICE_NAME: role.name,
         ...roleEnv[role.name],
       });
@@ -118,11 +132,11 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
         given === undefined ? start(role) : Promise.resolve({ inside: given, outside: given }),
       );
     }
-    await giveUpOn(run.signal, Promise.all(addresses.values()));
-    say(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    await abortable(scope.signal, Promise.all(addresses.values()));
+    log(`roles: ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   } catch (error) {
     for (const address of addresses.values()) address.catch(() => undefined);
-    broken.abort(error);
+    controller.abort(error);
     await dispose();
     throw error;
   }
@@ -135,7 +149,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
     roleFailure,
     ...(engines.failure === undefined ? [] : [engines.failure]),
   ]);
-  failure.catch((error: unknown) => broken.abort(error));
+  failure.catch((error: unknown) => controller.abort(error));
 
   const role = (name: string): RunningRole => {
     const found = running.get(name);
@@ -152,7 +166,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   return {
     gatewayUrl: `http://${addressOf(GATEWAY)}`,
     runId,
-    made,
+    implementations,
     failure,
     role,
     addressOf,
@@ -164,14 +178,16 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
 }
 
-/** " (jeeves-gateway python, ...)" of those that are not `ts`. */
-function describe(made: Implementations): string {
-  const others = Object.entries(made).filter(([, implementation]) => implementation !== "ts");
+/** " (jeeves-gateway python, ...)": the implementations that are not `ts`. */
+function describe(implementations: Implementations): string {
+  const others = Object.entries(implementations).filter(
+    ([, implementation]) => implementation !== "ts",
+  );
   if (others.length === 0) return "";
   return ` (${others.map(([name, implementation]) => `${name} ${implementation}`).join(", ")})`;
 }
 
-function environment(
+function commonEnv(
   { engines, hosts, otlpUrl, env }: TopologyOptions,
   runId: string,
 ): Record<string, string> {
@@ -184,7 +200,7 @@ function environment(
     OTEL_TRACES_EXPORTER: "otlp",
     OTEL_METRICS_EXPORTER: "none",
     OTEL_LOGS_EXPORTER: "none",
-    // A span is at the backend within a tenth of a second of its end.
+    // A span is exported within a tenth of a second of its end.
     OTEL_BSP_SCHEDULE_DELAY: "40",
     OTEL_RESOURCE_ATTRIBUTES: `service.version=0.1.0,deployment.environment.name=demo,test.run.id=${runId}`,
     OTEL_NODE_RESOURCE_DETECTORS: "env,serviceinstance",

@@ -32,7 +32,7 @@ describe("spans of BullMQ's operations", () => {
     });
   });
 
-  test("of a flow's nodes are named after the queue, though BullMQ 5.34 tells the job as queue", async () => {
+  test("of a flow's nodes are named after the queue, though BullMQ 5.34 gives the job's name as queue", async () => {
     using spans = recordSpans();
     await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "pack", "addNode", "orders", () => 1);
     expect(spans.named("addNode orders").attributes["messaging.destination.name"]).toBe("orders");
@@ -60,7 +60,7 @@ describe("spans of BullMQ's operations", () => {
     });
   });
 
-  test("of an operation that is new, on the side of the worker, are those of processing", async () => {
+  test("of an unknown operation of a worker are those of processing", async () => {
     using spans = recordSpans();
     await traceOfBullMQ(
       bullmqTelemetry(),
@@ -76,18 +76,18 @@ describe("spans of BullMQ's operations", () => {
     });
   });
 
-  test("of an add never have the name of the job in theirs, not even where no queue is told", async () => {
+  test("of an add never have the job in their name, not even where BullMQ gives no queue", async () => {
     using spans = recordSpans();
     await traceOfBullMQ(bullmqTelemetry(), SpanKind.PRODUCER, "", "add", "orders.place", () => 1);
     expect(spans.named("add").attributes).not.toHaveProperty("messaging.destination.name");
   });
 
-  test("without a type in the conventions begin with none", async () => {
+  test("of an operation without a type in the conventions are started without one", async () => {
     using spans = recordSpans();
-    const begun: unknown[] = [];
+    const started: unknown[] = [];
     const tracer: Tracer = {
       startSpan(name, options, from) {
-        begun.push(Object.keys(options?.attributes ?? {}).sort());
+        started.push(Object.keys(options?.attributes ?? {}).sort());
         return spans.tracer().startSpan(name, options, from);
       },
       startActiveSpan: () => expect.fail(),
@@ -96,13 +96,13 @@ describe("spans of BullMQ's operations", () => {
 
     await traceOfBullMQ(telemetry, SpanKind.PRODUCER, "orders", "retryJobs", "orders", () => 1);
 
-    expect(begun).toEqual([
+    expect(started).toEqual([
       ["messaging.destination.name", "messaging.operation.name", "messaging.system.name"],
     ]);
   });
 });
 
-describe("what BullMQ says of a job is on its span", () => {
+describe("attributes that BullMQ sets are on the span", () => {
   test.each([
     ["bullmq.job.id", "7", "messaging.message.id"],
     ["bullmq.job.bulk.count", 2, "messaging.batch.message_count"],
@@ -137,7 +137,7 @@ describe("what BullMQ says of a job is on its span", () => {
   test.each([
     ["added", SpanKind.PRODUCER],
     ["processed", SpanKind.CONSUMER],
-  ])("also what it says before the span of a job that is %s begins", (_, kind) => {
+  ])("also those that it sets before the span of a job that is %s is started", (_, kind) => {
     using spans = recordSpans();
 
     const span = bullmqTelemetry().tracer.startSpan("add orders.place", { kind });

@@ -1,23 +1,23 @@
 import { type Job, SpanKind, type Telemetry, trace } from "bullmq";
 
-/** The limit of tests that repeat something thousands of times: a busy machine may take ten times as long as an idle one. */
-export const HEAVY_TEST_MS = 60_000;
+/** For tests that repeat something thousands of times: a busy machine may take ten times as long as an idle one. */
+export const SLOW_TEST = { timeout: 60_000 };
 
-/** What Redis keeps of a job, in the form it keeps it in. */
+/** A job as Redis holds it. */
 export interface StoredJob {
   readonly id: string;
   readonly data: string;
-  /** JSON: `tm` is the context. */
+  /** The options as JSON text; `tm` in them is the metadata. */
   readonly opts: string;
 }
 
 type JobsOptions = Job["opts"];
-let jobs = 0;
+let addedJobs = 0;
 
 /**
- * What BullMQ 6.7 does around a Telemetry, without Redis: its own `trace`, and around that the calls that
- * `Queue.add` (queue.js:150) and `Worker.processJob` (worker.js:575) make, in their order.
- * integration/src/bullmq.test.ts has the real ones.
+ * Adds a job to the queue `orders`. As the other functions here it calls a Telemetry as BullMQ 6.7 does, without
+ * Redis: with BullMQ's own `trace`, and inside it the calls of `Queue.add` (queue.js:150) and
+ * `Worker.processJob` (worker.js:575), in their order. integration/src/bullmq tests the real classes.
  */
 export async function addJob(
   telemetry: Telemetry | undefined,
@@ -31,15 +31,15 @@ export async function addJob(
     "add",
     "orders.place",
     async (span, metadata) => {
-      const kept = opts?.telemetry?.omitContext !== true && metadata;
-      const job = store(data, kept ? { ...opts, telemetry: { metadata } } : opts);
+      const isSent = opts?.telemetry?.omitContext !== true && metadata;
+      const job = storeJob(data, isSent ? { ...opts, telemetry: { metadata } } : opts);
       span?.setAttributes({ "bullmq.job.name": "place", "bullmq.job.id": job.id });
       return job;
     },
   );
 }
 
-function store(data: unknown, opts: JobsOptions = {}): StoredJob {
+function storeJob(data: unknown, opts: JobsOptions = {}): StoredJob {
   if (opts.jobId === "0") throw new RangeError("JobId cannot be '0' or start with '0:'");
   const { telemetry, ...others } = opts;
   const stored = {
@@ -48,29 +48,29 @@ function store(data: unknown, opts: JobsOptions = {}): StoredJob {
     ...(telemetry?.omitContext !== undefined && { omc: telemetry.omitContext }),
   };
   return {
-    id: opts.jobId ?? String(++jobs),
+    id: opts.jobId ?? String(++addedJobs),
     data: JSON.stringify(data),
     opts: JSON.stringify(stored),
   };
 }
 
-/** How many jobs were added so far without an id of their own. */
+/** Returns how many jobs without an id of their own were added so far. */
 export function jobsAdded(): number {
-  return jobs;
+  return addedJobs;
 }
 
-/** What happened to a job that was processed. */
-export interface Processed {
-  /** What BullMQ would note beside a failed job: the hash field `tm`. */
-  readonly retried?: string | undefined;
+/** The result of an attempt to process a job. */
+export interface ProcessedJob {
+  /** The metadata that BullMQ would store with a failed job, in the hash field `tm`. */
+  readonly retryMetadata?: string | undefined;
 }
 
-/** Processes a job as a worker does: what the processor throws goes nowhere but onto the job. */
+/** Processes a job as a worker does: an error of the processor fails the job, and is not thrown on. */
 export async function processJob(
   telemetry: Telemetry | undefined,
   stored: StoredJob,
   processor: () => unknown,
-): Promise<Processed> {
+): Promise<ProcessedJob> {
   const opts: { tm?: string } = JSON.parse(stored.opts);
   return trace(
     telemetry,
@@ -87,35 +87,35 @@ export async function processJob(
       });
       try {
         const result = await processor();
-        await settle(telemetry, "complete");
+        await runInternalOperation(telemetry, "complete");
         span?.addEvent("job completed", { "bullmq.job.result": JSON.stringify(result) });
         span?.setAttributes({ "bullmq.job.attempts.made": 1 });
         return {};
       } catch (error) {
-        return await failed(error);
+        return await failJob(error);
       } finally {
         span?.setAttributes({ "bullmq.job.attempt_finished_timestamp": 1_780_000_000_000 });
       }
 
-      // worker.js:952: a processor that throws nothing at all makes BullMQ itself fail.
-      async function failed(error: unknown): Promise<Processed> {
+      // worker.js:952: BullMQ itself fails at a processor that throws `undefined` or `null`.
+      async function failJob(error: unknown): Promise<ProcessedJob> {
         if (error === undefined || error === null) {
           span?.recordException("Cannot read properties of undefined (reading 'message')");
           return {};
         }
-        const retried = await noteFailure(telemetry);
+        const retryMetadata = await moveToFailed(telemetry);
         const reason = error instanceof Error ? error.message : undefined;
         span?.addEvent("job failed", { "bullmq.job.failed.reason": reason });
         span?.setAttributes({ "bullmq.job.attempts.made": 1 });
-        return { retried };
+        return { retryMetadata };
       }
     },
     opts.tm,
   );
 }
 
-/** What a worker does now and then, and with each job: job.js:417, lock-manager.js:29. */
-export function settle(
+/** Runs an internal operation of BullMQ, such as completing a job (job.js:417) or extending locks (lock-manager.js:29). */
+export function runInternalOperation(
   telemetry: Telemetry | undefined,
   operation: string,
   work: () => unknown = () => undefined,
@@ -126,8 +126,8 @@ export function settle(
   });
 }
 
-/** As job.js:474 does it: the one place of housekeeping that asks for metadata. */
-function noteFailure(telemetry: Telemetry | undefined): Promise<string | undefined> {
+/** Follows job.js:474, the one internal operation that asks for metadata. */
+function moveToFailed(telemetry: Telemetry | undefined): Promise<string | undefined> {
   return trace(
     telemetry,
     SpanKind.INTERNAL,

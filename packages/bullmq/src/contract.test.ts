@@ -3,7 +3,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
@@ -35,7 +35,7 @@ function asMetadata(headers: Headers): string {
   return JSON.stringify(Object.keys(fields).length === headers.length ? fields : headers);
 }
 
-function sentAs({ opts, data }: StoredJob): Sent {
+function sentAs({ opts, data }: StoredJob): SentMessage {
   const { tm = "{}" }: { tm?: string } = JSON.parse(opts);
   const body: Record<string, string> = JSON.parse(data);
   const fields: Record<string, string> = { ...JSON.parse(tm), ...body };
@@ -59,11 +59,11 @@ function open(options: AdapterOptions = {}): Promise<Harness> {
       const { data, opts } = expectJob(message);
       return sentAs(await addJob(telemetry, data, opts));
     },
-    async sendBare(message) {
+    async sendUninstrumented(message) {
       const { data, opts } = expectJob(message);
       return sentAs(await addJob(undefined, data, opts));
     },
-    reached: jobsAdded,
+    transportSends: jobsAdded,
     async sendFailing(message) {
       const { data, opts } = expectJob(message);
       await addJob(telemetry, data, { ...opts, jobId: "0" });
@@ -88,7 +88,7 @@ const bullmq: Adapter = {
       "bullmq.job.name": "place",
       "bullmq.job.attempts_made": 1,
     },
-    // BullMQ tells a telemetry the message of what the processor threw, and not its type.
+    // BullMQ passes on the message of what the processor threw, but not its type.
     errorType: () => "_OTHER",
   },
   outgoing: {
@@ -105,9 +105,9 @@ const bullmq: Adapter = {
   messaging: true,
   maxBytes: 8192,
   // A worker swallows what a processor throws: the error stays with the job.
-  failure: "swallowed",
+  handlerError: "swallowed",
   // Data are JSON, which holds a key once.
-  ownRepeated: "one",
+  repeatedUserHeader: "one",
   open,
 };
 

@@ -1,6 +1,6 @@
 // For users.
-export type { JobCarrier } from "./carrier.js";
-export { extractJobContext, type JobLike } from "./incoming.js";
+
+export { extractJobContext, injectJobOptions, type JobLike } from "./carrier/index.js";
+export type { JobCarrier } from "./carrier/metadata.js";
 export type { BullMQTelemetryOptions, IncomingJob } from "./options.js";
-export { injectJobOptions } from "./outgoing.js";
 export { bullmqTelemetry } from "./telemetry/index.js";

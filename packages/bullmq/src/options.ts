@@ -1,18 +1,19 @@
 import type { InstrumenterSettings, TracingOptions } from "@traceferry/core";
-import type { JobCarrier } from "./carrier.js";
+import type { JobCarrier } from "./carrier/metadata.js";
 import { VERSION } from "./version.js";
 
-/** What the option `relation` is asked about: a job that a worker is about to process. */
+/** A job that a worker is about to process, as a `relation` function gets it. */
 export interface IncomingJob {
-  /** The queue it came from, without prefix; `""` where nobody knows it. */
+  /** The name of its queue, without prefix; `""` where it is unknown. */
   readonly queue: string;
-  /** What the sender wrote for us, by lower-case key. Strangers write it: check before use. */
+  /** The fields of its metadata, by lower-case key. They are untrusted: check them before use. */
   readonly carrier: JobCarrier;
 }
 
-/** What `bullmqTelemetry` takes. All of it may be left out; `maxBytes` is 8192 by default. */
+/** The options of `bullmqTelemetry`, all optional. `maxBytes` is 8192 by default. */
 export interface BullMQTelemetryOptions extends TracingOptions<IncomingJob> {}
 
+/** The names and defaults of this adapter, for its instrumenters. */
 export const SETTINGS: InstrumenterSettings = {
   name: "bullmq",
   scope: "@traceferry/bullmq",

@@ -6,76 +6,83 @@ import type {
 } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
 
-/** What becomes of a message's sender. */
+/** What an incoming message is to its sender: a child, the beginning of a new trace with a link, or without one. */
 export type Relation = "child" | "link" | "none";
 
-/** The options that every adapter of ours takes; the contract hands them to `Adapter.open`. */
+/** The options that every adapter takes. The contract passes them to `Adapter.open`. */
 export interface AdapterOptions {
+  /** Extracts and injects. Default: the global propagator. */
   readonly propagator?: TextMapPropagator;
+  /** Makes the spans. Default: the global provider. */
   readonly tracerProvider?: TracerProvider;
+  /** Makes the adapter's own counters. Default: the global provider. */
   readonly meterProvider?: MeterProvider;
+  /** The relation of incoming messages to their sender. Default: `"child"`. */
   readonly relation?: Relation | (() => Relation);
+  /** The baggage that is sent: all of it, none, or the entries of these names. Default: `true`. */
   readonly baggage?: boolean | readonly string[];
+  /** Budget for the propagation fields that are sent. Default: `Adapter.maxBytes`. */
   readonly maxBytes?: number;
 }
 
-/** A span that the adapter makes. */
+/** A kind of span that the adapter makes. */
 export interface DeclaredSpan<Kind extends string> {
   readonly kind: Kind;
   readonly name: string;
-  /** These it has at least. */
+  /** Attributes that the span has at least. */
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   /**
-   * The `error.type` for an error of the handler, or for one that `Harness.sendFailing` rejects with. Default: the
-   * name of the error, `_OTHER` for what is none. Tells TypeErrors from RangeErrors.
+   * The `error.type` for an error of the handler, or for one that `Harness.sendFailing` rejects with. Must
+   * distinguish TypeErrors from RangeErrors where the transport does. Default: the name of an Error, `_OTHER` for
+   * everything else.
    */
   readonly errorType?: (error: unknown) => string;
 }
 
-/** One adapter, described so that the contract can drive it. */
+/** Describes one adapter to the contract: what it declares, what its transport can do, and how to open it. */
 export interface Adapter {
-  /** The boundary, as the adapter's reports name it: `"kafka"`. */
+  /** The boundary, as the adapter's reports and counters name it: `"kafka"`. */
   readonly name: string;
-  /** The strict propagator; the test brings it along, because this package does not import core. */
+  /** Makes the strict W3C propagator, `w3cPropagator` of core, which this package does not import. */
   readonly propagator: () => TextMapPropagator;
   /** The span around the handler. */
   readonly incoming: DeclaredSpan<"SERVER" | "CONSUMER">;
   /** The span around a send. */
   readonly outgoing: DeclaredSpan<"CLIENT" | "PRODUCER">;
-  /** A child links its sender too, as the messaging conventions ask. */
+  /** `true` when a child also links its sender, as the messaging conventions ask. */
   readonly messaging: boolean;
-  /** The adapter's default budget for traceparent, tracestate and baggage together. */
+  /** The adapter's default budget for traceparent, tracestate and baggage together, in bytes. */
   readonly maxBytes: number;
-  /** How many messages the leak case sends, at least. Default: 10,000. */
-  readonly messages?: number;
+  /** The least number of messages that the leak case passes. Default: 10,000. */
+  readonly leakMessages?: number;
   /**
-   * Several headers of the user's under one name: the transport carries `"all"` of them, or holds `"one"` and the
-   * case does not arise. Default: `"all"`.
+   * How many user headers of one name the transport carries: `"all"`, or `"one"`, which leaves the case out.
+   * Default: `"all"`.
    */
-  readonly ownRepeated?: "all" | "one";
+  readonly repeatedUserHeader?: "all" | "one";
   /**
-   * What several traceparents on one message mean: `"restart"` the trace, the `"last"` counts, or the transport
-   * holds `"one"` and the case does not arise. Default: `"restart"`.
+   * What several traceparents on one message mean: they `"restart"` the trace, or the `"last"` one counts. `"one"`
+   * says that the transport holds only one, which leaves the case out. Default: `"restart"`.
    */
-  readonly repeated?: "restart" | "last" | "one";
+  readonly repeatedTraceparent?: "restart" | "last" | "one";
   /**
-   * What becomes of an error of the handler at the end of `Harness.receive`: it rejects with the `"same"` object,
-   * with one of the transport's own (`"wrapped"`), or not at all (`"swallowed"`). Default: `"same"`.
+   * What `Harness.receive` does with an error of the handler: it rejects with the `"same"` object, rejects with an
+   * error of the transport's (`"wrapped"`), or resolves (`"swallowed"`). Default: `"same"`.
    */
-  readonly failure?: "same" | "wrapped" | "swallowed";
+  readonly handlerError?: "same" | "wrapped" | "swallowed";
   /**
-   * Whether the bare transport can carry these headers at all, on a message that arrives and on one of the
-   * caller's. Cases with other headers are left out. Default: it carries everything.
+   * Tells whether the transport, without the adapter, can carry these headers, on an incoming message and on one of
+   * the caller's. Cases with other headers are left out. Default: it carries everything.
    */
-  readonly carries?: (headers: Headers) => boolean;
-  /** Called before each case: forget what was reported, so that a rate limit does not hide the next report. */
+  readonly canCarry?: (headers: Headers) => boolean;
+  /** Called before each case: forgets the reports made so far, so that a rate limit does not hide the next one. */
   readonly reset?: () => void;
-  /** A fresh transport with the adapter on both of its ends. */
+  /** Opens a new transport with the adapter on both of its ends. */
   open(options?: AdapterOptions): Promise<Harness>;
   /**
-   * Delivers like `Harness.receive`, with somebody else's patching in between: whatever calls into the adapter
-   * is run by `patch`, inside a span that the patching made for this very message. Leave it out where a
-   * transport knows no such thing.
+   * Delivers like `Harness.receive`, with another instrumentation in between that patches the transport: the
+   * transport's calls into the adapter go through `patch`, which runs them inside a span that was made for this
+   * message. Leave it out where no other instrumentation exists, and the case is left out.
    */
   readonly receivePatched?: (
     harness: Harness,
@@ -85,35 +92,36 @@ export interface Adapter {
   ) => Promise<void>;
 }
 
-/** One message as it left, as a peer without adapter sees it. */
-export interface Sent {
+/** A message that was sent, as a peer without the adapter reads it. */
+export interface SentMessage {
   readonly headers: Headers;
-  /** Everything that the message says but its headers, comparable by `deepEqual`. */
+  /** Everything that the message holds but its headers, comparable by `deepEqual`. */
   readonly body: unknown;
 }
 
-/** An adapter at work. Every call takes place in the context that is active around it. */
+/**
+ * An open adapter with one way in and one way out. Each call takes place in the context that is active around it.
+ * Disposing of the harness closes the transport.
+ */
 export interface Harness extends AsyncDisposable {
   /**
-   * One message with these headers reaches the adapter; `handler` is the user's. Settles as the delivery did,
-   * after the adapter is done with the message (its span has ended). No adapter is on the sending side.
+   * Delivers a message with these headers to the adapter, from a sender without one; `handler` is the user's.
+   * Settles as the delivery does, after the adapter has ended its span.
    */
   receive(headers: Headers, handler: () => unknown): Promise<void>;
-  /** The caller's own message with these headers of theirs; `frozen`: deeply, as far as the transport can bear it. */
+  /**
+   * Makes a message of the caller's with these headers. `frozen` freezes it deeply, as far as the transport accepts.
+   * Default: `false`.
+   */
   message(headers: Headers, frozen?: boolean): unknown;
-  /** What the caller's message holds now, comparable by `deepEqual`. */
+  /** Copies the content of a caller's message, comparable by `deepEqual`. */
   snapshot(message: unknown): unknown;
-  /**
-   * Sends it through the adapter, gives what left. Settles after the adapter is done with the send (its span has
-   * ended).
-   */
-  send(message: unknown): Promise<Sent>;
-  /** The same send through the bare client. */
-  sendBare(message: unknown): Promise<Sent>;
-  /**
-   * How often the transport's own client was called to send so far, by either way. Bare sends call it at once.
-   */
-  reached(): number;
-  /** Sends it through the adapter to where it cannot go: rejects as the bare client does. */
+  /** Sends a message through the adapter. Settles after the adapter has ended its span. */
+  send(message: unknown): Promise<SentMessage>;
+  /** Sends a message through the client without the adapter, which must call the transport before it returns. */
+  sendUninstrumented(message: unknown): Promise<SentMessage>;
+  /** Counts the calls of the transport to send so far, with the adapter and without. */
+  transportSends(): number;
+  /** Sends a message through the adapter to a destination that does not exist: rejects as the client does. */
   sendFailing(message: unknown): Promise<void>;
 }

@@ -1,63 +1,73 @@
 import assert from "node:assert/strict";
-import { context, defaultTextMapGetter, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
+import {
+  type Context,
+  context,
+  defaultTextMapGetter,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+} from "@opentelemetry/api";
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
-  carried,
-  entries,
-  exit,
-  look,
-  type Sight,
-  scene,
+  contractCase,
+  type Fixtures,
+  incomingSpans,
+  outgoingSpan,
 } from "./fixtures.js";
+import { propagatedContext } from "./headers.js";
+import { type ObservedContext, observe } from "./messages.js";
 
-const THEIR_SCOPE = "@opentelemetry/instrumentation-of-somebody-else";
+const OTHER_SCOPE = "@opentelemetry/instrumentation-of-somebody-else";
 
-/** Item 10: somebody else made a span for this very message. */
-export function patched(adapter: Adapter): ContractCase[] {
+/** Item 10: another instrumentation, which patches the transport, made a span for the same message. */
+export function coexistence(adapter: Adapter): ContractCase[] {
   if (adapter.receivePatched === undefined) return [];
   return [
-    scene(
+    contractCase(
       adapter,
-      "a message that somebody else's patching has a span for gets no second one",
-      oneSpan,
+      "a message that another instrumentation has a span for gets no second one",
+      assertOneSpan,
     ),
   ];
 }
 
-async function oneSpan(bench: Bench): Promise<void> {
-  const { adapter, harness, spans } = bench;
+async function assertOneSpan(fixtures: Fixtures): Promise<void> {
+  const { adapter, harness } = fixtures;
   const from = sender();
-  const seen: Sight[] = [];
   const carrier: Record<string, string> = Object.fromEntries(from.headers);
-  const remote = adapter.propagator().extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
-  const theirs = spans
-    .tracer(THEIR_SCOPE)
-    .startSpan(
-      adapter.incoming.name,
-      { kind: SpanKind[adapter.incoming.kind], attributes: adapter.incoming.attributes },
-      remote,
-    );
+  const extracted = adapter.propagator().extract(ROOT_CONTEXT, carrier, defaultTextMapGetter);
+  const other = startOtherSpan(fixtures, extracted);
 
-  let left: Headers = [];
+  const all: ObservedContext[] = [];
+  let sent: Headers = [];
   await adapter.receivePatched?.(
     harness,
     from.headers,
     async () => {
-      seen.push(look());
-      left = (await harness.send(harness.message([]))).headers;
+      all.push(observe());
+      sent = (await harness.send(harness.message([]))).headers;
     },
-    (next) => context.with(trace.setSpan(remote, theirs), next),
+    (next) => context.with(trace.setSpan(extracted, other), next),
   );
-  theirs.end();
+  other.end();
 
-  const { spanId } = theirs.spanContext();
-  assert.equal(seen.length, 1, `the handler ran ${seen.length} times for one message`);
-  const made = entries(bench).map(({ scope, spanId: id }) => ({ scope, id }));
-  assert.deepEqual(made, [{ scope: THEIR_SCOPE, id: spanId }], "spans for one message");
-  assert.deepEqual(seen[0], { traceId: from.traceId, spanId, baggage: from.entries });
-  assert.equal(exit(bench).parentSpanId, spanId, "the tree is broken between their span and ours");
-  assert.equal(carried(left).traceId, from.traceId);
+  const { spanId } = other.spanContext();
+  assert.equal(all.length, 1, `the handler ran ${all.length} times for one message`);
+  const incoming = incomingSpans(fixtures).map(({ scope, spanId: id }) => ({ scope, id }));
+  assert.deepEqual(incoming, [{ scope: OTHER_SCOPE, id: spanId }], "spans for one message");
+  assert.deepEqual(all[0], { traceId: from.traceId, spanId, baggage: from.entries });
+  assert.equal(
+    outgoingSpan(fixtures).parentSpanId,
+    spanId,
+    "the outgoing span is no child of the other instrumentation's span",
+  );
+  assert.equal(propagatedContext(sent).traceId, from.traceId);
+}
+
+function startOtherSpan({ adapter, spans }: Fixtures, parent: Context): Span {
+  const { kind, name, attributes } = adapter.incoming;
+  return spans.tracer(OTHER_SCOPE).startSpan(name, { kind: SpanKind[kind], attributes }, parent);
 }

@@ -2,35 +2,20 @@ import assert from "node:assert/strict";
 import { sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan } from "./adapter.js";
-import {
-  type Bench,
-  type ContractCase,
-  entry,
-  exit,
-  receive,
-  scene,
-  sendFrom,
-} from "./fixtures.js";
+import { type ContractCase, contractCase, incomingSpan, outgoingSpan } from "./fixtures.js";
+import { receive, sendInSpan } from "./messages.js";
 
-/** Item 9: spans are named as the adapter declares. */
-export function naming(adapter: Adapter): ContractCase[] {
+/** Item 9: spans have the kind, the name and the attributes that the adapter declares. */
+export function conventions(adapter: Adapter): ContractCase[] {
   return [
-    scene(
-      adapter,
-      "the span around the handler is named as the conventions say",
-      async (bench: Bench) => {
-        await receive(bench.harness, sender().headers);
-        assertDeclared(entry(bench), adapter.incoming);
-      },
-    ),
-    scene(
-      adapter,
-      "the span around a send is named as the conventions say",
-      async (bench: Bench) => {
-        await sendFrom(bench, bench.harness.message([]));
-        assertDeclared(exit(bench), adapter.outgoing);
-      },
-    ),
+    contractCase(adapter, "the incoming span is named as the conventions say", async (fixtures) => {
+      await receive(fixtures.harness, sender().headers);
+      assertDeclared(incomingSpan(fixtures), adapter.incoming);
+    }),
+    contractCase(adapter, "the outgoing span is named as the conventions say", async (fixtures) => {
+      await sendInSpan(fixtures, fixtures.harness.message([]));
+      assertDeclared(outgoingSpan(fixtures), adapter.outgoing);
+    }),
   ];
 }
 

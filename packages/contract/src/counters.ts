@@ -1,88 +1,91 @@
 import assert from "node:assert/strict";
 import { BROKEN_SENDERS, sender } from "@traceferry/testkit";
-import type { Adapter, Relation } from "./adapter.js";
-import { type Bench, type ContractCase, MINUTE, passOn, scene, sendFrom } from "./fixtures.js";
-import { Counts } from "./meters.js";
+import type { Adapter, AdapterOptions } from "./adapter.js";
+import { type ContractCase, contractCase, type Fixtures, MINUTE } from "./fixtures.js";
+import { receiveAndSend, sendInSpan } from "./messages.js";
+import { CountingMeterProvider } from "./meters.js";
 
-/** The counters: what became of the sender of each message, and of the context of each. */
-export function counting(adapter: Adapter): ContractCase[] {
+const ZERO_TRACE_ID = BROKEN_SENDERS.find(({ name }) => name === "a zero trace id") ?? {
+  headers: [],
+};
+
+/** The counters `traceferry.extractions` and `traceferry.injections`: one of each per message. */
+export function counters(adapter: Adapter): ContractCase[] {
   return [
-    counted(adapter, "a sender that is continued is counted", async (bench, counts) => {
-      await passOn(bench, sender().headers);
-      assertCounted(counts, bench, "extractions", "continued");
-      assertCounted(counts, bench, "injections", "injected");
+    counted(adapter, "a continued sender is counted", async (fixtures, counts) => {
+      await receiveAndSend(fixtures, sender().headers);
+      assertCountedOnce(counts, fixtures, "extractions", "continued");
+      assertCountedOnce(counts, fixtures, "injections", "injected");
     }),
-    counted(adapter, "a missing sender is counted", async (bench, counts) => {
-      await passOn(bench, []);
-      assertCounted(counts, bench, "extractions", "missing");
+    counted(adapter, "a missing sender is counted", async (fixtures, counts) => {
+      await receiveAndSend(fixtures, []);
+      assertCountedOnce(counts, fixtures, "extractions", "missing");
     }),
-    counted(adapter, "a broken sender is counted", async (bench, counts) => {
-      const { headers } = zeroTraceId;
-      await passOn(bench, headers);
-      assertCounted(counts, bench, "extractions", "invalid");
+    counted(adapter, "an invalid sender is counted", async (fixtures, counts) => {
+      await receiveAndSend(fixtures, ZERO_TRACE_ID.headers);
+      assertCountedOnce(counts, fixtures, "extractions", "invalid");
     }),
-    counted(adapter, "a linked sender is counted", relatedAs("linked"), "link"),
-    counted(adapter, "an ignored sender is counted", relatedAs("ignored"), "none"),
+    counted(adapter, "a linked sender is counted", extractionCountedAs("linked"), {
+      relation: "link",
+    }),
+    counted(adapter, "an ignored sender is counted", extractionCountedAs("ignored"), {
+      relation: "none",
+    }),
     counted(
       adapter,
-      "a context that was cut to the budget is counted",
-      async (bench, counts) => {
-        await passOn(bench, sender().headers);
-        assertCounted(counts, bench, "injections", "trimmed");
+      "a context that was trimmed to the budget is counted",
+      async (fixtures, counts) => {
+        await receiveAndSend(fixtures, sender().headers);
+        assertCountedOnce(counts, fixtures, "injections", "trimmed");
       },
-      "child",
-      1,
+      { maxBytes: 1 },
     ),
-    counted(adapter, "a send is counted once", async (bench, counts) => {
-      await sendFrom(bench, bench.harness.message([]));
-      assertCounted(counts, bench, "injections", "injected");
+    counted(adapter, "a send is counted once", async (fixtures, counts) => {
+      await sendInSpan(fixtures, fixtures.harness.message([]));
+      assertCountedOnce(counts, fixtures, "injections", "injected");
     }),
   ];
 }
 
-const zeroTraceId = BROKEN_SENDERS.find(({ name }) => name === "a zero trace id") ?? {
-  headers: [],
-};
-
-function relatedAs(outcome: string) {
-  return async (bench: Bench, counts: Counts) => {
-    await passOn(bench, sender().headers);
-    assertCounted(counts, bench, "extractions", outcome);
+function extractionCountedAs(outcome: string) {
+  return async (fixtures: Fixtures, counts: CountingMeterProvider) => {
+    await receiveAndSend(fixtures, sender().headers);
+    assertCountedOnce(counts, fixtures, "extractions", outcome);
   };
 }
 
 function counted(
   adapter: Adapter,
   title: string,
-  body: (bench: Bench, counts: Counts) => Promise<void>,
-  relation: Relation = "child",
-  maxBytes?: number,
+  body: (fixtures: Fixtures, counts: CountingMeterProvider) => Promise<void>,
+  changes: AdapterOptions = {},
 ): ContractCase {
   return {
     title,
     timeout: MINUTE,
     run() {
-      const counts = new Counts();
-      const options = { relation, ...(maxBytes !== undefined && { maxBytes }) };
-      const record = { meterProvider: counts };
-      return scene(adapter, title, (bench) => body(bench, counts), { options, record }).run();
+      // Each run counts from zero.
+      const counts = new CountingMeterProvider();
+      return contractCase(adapter, title, (fixtures) => body(fixtures, counts), {
+        options: { relation: "child", ...changes },
+        record: { meterProvider: counts },
+      }).run();
     },
   };
 }
 
-function assertCounted(
-  counts: Counts,
-  { adapter }: Bench,
-  what: "extractions" | "injections",
+function assertCountedOnce(
+  counts: CountingMeterProvider,
+  { adapter }: Fixtures,
+  counter: "extractions" | "injections",
   outcome: string,
 ): void {
-  const name = `traceferry.${what}`;
-  const all = counts.of(name, adapter.name);
-  const told = `counted: ${counts.toString() || "nothing"}`;
+  const name = `traceferry.${counter}`;
+  const all = `counted: ${counts.toString() || "nothing"}`;
   assert.equal(
-    counts.of(name, adapter.name, { outcome }),
+    counts.count(name, adapter.name, { outcome }),
     1,
-    `${name}{outcome=${outcome}}; ${told}`,
+    `${name}{outcome=${outcome}}; ${all}`,
   );
-  assert.equal(all, 1, `${name} for one message; ${told}`);
+  assert.equal(counts.count(name, adapter.name), 1, `${name} for one message; ${all}`);
 }

@@ -8,77 +8,82 @@ import {
   type Span,
   trace,
 } from "@opentelemetry/api";
-import type { Headers } from "@traceferry/testkit";
 import {
   type RecordedSpan,
   type RecordedSpans,
   type RecordOptions,
   recordSpans,
 } from "@traceferry/testkit/record";
-import type { Adapter, AdapterOptions, Harness, Sent } from "./adapter.js";
+import type { Adapter, AdapterOptions, Harness } from "./adapter.js";
 
 /** One promise of the contract, for any test runner: `test(case.title, case.run, case.timeout)`. */
 export interface ContractCase {
   readonly title: string;
-  /** Milliseconds after which it hangs: far more than it takes on a busy machine. */
+  /** Milliseconds after which the case hangs: far more than it takes on a busy machine. */
   readonly timeout: number;
+  /** Rejects with an AssertionError when the adapter breaks the promise. */
   run(): Promise<void>;
 }
 
-/** What a case works on. */
-export interface Bench {
+/** The adapter under test, open, and the spans that it makes. */
+export interface Fixtures {
   readonly adapter: Adapter;
   readonly harness: Harness;
   readonly spans: RecordedSpans;
 }
 
-/** How a case wants it. */
-export interface Setting {
+/** Changes to what surrounds a case. */
+export interface CaseOptions {
+  /** Options for the adapter. Default: none. */
   readonly options?: AdapterOptions;
+  /** Changes to what is registered on the OpenTelemetry API. Default: everything but a meter provider. */
   readonly record?: Omit<RecordOptions, "propagator">;
-  /** Open the adapter and run the case inside a live span with baggage, as code in a running process does. */
+  /**
+   * Opens the adapter and runs the case inside an unrelated live span with baggage, as code in a running process
+   * does. Default: `false`.
+   */
   readonly ambient?: boolean;
-  /** Leave ended-twice and never-ended spans to the case. */
-  readonly untidy?: boolean;
-  /** Default: a minute. */
+  /** Accepts spans that never end, and spans that end twice. Default: `false`. */
+  readonly allowUnendedSpans?: boolean;
+  /** Milliseconds. Default: a minute. */
   readonly timeout?: number;
 }
 
 /** Milliseconds for a case of a few messages, on a busy machine and a remote broker. */
 export const MINUTE = 60_000;
 
-/** Tracer of the spans that the cases make themselves. */
-export const OWN_SCOPE = "the contract";
+/** Instrumentation scope of the spans that the cases make themselves. */
+export const CONTRACT_SCOPE = "the contract";
 
-/** A case with the API registered. Afterwards each span must have ended, and only once. */
-export function scene(
+/** Makes a case that registers on the API what it needs. Afterwards each span must have ended exactly once. */
+export function contractCase(
   adapter: Adapter,
   title: string,
-  body: (bench: Bench) => Promise<void>,
-  setting: Setting = {},
+  body: (fixtures: Fixtures) => Promise<void>,
+  changes: CaseOptions = {},
 ): ContractCase {
   return {
     title,
-    timeout: setting.timeout ?? MINUTE,
+    timeout: changes.timeout ?? MINUTE,
     async run() {
       adapter.reset?.();
-      using spans = recordSpans({ ...setting.record, propagator: adapter.propagator() });
-      const live = setting.ambient === true ? startAmbient(spans) : undefined;
-      await context.with(live?.context ?? ROOT_CONTEXT, async () => {
-        await using harness = await adapter.open(setting.options);
+      using spans = recordSpans({ ...changes.record, propagator: adapter.propagator() });
+      const ambient = changes.ambient === true ? startAmbientSpan(spans) : undefined;
+      await context.with(ambient?.context ?? ROOT_CONTEXT, async () => {
+        await using harness = await adapter.open(changes.options);
         await body({ adapter, harness, spans });
       });
-      live?.span.end();
-      if (setting.untidy !== true) assertTidy(spans);
+      ambient?.span.end();
+      if (changes.allowUnendedSpans !== true) assertEndedOnce(spans);
     },
   };
 }
 
-/** A case with nothing registered on the API. */
-export function bareScene(
+/** Makes a case that runs with nothing registered on the API. */
+export function unregisteredCase(
   adapter: Adapter,
   title: string,
-  body: (bench: Omit<Bench, "spans">) => Promise<void>,
+  body: (fixtures: Omit<Fixtures, "spans">) => Promise<void>,
 ): ContractCase {
   return {
     title,
@@ -92,7 +97,8 @@ export function bareScene(
   };
 }
 
-function assertTidy(spans: RecordedSpans): void {
+// The SDK warns of a span that ends twice, or that is changed after its end.
+function assertEndedOnce(spans: RecordedSpans): void {
   assert.deepEqual(spans.open, [], `spans that never ended: ${spans.open.join(", ")}`);
   const late = spans.warnings.filter((line) => /ended span|end\(\) on a span once/i.test(line));
   assert.deepEqual(
@@ -102,184 +108,57 @@ function assertTidy(spans: RecordedSpans): void {
   );
 }
 
-function startAmbient(spans: RecordedSpans): { context: Context; span: Span } {
-  const span = spans.tracer(OWN_SCOPE).startSpan("ambient");
+/** A live span with the context that it is active in. Whoever starts it ends it. */
+export interface LiveSpan {
+  readonly context: Context;
+  readonly span: Span;
+}
+
+function startAmbientSpan(spans: RecordedSpans): LiveSpan {
+  const span = spans.tracer(CONTRACT_SCOPE).startSpan("ambient");
   const baggage = propagation.createBaggage({ ambient: { value: "yes" } });
   return { span, context: propagation.setBaggage(trace.setSpan(ROOT_CONTEXT, span), baggage) };
 }
 
-/** What code sees of the active context. */
-export interface Sight {
-  readonly traceId?: string;
-  readonly spanId?: string;
-  readonly baggage: Readonly<Record<string, string>>;
-}
-
-/** Looks at the active context. */
-export function look(): Sight {
-  const active = trace.getSpanContext(context.active());
-  const entries = propagation.getActiveBaggage()?.getAllEntries() ?? [];
-  const baggage = Object.fromEntries(entries.map(([name, entry]) => [name, entry.value]));
-  return active === undefined
-    ? { baggage }
-    : { traceId: active.traceId, spanId: active.spanId, baggage };
-}
-
-/** Delivers one message; gives what its handler saw, and the result of `also`, which runs in the handler. */
-export async function receive<Result = undefined>(
-  harness: Harness,
-  headers: Headers,
-  also?: () => Promise<Result>,
-): Promise<{ readonly sight: Sight; readonly result: Result | undefined }> {
-  const seen: { sight: Sight; result: Result | undefined }[] = [];
-  await harness.receive(headers, async () => {
-    const sight = look();
-    seen.push({ sight, result: await also?.() });
-  });
-  const [first, ...again] = seen;
-  assert.ok(first !== undefined, "the handler did not finish before the delivery did");
-  assert.equal(again.length, 0, `the handler ran ${seen.length} times for one message`);
-  return first;
-}
-
-/** Delivers one message whose handler sends one without headers of its own; gives what left. */
-export async function passOn(
-  { harness }: Pick<Bench, "harness">,
-  headers: Headers,
-): Promise<{ readonly sight: Sight; readonly sent: Headers }> {
-  const { sight, result } = await receive(harness, headers, () =>
-    harness.send(harness.message([])),
-  );
-  return { sight, sent: result?.headers ?? [] };
-}
-
-/** A case's own live span with its context; the case ends it. */
-export function start(
-  spans: RecordedSpans,
-  name = "place order",
-): { context: Context; span: Span } {
-  const span = spans.tracer(OWN_SCOPE).startSpan(name, {}, ROOT_CONTEXT);
+/** Starts a root span for code that sends. */
+export function startCallerSpan(spans: RecordedSpans): LiveSpan {
+  const span = spans.tracer(CONTRACT_SCOPE).startSpan("place order", {}, ROOT_CONTEXT);
   return { span, context: trace.setSpan(ROOT_CONTEXT, span) };
 }
 
-/** Sends a message from inside a live span of the case. */
-export async function sendFrom(
-  { harness, spans }: Pick<Bench, "harness" | "spans">,
-  message: unknown,
-): Promise<Sent & { readonly traceId: string; readonly spanId: string }> {
-  const caller = start(spans);
-  const sent = await context.with(caller.context, () => harness.send(message));
-  caller.span.end();
-  return { ...sent, ...ids(caller.span) };
+/** The adapter's ended spans around handlers: SERVER or CONSUMER. */
+export function incomingSpans({ adapter, spans }: Fixtures): readonly RecordedSpan[] {
+  return adapterSpans(spans).filter((span) => span.kind === adapter.incoming.kind);
 }
 
-function ids(span: Span): { readonly traceId: string; readonly spanId: string } {
-  const { traceId, spanId } = span.spanContext();
-  return { traceId, spanId };
+/** The adapter's ended spans around sends: CLIENT or PRODUCER. */
+export function outgoingSpans({ adapter, spans }: Fixtures): readonly RecordedSpan[] {
+  return adapterSpans(spans).filter((span) => span.kind === adapter.outgoing.kind);
 }
 
-/** The adapter's spans around the handler. */
-export function entries({ adapter, spans }: Bench): readonly RecordedSpan[] {
-  return ofAdapter(spans).filter((span) => span.kind === adapter.incoming.kind);
+/** The one ended span around the handler. Fails when there is none, or several. */
+export function incomingSpan(fixtures: Fixtures): RecordedSpan {
+  return onlySpan(incomingSpans(fixtures), fixtures.adapter.incoming.kind, fixtures.spans);
 }
 
-/** The adapter's spans around a send. */
-export function exits({ adapter, spans }: Bench): readonly RecordedSpan[] {
-  return ofAdapter(spans).filter((span) => span.kind === adapter.outgoing.kind);
+/** The one ended span around the send. Fails when there is none, or several. */
+export function outgoingSpan(fixtures: Fixtures): RecordedSpan {
+  return onlySpan(outgoingSpans(fixtures), fixtures.adapter.outgoing.kind, fixtures.spans);
 }
 
-/** The one span around the handler. */
-export function entry(bench: Bench): RecordedSpan {
-  return one(entries(bench), bench.adapter.incoming.kind, bench.spans);
-}
-
-/** The one span around the send. */
-export function exit(bench: Bench): RecordedSpan {
-  return one(exits(bench), bench.adapter.outgoing.kind, bench.spans);
-}
-
-function one(found: readonly RecordedSpan[], kind: string, spans: RecordedSpans): RecordedSpan {
+function onlySpan(
+  found: readonly RecordedSpan[],
+  kind: string,
+  spans: RecordedSpans,
+): RecordedSpan {
   const [first, ...others] = found;
   if (first !== undefined && others.length === 0) return first;
   const open = spans.open.length === 0 ? "" : ` Open: ${spans.open.join(", ")}.`;
   assert.fail(
-    `expected one ${kind} span of the adapter, found ${found.length}.${open} Ended: ${inspect(ofAdapter(spans))}`,
+    `expected one ${kind} span of the adapter, found ${found.length}.${open} Ended: ${inspect(adapterSpans(spans))}`,
   );
 }
 
-function ofAdapter(spans: RecordedSpans): readonly RecordedSpan[] {
-  return spans.ended.filter((span) => span.scope !== OWN_SCOPE);
+function adapterSpans(spans: RecordedSpans): readonly RecordedSpan[] {
+  return spans.ended.filter((span) => span.scope !== CONTRACT_SCOPE);
 }
-
-/** Every value of a field, whatever the case of its name. */
-function field(headers: Headers, name: string): readonly string[] {
-  return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
-}
-
-/** What a message carries of a trace. */
-export interface Carried {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly flags: string;
-  readonly tracestate?: string;
-  readonly baggage?: string;
-}
-
-const OURS = ["traceparent", "tracestate", "baggage"];
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
-
-/** The context a message carries; fails unless there is exactly one lower-case traceparent and at most one of the others. */
-export function carried(headers: Headers): Carried {
-  const what = `\nheaders that left: ${inspect(headers, { maxStringLength: 300 })}`;
-  for (const [key] of headers) {
-    const name = key.toLowerCase();
-    if (OURS.includes(name)) assert.equal(key, name, `${key} is not lower-case${what}`);
-  }
-  const [traceparent, ...more] = field(headers, "traceparent");
-  assert.ok(traceparent !== undefined, `no traceparent left${what}`);
-  assert.equal(more.length, 0, `several traceparents left${what}`);
-  const [, traceId = "", spanId = "", flags = ""] = TRACEPARENT.exec(traceparent) ?? [];
-  assert.notEqual(traceId, "", `the traceparent is malformed: ${inspect(traceparent)}${what}`);
-  return { traceId, spanId, flags, ...atMostOne("tracestate"), ...atMostOne("baggage") };
-
-  function atMostOne<Name extends string>(name: Name): { [Key in Name]?: string } | undefined {
-    const values = field(headers, name);
-    assert.ok(values.length <= 1, `several ${name} fields left${what}`);
-    assert.ok(!values.includes(""), `an empty ${name} left${what}`);
-    return values[0] === undefined ? undefined : named(name, values[0]);
-  }
-}
-
-function named<Name extends string>(name: Name, value: string): { [Key in Name]?: string } {
-  const result: { [Key in Name]?: string } = {};
-  result[name] = value;
-  return result;
-}
-
-/** The headers of a message that are none of ours. */
-export function others(headers: Headers): Headers {
-  return headers.filter(([key]) => !OURS.includes(key.toLowerCase()));
-}
-
-/** Bytes of the values of our fields. */
-export function size(headers: Headers): number {
-  return OURS.flatMap((name) => field(headers, name)).reduce(
-    (sum, value) => sum + Buffer.byteLength(value),
-    0,
-  );
-}
-
-/** Whether the transport can carry these headers at all. */
-export function carries(adapter: Adapter, headers: Headers): boolean {
-  return adapter.carries?.(headers) ?? true;
-}
-
-/** The user's own headers, which no adapter may touch; none where the transport has no place for them. */
-export function usersOwn(adapter: Adapter): Headers {
-  return carries(adapter, USERS_OWN) ? USERS_OWN : [];
-}
-
-const USERS_OWN: Headers = [
-  ["x-tenant", "acme"],
-  ["x-request-id", "r-7f3a"],
-];

@@ -5,62 +5,73 @@ import { context } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
-  entries,
-  entry,
-  look,
-  receive,
-  scene,
-  start,
+  contractCase,
+  type Fixtures,
+  incomingSpan,
+  incomingSpans,
+  startCallerSpan,
 } from "./fixtures.js";
+import { type ObservedContext, observe, receive } from "./messages.js";
 
-/** Item 3: who sees which context. */
-export function seeing(adapter: Adapter): ContractCase[] {
+/** Item 3: the handler and all that it starts see the message's context, and the caller sees its own. */
+export function handlerContext(adapter: Adapter): ContractCase[] {
   return [
-    scene(adapter, "whatever the handler awaits, emits or schedules sees its context", scheduled),
-    scene(adapter, "twenty messages at once never see each other's context", interleaved),
-    scene(adapter, "the caller's context is the caller's again after a send", callers),
+    contractCase(
+      adapter,
+      "everything that the handler awaits, emits or schedules sees its context",
+      assertSeenEverywhere,
+    ),
+    contractCase(
+      adapter,
+      "twenty concurrent messages never see each other's context",
+      assertIsolated,
+    ),
+    contractCase(
+      adapter,
+      "the caller's context is active again after a send",
+      assertCallerContextRestored,
+    ),
   ];
 }
 
-async function scheduled(bench: Bench): Promise<void> {
+async function assertSeenEverywhere(fixtures: Fixtures): Promise<void> {
   const from = sender();
 
-  const { result = [] } = await receive(bench.harness, from.headers, everyWay);
+  const { result = [] } = await receive(fixtures.harness, from.headers, observeEverywhere);
 
-  const { traceId, spanId } = entry(bench);
-  for (const [way, sight] of result) {
-    assert.deepEqual(sight, { traceId, spanId, baggage: from.entries }, `seen by ${way}`);
+  const { traceId, spanId } = incomingSpan(fixtures);
+  for (const [where, observed] of result) {
+    assert.deepEqual(observed, { traceId, spanId, baggage: from.entries }, `seen by ${where}`);
   }
 }
 
-async function everyWay(): Promise<[way: string, sight: ReturnType<typeof look>][]> {
-  const seen: [string, ReturnType<typeof look>][] = [];
-  const note = (way: string) => seen.push([way, look()]);
+async function observeEverywhere(): Promise<[where: string, observed: ObservedContext][]> {
+  const all: [string, ObservedContext][] = [];
+  const record = (where: string) => all.push([where, observe()]);
   await null;
-  note("what is awaited");
+  record("code after an await");
   await timeout(0);
-  note("a timer");
+  record("a timer");
   await immediate();
-  note("an immediate");
+  record("an immediate");
   await new Promise<void>((done) =>
     process.nextTick(() => {
-      note("the next tick");
+      record("the next tick");
       done();
     }),
   );
   await new Promise<void>((done) =>
     queueMicrotask(() => {
-      note("a microtask");
+      record("a microtask");
       done();
     }),
   );
-  const emitter = new EventEmitter().on("stocked", () => note("a listener"));
+  const emitter = new EventEmitter().on("stocked", () => record("a listener"));
   emitter.emit("stocked");
-  for await (const _ of ticks()) note("a loop over an async generator");
-  await Promise.reject(new Error("caught at once")).catch(() => note("a catch"));
-  return seen;
+  for await (const _ of ticks()) record("a loop over an async generator");
+  await Promise.reject(new Error("caught at once")).catch(() => record("a catch"));
+  return all;
 }
 
 async function* ticks(): AsyncGenerator<number> {
@@ -70,49 +81,54 @@ async function* ticks(): AsyncGenerator<number> {
   }
 }
 
-async function interleaved(bench: Bench): Promise<void> {
+async function assertIsolated(fixtures: Fixtures): Promise<void> {
   const senders = Array.from({ length: 20 }, (_, number) =>
     sender({ entries: { "cart.id": `c-${number}` } }),
   );
 
-  const seen = await Promise.all(
+  const received = await Promise.all(
     senders.map(async (from) => ({
       from,
-      ...(await receive(bench.harness, from.headers, several)),
+      ...(await receive(fixtures.harness, from.headers, observeRepeatedly)),
     })),
   );
 
-  assert.equal(entries(bench).length, 20, "spans around twenty messages");
-  for (const { from, sight, result = [] } of seen) {
-    assert.equal(sight.traceId, from.traceId, "a handler ran in another message's trace");
-    const span = entries(bench).find(({ spanId }) => spanId === sight.spanId);
+  const spans = incomingSpans(fixtures);
+  assert.equal(spans.length, 20, "spans around twenty messages");
+  for (const { from, observed, result = [] } of received) {
+    assert.equal(observed.traceId, from.traceId, "a handler ran in another message's trace");
+    const span = spans.find(({ spanId }) => spanId === observed.spanId);
     assert.equal(span?.parentSpanId, from.spanId, "a handler ran in another message's span");
-    for (const later of [sight, ...result]) {
-      assert.deepEqual(later, { ...sight, baggage: from.entries }, "a handler's context changed");
+    for (const later of [observed, ...result]) {
+      assert.deepEqual(
+        later,
+        { ...observed, baggage: from.entries },
+        "a handler's context changed",
+      );
     }
   }
 }
 
-async function several(): Promise<ReturnType<typeof look>[]> {
-  const seen: ReturnType<typeof look>[] = [];
+async function observeRepeatedly(): Promise<ObservedContext[]> {
+  const all: ObservedContext[] = [];
   for (let turn = 0; turn < 5; turn++) {
     await immediate();
-    seen.push(look());
+    all.push(observe());
   }
-  return seen;
+  return all;
 }
 
-async function callers({ harness, spans }: Bench): Promise<void> {
-  const caller = start(spans);
+async function assertCallerContextRestored({ harness, spans }: Fixtures): Promise<void> {
+  const caller = startCallerSpan(spans);
   await context.with(caller.context, async () => {
-    const before = look();
+    const before = observe();
     const sending = harness.send(harness.message([]));
-    assert.deepEqual(look(), before, "another context is active while the send is under way");
+    assert.deepEqual(observe(), before, "another context is active while the send is under way");
     await sending;
-    assert.deepEqual(look(), before, "another context is active after the send");
+    assert.deepEqual(observe(), before, "another context is active after the send");
     await harness.sendFailing(harness.message([])).catch(() => undefined);
-    assert.deepEqual(look(), before, "another context is active after a failed send");
+    assert.deepEqual(observe(), before, "another context is active after a failed send");
   });
   caller.span.end();
-  assert.equal(look().traceId, undefined, "a context stayed active");
+  assert.equal(observe().traceId, undefined, "a context stayed active");
 }

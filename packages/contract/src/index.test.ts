@@ -1,70 +1,82 @@
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { adapterContract } from "./index.js";
 import { type MemoryHarness, memoryAdapter } from "./memory-adapter.test-support.js";
-import { forget, handlerHabits } from "./memory-handler.test-support.js";
-import { incomingHabits } from "./memory-incoming.test-support.js";
-import { outgoingHabits } from "./memory-outgoing.test-support.js";
+import { faultMutants } from "./mutants-faults.test-support.js";
+import { handlerMutants } from "./mutants-handler.test-support.js";
+import { incomingMutants } from "./mutants-incoming.test-support.js";
+import { leakMutants, releaseLeaked } from "./mutants-leaks.test-support.js";
+import { limitMutants } from "./mutants-limits.test-support.js";
+import { outgoingMutants } from "./mutants-outgoing.test-support.js";
+import { relationMutants } from "./mutants-relation.test-support.js";
 
-// What some habits leave behind.
+// Some mutants leave state in the process.
 afterEach(() => {
-  forget();
+  releaseLeaked();
   process.removeAllListeners("SIGUSR2");
   for (const key of Object.keys(Object.prototype)) Reflect.deleteProperty(Object.prototype, key);
 });
 
-describe("an honest adapter keeps every promise", () => {
+describe("the memory adapter keeps every promise", () => {
   for (const { title, run, timeout } of adapterContract(memoryAdapter())) test(title, run, timeout);
 });
 
-describe("a bad habit is caught", () => {
-  const habits = { ...incomingHabits, ...handlerHabits, ...outgoingHabits };
-  for (const [habit, { adapter, caughtBy, because }] of Object.entries(habits)) {
-    const promises = adapterContract(memoryAdapter(adapter, { messages: 1000 }));
+describe("a mutant is caught", () => {
+  const mutants = {
+    ...incomingMutants,
+    ...relationMutants,
+    ...handlerMutants,
+    ...outgoingMutants,
+    ...limitMutants,
+    ...faultMutants,
+    ...leakMutants,
+  };
+  for (const [mutant, { adapter, caughtBy, because }] of Object.entries(mutants)) {
+    const cases = adapterContract(memoryAdapter(adapter, { leakMessages: 1000 }));
     for (const title of caughtBy) {
-      const promise = promises.find((one) => one.title === title);
-      const broken = async () => {
-        expect(promise, "no such case").toBeDefined();
-        await expect(promise?.run()).rejects.toThrow(because);
+      const broken = cases.find((one) => one.title === title);
+      const assertBroken = async () => {
+        expect(broken, "no such case").toBeDefined();
+        await expect(broken?.run()).rejects.toThrow(because);
       };
-      test(`an adapter that ${habit} breaks: ${title}`, broken, promise?.timeout);
+      test(`an adapter that ${mutant} breaks: ${title}`, assertBroken, broken?.timeout);
     }
   }
 });
 
-test("an adapter may declare that the last of several senders counts, and is held to it", async () => {
-  const promises = (adapter?: typeof MemoryHarness) =>
-    adapterContract(memoryAdapter(adapter, { repeated: "last" })).filter(({ title }) =>
-      /two traceparents|several senders/.test(title),
+test("an adapter may declare that the last of several traceparents counts, and is held to it", async () => {
+  const repeatedCases = (adapter?: typeof MemoryHarness) =>
+    adapterContract(memoryAdapter(adapter, { repeatedTraceparent: "last" })).filter(({ title }) =>
+      /two traceparents|several traceparents/.test(title),
     );
-  const { adapter } = incomingHabits["takes the last of several senders"] ?? {};
+  const { adapter } = incomingMutants["takes the last of several senders"] ?? {};
 
-  const [promise, ...others] = promises(adapter);
+  const [lastCase, ...others] = repeatedCases(adapter);
 
   expect(others).toEqual([]);
-  expect(promise?.title).toBe("of several senders the last is continued");
-  await promise?.run();
-  await expect(promises()[0]?.run()).rejects.toThrow("the last traceparent was not continued");
+  expect(lastCase?.title).toBe("the last of several traceparents is continued");
+  await lastCase?.run();
+  await expect(repeatedCases()[0]?.run()).rejects.toThrow("the last traceparent was not continued");
 });
 
-describe("what stays in memory", () => {
-  const [lasting, ...others] = adapterContract(memoryAdapter(undefined, { messages: 50 })).sort(
-    (one, other) => other.timeout - one.timeout,
-  );
+describe("the leak case", () => {
+  const [leakCase, ...others] = adapterContract(
+    memoryAdapter(undefined, { leakMessages: 50 }),
+  ).sort((one, other) => other.timeout - one.timeout);
 
-  test("is measured by a case that has more time than the others", () => {
+  test("has more time than the others", () => {
     const title = "50 messages leave no span, timer, listener or memory behind";
-    expect(lasting?.title).toBe(title);
-    expect(lasting?.timeout).toBeGreaterThan(others[0]?.timeout ?? 0);
+    expect(leakCase?.title).toBe(title);
+    expect(leakCase?.timeout).toBeGreaterThan(others[0]?.timeout ?? 0);
   });
 
-  test("cannot be measured without --expose-gc, which fails the contract", async () => {
+  test("fails without --expose-gc, because memory cannot be measured", async () => {
     const { gc } = globalThis;
     onTestFinished(() => {
       globalThis.gc = gc;
     });
     globalThis.gc = undefined;
 
-    await expect(lasting?.run()).rejects.toThrow("node --expose-gc");
+    await expect(leakCase?.run()).rejects.toThrow("node --expose-gc");
   });
 });
 

@@ -3,55 +3,55 @@ import { createHook } from "node:async_hooks";
 import { setImmediate as immediate } from "node:timers/promises";
 import { context, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
-import type { Adapter } from "./adapter.js";
-import { type Bench, type ContractCase, MINUTE, scene } from "./fixtures.js";
-import { collectedHeap, type Kept, WatchedObjects } from "./heap.js";
+import type { Adapter, Harness } from "./adapter.js";
+import { type ContractCase, contractCase, type Fixtures, MINUTE } from "./fixtures.js";
+import { collectedHeap, type MessageObjects, WeakObjects } from "./heap.js";
 
-const AT_ONCE = 50;
-// A connection may keep what was active when it was opened, a client its last few messages.
-const FEW = 10;
-// Below what one kept span, context, message or closure weighs.
+const CONCURRENT = 50;
+// A connection may keep the context that was active when it was opened, and a client its last few messages.
+const TOLERATED = 10;
+// Less than one kept span, context, message or closure weighs.
 const BYTES_PER_MESSAGE = 150;
-// The first round warms up, and its objects are watched. A heap wobbles, so that a slope needs more than two
+// The first round warms up, and its objects are held weakly. The heap varies, so that a slope needs more than two
 // measurements; and it grows for a while where code is still compiled. A leak shows in every run of rounds.
 const ROUNDS = 5;
 const MORE_ROUNDS = 10;
 
-/** Item 8: nothing leaks. */
-export function lasting(adapter: Adapter): ContractCase[] {
-  const messages = adapter.messages ?? 10_000;
+/** Item 8: messages leave no span, timer, listener or memory behind. */
+export function leaks(adapter: Adapter): ContractCase[] {
+  const messages = adapter.leakMessages ?? 10_000;
   return [
-    scene(
+    contractCase(
       adapter,
       `${messages} messages leave no span, timer, listener or memory behind`,
-      (bench) => lasts(bench, Math.ceil(messages / ROUNDS)),
+      (fixtures) => assertNoLeak(fixtures, Math.ceil(messages / ROUNDS)),
       { timeout: 5 * MINUTE },
     ),
   ];
 }
 
-async function lasts(bench: Bench, messages: number): Promise<void> {
+async function assertNoLeak(fixtures: Fixtures, messages: number): Promise<void> {
   using timers = watchTimers();
-  const watched = new WatchedObjects();
-  await pass(bench, messages, (kept) => watched.add(kept));
-  const before = await holdings(bench, timers.live);
+  const early = new WeakObjects();
+  await passMessages(fixtures, messages, (objects) => early.add(objects));
+  const before = await measure(fixtures, timers.live);
   const heaps = [before.heap];
   for (let round = 1; round < ROUNDS + MORE_ROUNDS; round++) {
     if (round >= ROUNDS && slope(heaps.slice(-ROUNDS)) < messages * BYTES_PER_MESSAGE) break;
-    await pass(bench, messages);
-    const { counts, heap } = await holdings(bench, timers.live);
+    await passMessages(fixtures, messages);
+    const { resources, heap } = await measure(fixtures, timers.live);
     heaps.push(heap);
 
-    for (const [what, count] of counts) {
-      const more = count - (before.counts.get(what) ?? 0);
-      assert.ok(more < FEW, `${round * messages} messages left ${more} more of ${what}`);
+    for (const [resource, count] of resources) {
+      const more = count - (before.resources.get(resource) ?? 0);
+      assert.ok(more < TOLERATED, `${round * messages} messages left ${more} more of ${resource}`);
     }
   }
-  const left = watched
-    .count()
-    .filter(([, count]) => count >= FEW)
-    .map(([what, count]) => `${count} times ${what}`);
-  assert.deepEqual(left, [], `${messages} early messages left in memory: ${left.join(", ")}`);
+  const alive = early
+    .countAlive()
+    .filter(([, count]) => count >= TOLERATED)
+    .map(([kind, count]) => `${count} times ${kind}`);
+  assert.deepEqual(alive, [], `${messages} early messages left in memory: ${alive.join(", ")}`);
   const bytes = Math.round(slope(heaps.slice(-ROUNDS)) / messages);
   assert.ok(
     bytes < BYTES_PER_MESSAGE,
@@ -59,7 +59,7 @@ async function lasts(bench: Bench, messages: number): Promise<void> {
   );
 }
 
-/** The growth from one measurement to the next, as Theil and Sen reckon it: single ones that are off do no harm. */
+// The growth from one measurement to the next by the Theil-Sen estimator, which single outliers do not move.
 function slope(heaps: readonly number[]): number {
   const slopes = heaps.flatMap((later, at) =>
     heaps.slice(0, at).map((earlier, from) => (later - earlier) / (at - from)),
@@ -68,38 +68,38 @@ function slope(heaps: readonly number[]): number {
   return slopes[Math.floor(slopes.length / 2)] ?? 0;
 }
 
-async function pass(
-  { harness, spans }: Bench,
+async function passMessages(
+  { harness, spans }: Fixtures,
   messages: number,
-  watch?: (kept: Kept) => void,
+  watch?: (objects: MessageObjects) => void,
 ): Promise<void> {
-  for (let done = 0; done < messages; done += AT_ONCE) {
-    const some = Math.min(AT_ONCE, messages - done);
-    await Promise.all(Array.from({ length: some }, (_, number) => onePass(harness, number, watch)));
+  for (let passed = 0; passed < messages; passed += CONCURRENT) {
+    const length = Math.min(CONCURRENT, messages - passed);
+    await Promise.all(Array.from({ length }, (_, number) => passMessage(harness, number, watch)));
     spans.clear();
   }
 }
 
-// A message in and one out; every tenth handler fails.
-async function onePass(
-  harness: Bench["harness"],
+// Receives a message whose handler sends one; every tenth handler fails.
+async function passMessage(
+  harness: Harness,
   number: number,
-  watch?: (kept: Kept) => void,
+  watch?: (objects: MessageObjects) => void,
 ): Promise<void> {
-  const unlucky = number % 10 === 0;
+  const fails = number % 10 === 0;
   const handler = async () => {
     const message = harness.message([]);
-    const error = unlucky ? new Error("out of stock") : undefined;
+    const error = fails ? new Error("out of stock") : undefined;
     watch?.({ handler, context: context.active(), span: trace.getActiveSpan(), message, error });
     await harness.send(message);
     if (error !== undefined) throw error;
   };
   await harness.receive(sender().headers, handler).catch((error: unknown) => {
-    if (!unlucky) throw error;
+    if (!fails) throw error;
   });
 }
 
-// `process.getActiveResourcesInfo` does not know timers that are unref'd, and those leak as well.
+// `process.getActiveResourcesInfo` leaves out timers that are unref'd, and those leak as well.
 function watchTimers(): Disposable & { readonly live: ReadonlySet<number> } {
   const live = new Set<number>();
   const hook = createHook({
@@ -113,20 +113,22 @@ function watchTimers(): Disposable & { readonly live: ReadonlySet<number> } {
   return { live, [Symbol.dispose]: () => hook.disable() };
 }
 
-interface Holdings {
-  readonly counts: ReadonlyMap<string, number>;
+interface Measurement {
+  /** Timers, handles and listeners of the process, by name. */
+  readonly resources: ReadonlyMap<string, number>;
+  /** Bytes. */
   readonly heap: number;
 }
 
-async function holdings({ spans }: Bench, timers: ReadonlySet<number>): Promise<Holdings> {
+async function measure({ spans }: Fixtures, timers: ReadonlySet<number>): Promise<Measurement> {
   spans.clear();
   await immediate();
-  const counts = new Map([["timers", timers.size]]);
+  const resources = new Map([["timers", timers.size]]);
   for (const resource of process.getActiveResourcesInfo()) {
-    counts.set(resource, (counts.get(resource) ?? 0) + 1);
+    resources.set(resource, (resources.get(resource) ?? 0) + 1);
   }
   for (const event of process.eventNames()) {
-    counts.set(`process.on(${String(event)})`, process.listenerCount(event));
+    resources.set(`process.on(${String(event)})`, process.listenerCount(event));
   }
-  return { counts, heap: await collectedHeap() };
+  return { resources, heap: await collectedHeap() };
 }

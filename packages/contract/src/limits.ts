@@ -3,16 +3,14 @@ import { context, propagation } from "@opentelemetry/api";
 import { type Headers, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
-  carried,
-  carries,
-  entry,
-  passOn,
-  scene,
-  size,
-  start,
+  contractCase,
+  type Fixtures,
+  incomingSpan,
+  startCallerSpan,
 } from "./fixtures.js";
+import { canCarry, propagatedContext, propagationBytes } from "./headers.js";
+import { receiveAndSend } from "./messages.js";
 
 const SHORT = "x".repeat(90);
 const LONG = "x".repeat(200);
@@ -24,66 +22,97 @@ const SLACK = 100;
 const TRACEPARENT_BYTES = 55 + "traceparent".length;
 const TRACESTATE_BYTES = TRACESTATE.length + "tracestate".length;
 
-/** Sizes and strangers: the outgoing budget, and headers that mean harm. */
+/** Sizes and hostile headers: the options `maxBytes` and `baggage`, and senders that mean harm. */
 export function limits(adapter: Adapter): ContractCase[] {
-  const budget = (title: string, maxBytes: number, wanted: Wanted) =>
-    scene(adapter, title, (bench) => trimmed(bench, maxBytes, wanted), { options: { maxBytes } });
-  return [
-    budget("a tight budget drops baggage first", TRACEPARENT_BYTES + TRACESTATE_BYTES + SLACK, {
-      tracestate: true,
-    }),
-    budget("a tighter budget drops tracestate next", TRACEPARENT_BYTES + SLACK, {
-      tracestate: false,
-    }),
-    budget("no budget is so tight that traceparent is dropped", 1, { tracestate: false }),
-    scene(adapter, "by default what leaves is within the adapter's budget", withinDefault),
-    scene(adapter, "a budget without limit lets a large baggage leave whole", unlimited, {
-      options: { maxBytes: Number.POSITIVE_INFINITY },
-    }),
-    scene(adapter, "baggage can be kept in", (bench) => baggageLeaves(bench, undefined), {
-      options: { baggage: false },
-    }),
-    scene(
+  return [...outgoingBudget(adapter), ...outgoingBaggage(adapter), ...hostileHeaders(adapter)];
+}
+
+function outgoingBudget(adapter: Adapter): ContractCase[] {
+  const budget = (title: string, maxBytes: number, keeps: "tracestate" | "traceparent only") =>
+    contractCase(
       adapter,
-      "an allow-list names the baggage that may leave",
-      (bench) => baggageLeaves(bench, "tenant.id=acme"),
-      { options: { baggage: ["tenant.id"] } },
+      title,
+      (fixtures) => assertTrimmed(fixtures, maxBytes, keeps === "tracestate"),
+      { options: { maxBytes } },
+    );
+  return [
+    budget(
+      "a tight budget drops baggage first",
+      TRACEPARENT_BYTES + TRACESTATE_BYTES + SLACK,
+      "tracestate",
     ),
-    ...hostile(adapter).map(({ name, headers }) =>
-      scene(adapter, `${name} harms nobody`, (bench) => unharmed(bench, headers)),
+    budget("a tighter budget drops tracestate next", TRACEPARENT_BYTES + SLACK, "traceparent only"),
+    budget("no budget is so tight that traceparent is dropped", 1, "traceparent only"),
+    contractCase(
+      adapter,
+      "by default the fields that are sent are within the adapter's budget",
+      assertWithinDefault,
+    ),
+    contractCase(
+      adapter,
+      "a budget without limit lets a large baggage be sent whole",
+      assertUnlimited,
+      { options: { maxBytes: Number.POSITIVE_INFINITY } },
     ),
   ];
 }
 
-interface Wanted {
-  readonly tracestate: boolean;
+function outgoingBaggage(adapter: Adapter): ContractCase[] {
+  return [
+    contractCase(
+      adapter,
+      "with baggage turned off none is sent",
+      (fixtures) => assertBaggageSent(fixtures, undefined),
+      { options: { baggage: false } },
+    ),
+    contractCase(
+      adapter,
+      "an allow-list names the baggage that may be sent",
+      (fixtures) => assertBaggageSent(fixtures, "tenant.id=acme"),
+      { options: { baggage: ["tenant.id"] } },
+    ),
+  ];
 }
 
-async function trimmed(bench: Bench, maxBytes: number, wanted: Wanted): Promise<void> {
+function hostileHeaders(adapter: Adapter): ContractCase[] {
+  return hostileSenders()
+    .filter(({ headers }) => canCarry(adapter, headers))
+    .map(({ name, headers }) =>
+      contractCase(adapter, `${name} does no harm`, (fixtures) =>
+        assertUnharmed(fixtures, headers),
+      ),
+    );
+}
+
+async function assertTrimmed(
+  fixtures: Fixtures,
+  maxBytes: number,
+  keepsTracestate: boolean,
+): Promise<void> {
   const from = sender({ tracestate: TRACESTATE, entries: ENTRIES });
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await receiveAndSend(fixtures, from.headers);
 
-  const left = carried(sent);
-  assert.equal(left.traceId, from.traceId);
+  const next = propagatedContext(sent);
+  assert.equal(next.traceId, from.traceId);
   assert.equal(
-    left.tracestate,
-    wanted.tracestate ? from.tracestate : undefined,
-    "tracestate that left",
+    next.tracestate,
+    keepsTracestate ? from.tracestate : undefined,
+    "tracestate that was sent",
   );
-  assert.equal(left.baggage, undefined, `baggage left, the budget is ${maxBytes} bytes`);
+  assert.equal(next.baggage, undefined, `baggage was sent, the budget is ${maxBytes} bytes`);
   assert.deepEqual(
-    sight.baggage,
+    observed.baggage,
     from.entries,
     "the outgoing budget took baggage from the handler",
   );
 }
 
 async function sendWithBaggage(
-  { harness, spans }: Bench,
+  { harness, spans }: Fixtures,
   entries: Readonly<Record<string, string>>,
 ): Promise<Headers> {
-  const caller = start(spans);
+  const caller = startCallerSpan(spans);
   const baggage = propagation.createBaggage(
     Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, { value }])),
   );
@@ -99,35 +128,38 @@ function manyEntries(count: number): Record<string, string> {
   );
 }
 
-async function withinDefault(bench: Bench): Promise<void> {
-  const headers = await sendWithBaggage(bench, manyEntries(200));
+async function assertWithinDefault(fixtures: Fixtures): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, manyEntries(200));
 
-  carried(headers);
-  const { maxBytes } = bench.adapter;
-  assert.ok(size(headers) <= maxBytes, `${size(headers)} bytes left, the budget is ${maxBytes}`);
+  propagatedContext(headers);
+  assertWithinBudget(fixtures, headers);
 }
 
-async function unlimited(bench: Bench): Promise<void> {
-  const headers = await sendWithBaggage(bench, manyEntries(60));
+async function assertUnlimited(fixtures: Fixtures): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, manyEntries(60));
 
-  const members = carried(headers).baggage?.split(",") ?? [];
-  assert.equal(members.length, 60, "baggage members that left");
+  const members = propagatedContext(headers).baggage?.split(",") ?? [];
+  assert.equal(members.length, 60, "baggage members that were sent");
 }
 
-async function baggageLeaves(bench: Bench, expected: string | undefined): Promise<void> {
-  const headers = await sendWithBaggage(bench, sender().entries);
+async function assertBaggageSent(fixtures: Fixtures, expected: string | undefined): Promise<void> {
+  const headers = await sendWithBaggage(fixtures, sender().entries);
 
-  assert.equal(carried(headers).baggage, expected, "baggage that left");
+  assert.equal(propagatedContext(headers).baggage, expected, "baggage that was sent");
 }
 
-function hostile(adapter: Adapter): { readonly name: string; readonly headers: Headers }[] {
-  const from = sender();
-  const withBaggage = (baggage: string): Headers => [
-    ["traceparent", from.traceparent],
-    ["baggage", baggage],
-  ];
+function assertWithinBudget({ adapter }: Fixtures, headers: Headers): void {
+  const bytes = propagationBytes(headers);
+  const { maxBytes } = adapter;
+  assert.ok(bytes <= maxBytes, `${bytes} bytes were sent, the budget is ${maxBytes}`);
+}
+
+function hostileSenders(): { readonly name: string; readonly headers: Headers }[] {
+  const traceparent = ["traceparent", sender().traceparent] as const;
+  const withBaggage = (baggage: string): Headers => [traceparent, ["baggage", baggage]];
+  const withTracestate = (state: string): Headers => [traceparent, ["tracestate", state]];
   const members = Array.from({ length: 100 }, (_, number) => `v${number}=${SHORT}`).join(",");
-  const all = [
+  return [
     { name: "a megabyte of baggage", headers: withBaggage(`a=${"x".repeat(1 << 20)}`) },
     {
       name: "a baggage of many thousand members",
@@ -140,47 +172,32 @@ function hostile(adapter: Adapter): { readonly name: string; readonly headers: H
       headers: withBaggage("a=\u0000\u0007;p=\u001b"),
     },
     { name: "a baggage beyond ASCII", headers: withBaggage("a=caf\u00e9;p=\u20ac,b=\ud83d\ude80") },
-    { name: "a baggage that is no baggage", headers: withBaggage(",;==%zz,=,;a") },
+    { name: "a malformed baggage", headers: withBaggage(",;==%zz,=,;a") },
     { name: "a baggage that names __proto__", headers: withBaggage("__proto__=polluted,a=1") },
-    {
-      name: "a tracestate of a hundred members",
-      headers: [
-        ["traceparent", from.traceparent],
-        ["tracestate", members],
-      ] satisfies Headers,
-    },
+    { name: "a tracestate of a hundred members", headers: withTracestate(members) },
     {
       name: "a tracestate with a line break",
-      headers: [
-        ["traceparent", from.traceparent],
-        ["tracestate", "rojo=1\r\nx-injected: 1"],
-      ] satisfies Headers,
+      headers: withTracestate("rojo=1\r\nx-injected: 1"),
     },
     {
       name: "a header named __proto__",
-      headers: [
-        ["__proto__", "polluted"],
-        ["constructor", "polluted"],
-        ["traceparent", from.traceparent],
-      ] satisfies Headers,
+      headers: [["__proto__", "polluted"], ["constructor", "polluted"], traceparent],
     },
   ];
-  return all.filter(({ headers }) => carries(adapter, headers));
 }
 
-async function unharmed(bench: Bench, headers: Headers): Promise<void> {
-  const { adapter } = bench;
+async function assertUnharmed(fixtures: Fixtures, headers: Headers): Promise<void> {
   const [[, traceparent = ""] = []] = headers.filter(([key]) => key === "traceparent");
 
-  const { sent } = await passOn(bench, headers);
+  const { sent } = await receiveAndSend(fixtures, headers);
 
   assert.equal(
     traceparent.slice(3, 35),
-    entry(bench).traceId,
-    "a sound traceparent was not continued",
+    incomingSpan(fixtures).traceId,
+    "a valid traceparent was not continued",
   );
-  carried(sent);
-  assert.ok(size(sent) <= adapter.maxBytes, `${size(sent)} bytes left for ${adapter.maxBytes}`);
+  propagatedContext(sent);
+  assertWithinBudget(fixtures, sent);
   for (const [key, value] of sent) {
     assert.doesNotMatch(value, /[^\t\x20-\x7e]/, `${key} would be refused by HTTP and gRPC peers`);
   }

@@ -5,12 +5,12 @@ import {
   type MeterProvider,
 } from "@opentelemetry/api";
 
-/** A meter provider that only adds up counters, so that no metrics SDK is needed. */
-export class Counts implements MeterProvider {
+/** Adds up counters and drops all other instruments, so that the contract needs no metrics SDK. */
+export class CountingMeterProvider implements MeterProvider {
   readonly #added: { readonly name: string; readonly attributes: Attributes }[] = [];
 
   getMeter(): Meter {
-    // A meter of its own on top of the API's: that one is shared by the whole process.
+    // The API's no-op meter is shared by the whole process, so it is inherited from and not changed.
     const meter: Meter = Object.create(createNoopMeter());
     meter.createCounter = (name) => ({
       add: (value: number, attributes?: Attributes) => {
@@ -22,15 +22,15 @@ export class Counts implements MeterProvider {
     return meter;
   }
 
-  /** How often the counter was raised for this boundary, with these attributes among others. */
-  of(name: string, boundary: string, attributes: Attributes = {}): number {
+  /** The sum of a counter for one boundary, over all measurements that have these attributes among others. */
+  count(name: string, boundary: string, attributes: Attributes = {}): number {
     const wanted = Object.entries({ ...attributes, boundary });
     return this.#added.filter(
       (one) => one.name === name && wanted.every(([key, value]) => one.attributes[key] === value),
     ).length;
   }
 
-  /** Everything that was counted, for a failure message. */
+  /** Lists every measurement, for a failure message. */
   toString(): string {
     return this.#added
       .map(({ name, attributes }) => `${name}${JSON.stringify(attributes)}`)

@@ -1,71 +1,82 @@
 import assert from "node:assert/strict";
-import { type Headers, sender } from "@traceferry/testkit";
+import { sender } from "@traceferry/testkit";
 import type { Adapter, AdapterOptions } from "./adapter.js";
-import {
-  type Bench,
-  type ContractCase,
-  carried,
-  entry,
-  passOn,
-  receive,
-  scene,
-} from "./fixtures.js";
+import { type ContractCase, contractCase, type Fixtures, incomingSpan } from "./fixtures.js";
+import { propagatedContext } from "./headers.js";
+import { receive, receiveAndSend } from "./messages.js";
 
-/** The relation option: child is the default and has its cases in continuing.ts. */
+/** The option `relation`. The cases of `"child"`, the default, are in valid-sender.ts. */
 export function relation(adapter: Adapter): ContractCase[] {
-  const cut = (title: string, links: boolean, options: AdapterOptions) =>
-    scene(adapter, title, (bench) => unparented(bench, links), { options, ambient: true });
+  const newTrace = (title: string, links: boolean, options: AdapterOptions) =>
+    contractCase(adapter, title, (fixtures) => assertNewTrace(fixtures, links), {
+      options,
+      ambient: true,
+    });
   return [
-    cut('relation "link" starts a new trace that links the sender', true, { relation: "link" }),
-    cut('a relation function that says "link" does the same', true, { relation: () => "link" }),
-    cut('relation "none" starts a new trace that knows nothing of the sender', false, {
+    newTrace('relation "link" starts a new trace that links the sender', true, {
+      relation: "link",
+    }),
+    newTrace(
+      'a relation function that returns "link" starts a new trace that links the sender',
+      true,
+      {
+        relation: () => "link",
+      },
+    ),
+    newTrace('relation "none" starts a new trace that keeps nothing of the sender', false, {
       relation: "none",
     }),
-    scene(
+    contractCase(
       adapter,
-      'relation "link" says "missing" where there is no sender',
-      async (bench) => {
-        await receive(bench.harness, []);
-        assert.deepEqual(entry(bench).links, []);
-        assert.equal(entry(bench).attributes["traceferry.extraction"], "missing");
-      },
+      'relation "link" records a missing sender as "missing"',
+      assertMissingRecorded,
       { options: { relation: "link" } },
     ),
-    scene(adapter, "an allow-list takes its baggage across a new trace, and no other", allowed, {
-      options: { relation: "link", baggage: ["tenant.id"] },
-    }),
+    contractCase(
+      adapter,
+      "an allow-list takes its baggage entries into a new trace, and no others",
+      assertAllowedBaggage,
+      { options: { relation: "link", baggage: ["tenant.id"] } },
+    ),
   ];
 }
 
-async function unparented(bench: Bench, links: boolean): Promise<void> {
+async function assertNewTrace(fixtures: Fixtures, links: boolean): Promise<void> {
   const from = sender();
 
-  const { sight, sent } = await passOn(bench, from.headers);
+  const { observed, sent } = await receiveAndSend(fixtures, from.headers);
 
-  const span = entry(bench);
-  assert.notEqual(span.traceId, from.traceId, "the sender's trace was continued");
+  const span = incomingSpan(fixtures);
+  const { traceId, spanId } = span;
+  assert.notEqual(traceId, from.traceId, "the sender's trace was continued");
   assert.equal(span.parentSpanId, undefined, "the span has a parent, it should be a root");
   assert.equal(span.traceState, undefined, "the sender's tracestate was kept");
-  const linked = span.links.filter(({ traceId }) => traceId === from.traceId);
+  const linked = span.links.filter((link) => link.traceId === from.traceId);
   assert.deepEqual(
-    linked.map(({ spanId }) => spanId),
+    linked.map((link) => link.spanId),
     links ? [from.spanId] : [],
     links ? "expected one link to the sender" : "the sender is linked",
   );
-  const note = span.attributes["traceferry.extraction"];
-  assert.equal(note, links ? "linked" : "ignored", "traceferry.extraction");
-  assert.deepEqual(sight, { traceId: span.traceId, spanId: span.spanId, baggage: {} });
-  const left = carried(sent);
-  assert.equal(left.traceId, span.traceId, "the next hop is in another trace");
-  assert.equal(left.tracestate, undefined, "the sender's tracestate was sent on");
-  assert.equal(left.baggage, undefined, "the sender's baggage was sent on");
+  const extraction = span.attributes["traceferry.extraction"];
+  assert.equal(extraction, links ? "linked" : "ignored", "traceferry.extraction");
+  assert.deepEqual(observed, { traceId, spanId, baggage: {} });
+  const next = propagatedContext(sent);
+  assert.equal(next.traceId, traceId, "the next hop is in another trace");
+  assert.equal(next.tracestate, undefined, "the sender's tracestate was sent on");
+  assert.equal(next.baggage, undefined, "the sender's baggage was sent on");
 }
 
-async function allowed(bench: Bench): Promise<void> {
-  const headers: Headers = sender().headers;
+async function assertMissingRecorded(fixtures: Fixtures): Promise<void> {
+  await receive(fixtures.harness, []);
 
-  const { sight, sent } = await passOn(bench, headers);
+  const { links, attributes } = incomingSpan(fixtures);
+  assert.deepEqual(links, []);
+  assert.equal(attributes["traceferry.extraction"], "missing");
+}
 
-  assert.deepEqual(sight.baggage, { "tenant.id": "acme" }, "baggage that the handler sees");
-  assert.equal(carried(sent).baggage, "tenant.id=acme", "baggage that left");
+async function assertAllowedBaggage(fixtures: Fixtures): Promise<void> {
+  const { observed, sent } = await receiveAndSend(fixtures, sender().headers);
+
+  assert.deepEqual(observed.baggage, { "tenant.id": "acme" }, "baggage that the handler sees");
+  assert.equal(propagatedContext(sent).baggage, "tenant.id=acme", "baggage that was sent");
 }

@@ -1,95 +1,101 @@
 import assert from "node:assert/strict";
-import { sender } from "@traceferry/testkit";
+import { type Headers, sender } from "@traceferry/testkit";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import type { Adapter, DeclaredSpan, Harness } from "./adapter.js";
 import {
-  type Bench,
   type ContractCase,
-  carried,
-  entry,
-  exit,
-  scene,
-  sendFrom,
+  contractCase,
+  type Fixtures,
+  incomingSpan,
+  outgoingSpan,
 } from "./fixtures.js";
+import { propagatedContext } from "./headers.js";
+import { sendInSpan } from "./messages.js";
 
-/** Item 5, as far as every transport has it: what the user's code or the transport throws. */
-export function failing(adapter: Adapter): ContractCase[] {
+/** Item 5, as far as every transport has it: each span ends once, with the status of its handler or send. */
+export function spanEnds(adapter: Adapter): ContractCase[] {
   const outOfStock = new RangeError("out of stock");
   return [
-    failure(adapter, "a handler that throws", outOfStock, () => {
+    failingHandler(adapter, "throws", outOfStock, () => {
       throw outOfStock;
     }),
-    failure(adapter, "a handler that rejects", outOfStock, () => Promise.reject(outOfStock)),
-    failure(adapter, "a handler that rejects late", outOfStock, async () => {
+    failingHandler(adapter, "rejects", outOfStock, () => Promise.reject(outOfStock)),
+    failingHandler(adapter, "rejects late", outOfStock, async () => {
       await new Promise(setImmediate);
       throw outOfStock;
     }),
-    failure(adapter, "a handler that throws a string", "out of stock", () => {
+    failingHandler(adapter, "throws a string", "out of stock", () => {
       throw "out of stock";
     }),
-    failure(adapter, "a handler that rejects with nothing", undefined, () =>
-      Promise.reject(undefined),
-    ),
-    scene(adapter, "error.type tells errors of the handler apart", toldApart),
-    scene(
+    failingHandler(adapter, "rejects with nothing", undefined, () => Promise.reject(undefined)),
+    contractCase(adapter, "error.type distinguishes the handler's errors", assertErrorTypes),
+    contractCase(
       adapter,
-      "a send that fails ends its span as an error and fails as it always did",
-      sendFails,
+      "a send that fails ends its span with status ERROR, and rejects",
+      assertSendFails,
     ),
-    scene(adapter, "a handler that returns leaves the status unset", async (bench) => {
-      await bench.harness.receive(sender().headers, () => undefined);
-      assert.deepEqual(entry(bench).status, { code: "UNSET" });
-    }),
-    scene(adapter, "a send that succeeds leaves the status unset", async (bench) => {
-      await sendFrom(bench, bench.harness.message([]));
-      assert.deepEqual(exit(bench).status, { code: "UNSET" });
+    contractCase(
+      adapter,
+      "a handler that returns leaves the span status unset",
+      async (fixtures) => {
+        await fixtures.harness.receive(sender().headers, () => undefined);
+        assert.deepEqual(incomingSpan(fixtures).status, { code: "UNSET" });
+      },
+    ),
+    contractCase(adapter, "a send that succeeds leaves the span status unset", async (fixtures) => {
+      await sendInSpan(fixtures, fixtures.harness.message([]));
+      assert.deepEqual(outgoingSpan(fixtures).status, { code: "UNSET" });
     }),
   ];
 }
 
-function failure(
+function failingHandler(
   adapter: Adapter,
-  who: string,
+  how: string,
   error: unknown,
   handler: () => unknown,
 ): ContractCase {
-  return scene(
+  return contractCase(
     adapter,
-    `${who} ends its span once, as an error, and the transport hears of it`,
-    (bench) => failed(bench, error, handler),
+    `a handler that ${how} ends its span once, with status ERROR, and the transport gets the error`,
+    (fixtures) => assertSpanFails(fixtures, error, handler),
   );
 }
 
-async function failed(bench: Bench, error: unknown, handler: () => unknown): Promise<void> {
-  const from = sender();
-
-  await assertFails(bench, bench.harness, from.headers, error, handler);
-
-  const span = entry(bench);
-  assert.equal(span.traceId, from.traceId);
-  assert.equal(span.status.code, "ERROR", "the status of a failed handler's span");
-  assertErrorType(span, bench.adapter.incoming, error);
-}
-
-async function toldApart(bench: Bench): Promise<void> {
-  for (const error of [new TypeError("no such item"), new RangeError("out of stock")]) {
-    bench.spans.clear();
-
-    await assertFails(bench, bench.harness, [], error, () => Promise.reject(error));
-
-    assertErrorType(entry(bench), bench.adapter.incoming, error);
-  }
-}
-
-/** The delivery fails as the adapter's description says. Used where the tracing is broken, too. */
-export async function assertFails(
-  { adapter }: Pick<Bench, "adapter">,
-  harness: Harness,
-  headers: ReturnType<typeof sender>["headers"],
+async function assertSpanFails(
+  fixtures: Fixtures,
   error: unknown,
   handler: () => unknown,
 ): Promise<void> {
-  const expected = adapter.failure ?? "same";
+  const from = sender();
+
+  await assertDeliveryFails(fixtures, fixtures.harness, from.headers, error, handler);
+
+  const span = incomingSpan(fixtures);
+  assert.equal(span.traceId, from.traceId);
+  assert.equal(span.status.code, "ERROR", "the status of a failed handler's span");
+  assertErrorType(span, fixtures.adapter.incoming, error);
+}
+
+async function assertErrorTypes(fixtures: Fixtures): Promise<void> {
+  for (const error of [new TypeError("no such item"), new RangeError("out of stock")]) {
+    fixtures.spans.clear();
+
+    await assertDeliveryFails(fixtures, fixtures.harness, [], error, () => Promise.reject(error));
+
+    assertErrorType(incomingSpan(fixtures), fixtures.adapter.incoming, error);
+  }
+}
+
+/** Delivers a message whose handler fails: the delivery must fail as `Adapter.handlerError` declares. */
+export async function assertDeliveryFails(
+  { adapter }: Pick<Fixtures, "adapter">,
+  harness: Harness,
+  headers: Headers,
+  error: unknown,
+  handler: () => unknown,
+): Promise<void> {
+  const expected = adapter.handlerError ?? "same";
   const outcome = await harness.receive(headers, handler).then(
     () => ({ failed: false, reason: undefined }),
     (reason: unknown) => ({ failed: true, reason }),
@@ -100,20 +106,24 @@ export async function assertFails(
   }
 }
 
-async function sendFails(bench: Bench): Promise<void> {
-  const { harness } = bench;
+async function assertSendFails(fixtures: Fixtures): Promise<void> {
+  const { harness } = fixtures;
 
   const error = await harness.sendFailing(harness.message([])).then(
     () => assert.fail("the send did not fail"),
     (reason: unknown) => reason,
   );
 
-  const span = exit(bench);
+  const span = outgoingSpan(fixtures);
   assert.equal(span.status.code, "ERROR", "the status of a failed send's span");
-  assertErrorType(span, bench.adapter.outgoing, error);
-  bench.spans.clear();
-  const { headers } = await sendFrom(bench, harness.message([]));
-  assert.equal(carried(headers).spanId, exit(bench).spanId, "a send after a failed one is broken");
+  assertErrorType(span, fixtures.adapter.outgoing, error);
+  fixtures.spans.clear();
+  const { headers } = await sendInSpan(fixtures, harness.message([]));
+  assert.equal(
+    propagatedContext(headers).spanId,
+    outgoingSpan(fixtures).spanId,
+    "a send after a failed one is broken",
+  );
 }
 
 function assertErrorType(span: RecordedSpan, declared: DeclaredSpan<string>, error: unknown): void {

@@ -1,104 +1,107 @@
 import assert from "node:assert/strict";
 import { type Headers, sender } from "@traceferry/testkit";
-import type { Adapter, Sent } from "./adapter.js";
-import {
-  type Bench,
-  bareScene,
-  type ContractCase,
-  carried,
-  others,
-  receive,
-  scene,
-  usersOwn,
-} from "./fixtures.js";
+import type { Adapter, SentMessage } from "./adapter.js";
+import { type ContractCase, contractCase, type Fixtures, unregisteredCase } from "./fixtures.js";
+import { propagatedContext, userHeaders, withoutPropagationFields } from "./headers.js";
+import { receive } from "./messages.js";
 
 const PROPAGATION_ONLY = { record: { provider: false } };
 
-/** Item 6: nothing registered, and propagation only. */
-export function quiet(adapter: Adapter): ContractCase[] {
+type UnregisteredFixtures = Omit<Fixtures, "spans">;
+
+/** Item 6: nothing is registered on the API, or everything but a tracer provider ("propagation only"). */
+export function unregistered(adapter: Adapter): ContractCase[] {
   return [
-    bareScene(
+    unregisteredCase(
       adapter,
-      "with nothing registered a message leaves as it does without the adapter",
-      sameBytes,
+      "with nothing registered a message is sent as it is without the adapter",
+      assertSameBytes,
     ),
-    bareScene(
+    unregisteredCase(
       adapter,
-      "with nothing registered the handler runs, and what it sends is bare too",
-      insideBare,
+      "with nothing registered the handler runs, and its messages are sent unchanged",
+      assertSameBytesInHandler,
     ),
-    scene(
+    contractCase(
       adapter,
-      "without a tracer provider a message leaves as it does without the adapter",
-      sameBytes,
+      "without a tracer provider a message is sent as it is without the adapter",
+      assertSameBytes,
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
-      "without a tracer provider a message without a sender is followed by none",
-      async (bench) => {
-        const { result } = await receive(bench.harness, [], () => both(bench, forwarded(bench)));
-        assert.deepEqual(result?.sent, result?.bare);
-      },
+      "with neither a tracer provider nor a sender the handler's messages are sent unchanged",
+      assertNothingInjected,
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
-      "without a tracer provider the sender is relayed as it came",
-      (bench) => relayed(bench),
+      "without a tracer provider the sender's context is relayed unchanged",
+      (fixtures) => assertRelayed(fixtures, "01"),
       PROPAGATION_ONLY,
     ),
-    scene(
+    contractCase(
       adapter,
-      "without a tracer provider an unsampled sender is relayed as it came",
-      (bench) => relayed(bench, "00"),
+      "without a tracer provider an unsampled sender's context is relayed unchanged",
+      (fixtures) => assertRelayed(fixtures, "00"),
       PROPAGATION_ONLY,
     ),
   ];
 }
 
-type Unrecorded = Omit<Bench, "spans">;
-
-// The caller forwards what somebody else sent: with nothing to inject it must pass untouched.
-function forwarded({ adapter }: Unrecorded): Headers {
-  return [...usersOwn(adapter), ...sender().headers];
+// The caller forwards the fields of another sender: with nothing to inject they must be sent unchanged.
+function forwardedHeaders({ adapter }: UnregisteredFixtures): Headers {
+  return [...userHeaders(adapter), ...sender().headers];
 }
 
-async function both(
-  { harness }: Unrecorded,
+interface BothWays {
+  readonly sent: SentMessage;
+  readonly uninstrumented: SentMessage;
+}
+
+async function sendBothWays(
+  { harness }: UnregisteredFixtures,
   headers: Headers,
-): Promise<{ readonly sent: Sent; readonly bare: Sent }> {
+): Promise<BothWays> {
   return {
     sent: await harness.send(harness.message(headers)),
-    bare: await harness.sendBare(harness.message(headers)),
+    uninstrumented: await harness.sendUninstrumented(harness.message(headers)),
   };
 }
 
-async function sameBytes(bench: Unrecorded): Promise<void> {
-  for (const headers of [[], usersOwn(bench.adapter), forwarded(bench)]) {
-    const { sent, bare } = await both(bench, headers);
-    assert.deepEqual(sent, bare);
+async function assertSameBytes(fixtures: UnregisteredFixtures): Promise<void> {
+  for (const headers of [[], userHeaders(fixtures.adapter), forwardedHeaders(fixtures)]) {
+    const { sent, uninstrumented } = await sendBothWays(fixtures, headers);
+    assert.deepEqual(sent, uninstrumented);
   }
 }
 
-async function insideBare(bench: Unrecorded): Promise<void> {
+async function assertSameBytesInHandler(fixtures: UnregisteredFixtures): Promise<void> {
   for (const headers of [[], sender().headers]) {
-    const own = usersOwn(bench.adapter);
-    const { result } = await receive(bench.harness, headers, () => both(bench, own));
-    assert.deepEqual(result?.sent, result?.bare);
+    const own = userHeaders(fixtures.adapter);
+    const { result } = await receive(fixtures.harness, headers, () => sendBothWays(fixtures, own));
+    assert.deepEqual(result?.sent, result?.uninstrumented);
   }
 }
 
-async function relayed(bench: Bench, flags = "01"): Promise<void> {
+async function assertNothingInjected(fixtures: Fixtures): Promise<void> {
+  const { result } = await receive(fixtures.harness, [], () =>
+    sendBothWays(fixtures, forwardedHeaders(fixtures)),
+  );
+
+  assert.deepEqual(result?.sent, result?.uninstrumented);
+}
+
+async function assertRelayed(fixtures: Fixtures, flags: string): Promise<void> {
   const from = sender({ flags });
 
-  const { result } = await receive(bench.harness, from.headers, () =>
-    both(bench, forwarded(bench)),
+  const { result } = await receive(fixtures.harness, from.headers, () =>
+    sendBothWays(fixtures, forwardedHeaders(fixtures)),
   );
 
   const { traceId, spanId, tracestate, baggage } = from;
   const { headers: sent = [] } = result?.sent ?? {};
-  assert.deepEqual(carried(sent), { traceId, spanId, flags, tracestate, baggage });
-  const { headers: bare = [] } = result?.bare ?? {};
-  assert.deepEqual(others(sent), others(bare));
+  assert.deepEqual(propagatedContext(sent), { traceId, spanId, flags, tracestate, baggage });
+  const { headers: uninstrumented = [] } = result?.uninstrumented ?? {};
+  assert.deepEqual(withoutPropagationFields(sent), withoutPropagationFields(uninstrumented));
 }

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { SanitizingGetter, sanitizeValue } from "./carrier.js";
-import { hygienic, slow, TRACEPARENT } from "./fixtures.test-support.js";
+import { SLOW_TEST, sanitizingGetter, TRACEPARENT } from "./fixtures.test-support.js";
 import { anyHeaders } from "./w3c/values.test-support.js";
 
-const get = (key: string, value: unknown) => hygienic.get({ [key.toLowerCase()]: value }, key);
+const get = (key: string, value: unknown) =>
+  sanitizingGetter.get({ [key.toLowerCase()]: value }, key);
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 
 describe("any propagator gets a traceparent", () => {
@@ -22,11 +23,11 @@ describe("any propagator gets a traceparent", () => {
     ["with a newline, which the stock propagator would let pass", `${TRACEPARENT}\n`],
     ["with a letter beyond ASCII", `${TRACEPARENT}é`],
     ["with a byte beyond ASCII", latin1(`${TRACEPARENT}\u00e9`)],
-    ["that is as long as a book", "0".repeat(20_000)],
+    ["of 20,000 characters", "0".repeat(20_000)],
     ["that is a number", 42],
     ["that is not there", undefined],
     ["that is an empty list", []],
-  ])("not one %s", (_, value) => {
+  ])("none %s", (_, value) => {
     expect(get("traceparent", value)).toBeUndefined();
   });
 });
@@ -37,7 +38,7 @@ describe("any propagator gets a tracestate", () => {
     ["of several fields as one", ["a=1", Buffer.from("b=2")], "a=1,b=2"],
     ["not with a newline in it", "a=1\r\nx: y", undefined],
     ["not with a letter beyond ASCII in it", "a=é", undefined],
-    ["not as long as a book", "a=1,".repeat(5000), undefined],
+    ["not of more than 16 KiB", "a=1,".repeat(5000), undefined],
   ])("%s", (_, value, expected) => {
     expect(get("tracestate", value)).toBe(expected);
   });
@@ -64,34 +65,34 @@ describe("any propagator gets a baggage, or another format's field,", () => {
   });
 });
 
-test("a name is asked for in lower case, however the propagator spells it", () => {
-  expect(hygienic.get({ "x-b3-traceid": "1" }, "X-B3-TraceId")).toBe("1");
+test("the carrier is read by lower-case names, however the propagator spells them", () => {
+  expect(sanitizingGetter.get({ "x-b3-traceid": "1" }, "X-B3-TraceId")).toBe("1");
 });
 
-test("the keys are the carrier's", () => {
-  expect(hygienic.keys({ a: 1, B: 2 })).toEqual(["a", "B"]);
+test("the getter gives the keys of the carrier", () => {
+  expect(sanitizingGetter.keys({ a: 1, B: 2 })).toEqual(["a", "B"]);
 });
 
-test("the value as it was written can be looked at", () => {
+test("the getter gives the raw value too", () => {
   const twice = [TRACEPARENT, TRACEPARENT];
-  expect(hygienic.raw({ traceparent: twice }, "traceparent")).toBe(twice);
+  expect(sanitizingGetter.raw({ traceparent: twice }, "traceparent")).toBe(twice);
 });
 
 test.each<[string, unknown, boolean]>([
   ["there is one", "a=1", true],
   ["there is a broken one", "a=1\n", true],
-  ["there is one as long as a book", "a=1,".repeat(5000), true],
+  ["there is one of more than 16 KiB", "a=1,".repeat(5000), true],
   ["there is none", undefined, false],
   ["it is empty", "", false],
   ["it has only blanks and commas", " , ,\t", false],
-])("whether there was a tracestate is known when %s", (_, tracestate, expected) => {
+])("the getter knows whether there was a tracestate when %s", (_, tracestate, expected) => {
   const getter = new SanitizingGetter<unknown>({ read: () => tracestate, keys: () => [] });
   getter.get({}, "tracestate");
   expect(getter.sawTracestate).toBe(expected);
 });
 
 test.each(["traceparent", "tracestate", "baggage"])(
-  "of a %s of any length no more than 64 KiB are decoded, to be cut or refused",
+  "no more than 64 KiB of a %s are decoded, whatever its length, to be cut or refused",
   (key) => {
     const decoded = (bytes: number) => {
       using toText = vi.spyOn(Buffer.prototype, "toString");
@@ -107,29 +108,25 @@ test.each(["traceparent", "tracestate", "baggage"])(
   },
 );
 
-test(
-  "what a carrier holds, of any type and with any content, comes out as printable ASCII or not at all",
-  slow,
-  () => {
-    fc.assert(
-      fc.property(anyHeaders, (headers) => {
-        for (const key of Object.keys(headers)) {
-          const value: unknown = hygienic.get(headers, key);
-          expect(value ?? "").toMatch(/^[\t\x20-\x7e]{0,65536}$/);
-        }
-      }),
-    );
-  },
-);
+test("a value of any type and content is read as printable ASCII or not at all", SLOW_TEST, () => {
+  fc.assert(
+    fc.property(anyHeaders, (headers) => {
+      for (const key of Object.keys(headers)) {
+        const value: unknown = sanitizingGetter.get(headers, key);
+        expect(value ?? "").toMatch(/^[\t\x20-\x7e]{0,65536}$/);
+      }
+    }),
+  );
+});
 
-describe("what is written into a carrier", () => {
+describe("a value written into a carrier", () => {
   test.each([
     ["stays as it is", "a=1;p=2,b=3", "a=1;p=2,b=3"],
     ["has no blanks around it", " \ta=1 \t", "a=1"],
     ["has a blank for a tab, which grpc-node refuses", "a=1;x\ty", "a=1;x y"],
     ["has no newline", "a=1;x\r\ny", "a=1;x%0D%0Ay"],
     ["has nothing beyond ASCII", "a=1;p=€", "a=1;p=%E2%82%AC"],
-    ["is nothing when it is blank", " \t ", ""],
+    ["is empty when it is blank", " \t ", ""],
   ])("%s", (_, value, expected) => {
     expect(sanitizeValue(value)).toBe(expected);
   });

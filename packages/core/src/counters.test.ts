@@ -4,39 +4,39 @@ import { PropagationCounters } from "./counters.js";
 import { CountingMeterProvider } from "./fixtures.test-support.js";
 import { VERSION } from "./version.js";
 
-describe("counted at a boundary is", () => {
+describe("an adapter counts", () => {
   test.each<[string, (counters: PropagationCounters) => void, string, object]>([
     [
       "an extraction",
-      (c) => c.extraction("continued", undefined),
+      (c) => c.countExtraction("continued", undefined),
       "extractions",
       { outcome: "continued" },
     ],
     [
       "an extraction with its reason",
-      (c) => c.extraction("invalid", "repeated"),
+      (c) => c.countExtraction("invalid", "repeated"),
       "extractions",
       { outcome: "invalid", reason: "repeated" },
     ],
-    ["an injection", (c) => c.injection("trimmed"), "injections", { outcome: "trimmed" }],
-    ["a fault", (c) => c.fault("inject"), "faults", { place: "inject" }],
+    ["an injection", (c) => c.countInjection("trimmed"), "injections", { outcome: "trimmed" }],
+    ["a fault", (c) => c.countFault("inject"), "faults", { operation: "inject" }],
   ])("%s", (_, count, name, attributes) => {
     const provider = new CountingMeterProvider();
     count(new PropagationCounters("kafka", provider));
-    // Strictly: a reason that is not there is no attribute, not one without a value.
+    // Strictly equal: a missing reason adds no attribute, not one without a value.
     expect(provider.counted).toStrictEqual([
       { name: `traceferry.${name}`, value: 1, attributes: { boundary: "kafka", ...attributes } },
     ]);
   });
 });
 
-test("the instruments have units and words, are made once, and say who counts", () => {
+test("the instruments have units and descriptions, are made once, and name their meter", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
-    counters.extraction("missing", undefined);
-    counters.injection("empty");
-    counters.fault("extract");
+    counters.countExtraction("missing", undefined);
+    counters.countInjection("empty");
+    counters.countFault("extract");
   }
   expect(provider.instruments).toEqual([
     {
@@ -63,34 +63,36 @@ test("each outcome is counted with its own reason", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   const reasons = ["repeated", undefined, "format", "repeated"];
-  for (const reason of reasons) counters.extraction("invalid", reason);
+  for (const reason of reasons) counters.countExtraction("invalid", reason);
   expect(provider.of("extractions").map((attributes) => attributes?.reason)).toEqual(reasons);
 });
 
-test("counting the same again makes nothing new: the attributes are one object", () => {
+test("counting the same again allocates nothing: the attributes are one object", () => {
   const provider = new CountingMeterProvider();
   const counters = new PropagationCounters("kafka", provider);
   for (let i = 0; i < 3; i++) {
-    counters.extraction("invalid", "repeated");
-    counters.injection("injected");
+    counters.countExtraction("invalid", "repeated");
+    counters.countInjection("injected");
   }
   expect(new Set(provider.of("extractions")).size).toBe(1);
   expect(new Set(provider.of("injections")).size).toBe(1);
 });
 
-test("without a provider nothing is counted, and nothing happens", () => {
-  expect(() => new PropagationCounters("kafka").extraction("continued", undefined)).not.toThrow();
+test("without a provider nothing is counted, and nothing is thrown", () => {
+  expect(() =>
+    new PropagationCounters("kafka").countExtraction("continued", undefined),
+  ).not.toThrow();
 });
 
-test("a global provider that comes later, or goes, is found", () => {
+test("a global provider that is registered later, or removed, is noticed", () => {
   const counters = new PropagationCounters("kafka");
   const provider = new CountingMeterProvider();
-  counters.injection("empty");
+  counters.countInjection("empty");
   {
     using _registered = provider.registered();
-    counters.injection("injected");
+    counters.countInjection("injected");
   }
-  counters.injection("empty");
+  counters.countInjection("empty");
   expect(provider.of("injections")).toEqual([{ boundary: "kafka", outcome: "injected" }]);
   expect(metrics.getMeterProvider()).not.toBe(provider);
 });
@@ -98,18 +100,18 @@ test("a global provider that comes later, or goes, is found", () => {
 test("a provider that is given counts instead of the global one", () => {
   const [given, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
   using _registered = global.registered();
-  new PropagationCounters("kafka", given).fault("extract");
+  new PropagationCounters("kafka", given).countFault("extract");
   expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
 });
 
-test("a provider that throws is not noticed", () => {
+test("a provider that throws harms nothing", () => {
   const boom = (): never => {
     throw new Error("on purpose");
   };
   const counters = new PropagationCounters("kafka", { getMeter: boom });
   expect(() => {
-    counters.extraction("continued", undefined);
-    counters.injection("empty");
-    counters.fault("extract");
+    counters.countExtraction("continued", undefined);
+    counters.countInjection("empty");
+    counters.countFault("extract");
   }).not.toThrow();
 });

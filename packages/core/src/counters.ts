@@ -7,9 +7,9 @@ import {
 } from "@opentelemetry/api";
 import { VERSION } from "./version.js";
 
-/** What became of the sender of one incoming message. */
+/** The outcome of extracting the sender of one incoming message. */
 export type ExtractionOutcome = "continued" | "linked" | "ignored" | "missing" | "invalid";
-/** What became of the context of one outgoing message. */
+/** The outcome of injecting a context into one outgoing message. */
 export type InjectionOutcome = "injected" | "trimmed" | "empty";
 
 const EXTRACTIONS: MetricOptions = {
@@ -26,18 +26,22 @@ const FAULTS: MetricOptions = {
 };
 
 /**
- * What is counted at one boundary: `traceferry.extractions{boundary, outcome, reason}`,
- * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, place}`. Costs nearly nothing
- * without a meter provider, and never throws.
+ * The metrics of one adapter: `traceferry.extractions{boundary, outcome, reason}`,
+ * `traceferry.injections{boundary, outcome}` and `traceferry.faults{boundary, operation}`. They cost nearly
+ * nothing without a meter provider, and never throw.
  */
 export class PropagationCounters {
   readonly #boundary: string;
   readonly #extractions: LazyCounter;
   readonly #injections: LazyCounter;
   readonly #faults: LazyCounter;
-  // One attribute object for each combination, made once: this is the path of every message.
-  readonly #attributes = new Map<string, Attributes>();
+  // One attribute object for each combination, made once: every message is counted.
+  readonly #attributeCache = new Map<string, Attributes>();
 
+  /**
+   * @param boundary - the name of the adapter, for example `"kafka"`
+   * @param provider - default: the global one, looked up at each count
+   */
   constructor(boundary: string, provider?: MeterProvider) {
     this.#boundary = boundary;
     this.#extractions = new LazyCounter("traceferry.extractions", EXTRACTIONS, provider);
@@ -45,49 +49,52 @@ export class PropagationCounters {
     this.#faults = new LazyCounter("traceferry.faults", FAULTS, provider);
   }
 
-  extraction(outcome: ExtractionOutcome, reason: string | undefined): void {
+  /** Counts an incoming message. @param reason - why its sender is lost or not continued, in few words */
+  countExtraction(outcome: ExtractionOutcome, reason: string | undefined): void {
     this.#extractions.add(this.#attributesOf(outcome, reason));
   }
 
-  injection(outcome: InjectionOutcome): void {
+  /** Counts an outgoing message. */
+  countInjection(outcome: InjectionOutcome): void {
     this.#injections.add(this.#attributesOf(outcome, undefined));
   }
 
-  fault(place: string): void {
-    this.#faults.add({ boundary: this.#boundary, place });
+  /** Counts a fault. @param operation - what was being done, for example `"inject"` */
+  countFault(operation: string): void {
+    this.#faults.add({ boundary: this.#boundary, operation });
   }
 
   #attributesOf(outcome: string, reason: string | undefined): Attributes {
     const key = `${outcome} ${reason}`;
-    const known = this.#attributes.get(key);
-    if (known !== undefined) return known;
-    const made: Attributes = { boundary: this.#boundary, outcome };
-    if (reason !== undefined) made.reason = reason;
-    this.#attributes.set(key, made);
-    return made;
+    const cached = this.#attributeCache.get(key);
+    if (cached !== undefined) return cached;
+    const attributes: Attributes = { boundary: this.#boundary, outcome };
+    if (reason !== undefined) attributes.reason = reason;
+    this.#attributeCache.set(key, attributes);
+    return attributes;
   }
 }
 
 /**
- * A counter that never throws. The metrics API has no stand-in that would find its provider later, so the
- * instrument is made again whenever the global provider has become another one.
+ * A counter that never throws. The metrics API has no proxy that would find a provider registered later, so the
+ * instrument is made again whenever the global provider has changed.
  */
 class LazyCounter {
   readonly #name: string;
   readonly #options: MetricOptions;
-  readonly #given: MeterProvider | undefined;
+  readonly #configuredProvider: MeterProvider | undefined;
   #provider: MeterProvider | undefined;
   #counter: Counter | undefined;
 
-  constructor(name: string, options: MetricOptions, given: MeterProvider | undefined) {
+  constructor(name: string, options: MetricOptions, provider: MeterProvider | undefined) {
     this.#name = name;
     this.#options = options;
-    this.#given = given;
+    this.#configuredProvider = provider;
   }
 
   add(attributes: Attributes): void {
     try {
-      const provider = this.#given ?? metrics.getMeterProvider();
+      const provider = this.#configuredProvider ?? metrics.getMeterProvider();
       if (provider !== this.#provider) {
         this.#counter = provider
           .getMeter("@traceferry/core", VERSION)
@@ -96,7 +103,7 @@ class LazyCounter {
       }
       this.#counter?.add(1, attributes);
     } catch {
-      // A meter that throws has nowhere left to be counted; messages matter more than numbers.
+      // A meter that throws can be counted nowhere, and must not stop the message.
     }
   }
 }

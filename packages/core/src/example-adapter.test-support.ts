@@ -12,50 +12,52 @@ interface Message {
   readonly body: string;
 }
 
-// Who we are, whether the conventions for messaging hold, and our default for `maxBytes`.
-const PIGEON = {
-  name: "pigeon",
-  scope: "pigeon",
+// The adapter's name and scope, that it follows the conventions for messaging, and its default for `maxBytes`.
+const SETTINGS = {
+  name: "example",
+  scope: "example-adapter",
   version: "1.0.0",
   messaging: true,
   maxBytes: 8192,
 };
 
-// Names are lower case here and any case on the wire; what is found under one twice is given twice.
+// Keys are lower case here and any case in the message. A header that is there twice is given twice.
 const getter = new SanitizingGetter<Message>({
   read: ({ headers }, key) =>
     Object.entries(headers).flatMap(([name, value]) => (name.toLowerCase() === key ? value : [])),
   keys: ({ headers }) => Object.keys(headers),
 });
 
+/** Makes a handler that runs inside the sender's trace. */
 export function traceHandler<T>(
   handle: (message: Message) => T,
   options: TracingOptions<Message> = {},
 ): (message: Message) => T {
-  const boundary = new Instrumenter(PIGEON, options);
+  const instrumenter = new Instrumenter(SETTINGS, options);
   return (message) => {
-    const arrival = boundary.extract(message, getter, message);
-    if (arrival.spanInProgress !== undefined) return handle(message);
-    const { parent, links } = arrival;
-    const plan = { name: "process pigeon", kind: SpanKind.CONSUMER, parent, links };
-    return withSpan(boundary.startSpan(plan, arrival), () => handle(message));
+    const extraction = instrumenter.extract(message, getter, message);
+    if (extraction.spanInProgress !== undefined) return handle(message);
+    const { parent, links } = extraction;
+    const plan = { name: "process orders", kind: SpanKind.CONSUMER, parent, links };
+    return withSpan(instrumenter.startSpan(plan, extraction), () => handle(message));
   };
 }
 
+/** Makes a send function that sends the trace along. */
 export function traceSender<T>(
   send: (message: Message) => T,
   options: TracingOptions = {},
 ): (message: Message) => T {
-  const boundary = new Instrumenter(PIGEON, options);
+  const instrumenter = new Instrumenter(SETTINGS, options);
   return (message) => {
-    const plan = { name: "send pigeon", kind: SpanKind.PRODUCER, parent: context.active() };
-    const open = boundary.startSpan(plan);
-    return withSpan(open, () => send(carrying(message, boundary.inject(open.context))));
+    const plan = { name: "send orders", kind: SpanKind.PRODUCER, parent: context.active() };
+    const span = instrumenter.startSpan(plan);
+    return withSpan(span, () => send(withFields(message, instrumenter.inject(span.context))));
   };
 }
 
-// Nothing to send: the very message goes. Else a copy does, without what an earlier trace left in it.
-function carrying(message: Message, injection: Injection | undefined): Message {
+// Gives the message itself where there is nothing to inject, else a copy without the fields of an earlier trace.
+function withFields(message: Message, injection: Injection | undefined): Message {
   if (injection === undefined) return message;
   const kept = Object.entries(message.headers).filter(
     ([name]) => !injection.stale.includes(name.toLowerCase()),

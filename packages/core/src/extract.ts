@@ -1,94 +1,95 @@
 import {
   type Context,
   INVALID_TRACEID,
-  propagation,
   type SpanContext,
   type TextMapPropagator,
   trace,
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
-import { isRepeated, textOf } from "./w3c/text.js";
-import { parseTraceparent, type TraceparentFault } from "./w3c/traceparent.js";
+import {
+  headerText,
+  type InvalidTraceparentReason,
+  isRepeated,
+  parseTraceparent,
+} from "./w3c/index.js";
 
-/** Why an extraction gave less than there was, or the sender was not continued. Few: a metric attribute. */
+/** Why the sender was lost, was read only in part, or is not continued. Of low cardinality: a metric attribute. */
 type ExtractionReason =
-  | TraceparentFault
+  | InvalidTraceparentReason
   | "tracestate_invalid"
   | "untrusted"
   | "no_propagator"
   | "failed";
 
-/** What the headers of one message say about its sender. */
-export interface Extraction {
-  /** The base with the sender's span context and baggage in it, as far as they are valid. */
+/** The sender of one message, as read from its headers. */
+export interface ExtractedContext {
+  /** The base context with the sender's span context and baggage, as far as they are valid. */
   readonly context: Context;
-  /** The sender's span, when there is a valid one. */
+  /** The sender's span context, when it is valid. */
   readonly remoteParent: SpanContext | undefined;
-  /** Whether there was no sender at all, or one that could not be read. */
-  readonly found: "valid" | "missing" | "invalid";
+  /** `"missing"` when the headers name no sender, `"invalid"` when they do and it could not be read. */
+  readonly status: "valid" | "missing" | "invalid";
+  /** Why it is missing or invalid, or what of it was lost. */
   readonly reason?: ExtractionReason;
 }
 
 /**
- * Reads the sender out of a carrier, through hygiene. The base must hold no span, lest a broken header make
- * the message a child of whatever was active: see `withoutSpan`.
+ * Extracts the sender from a carrier. The base must hold no span (see `withoutSpan`), or a broken header would
+ * make the message a child of whatever was active.
  *
- * @throws what a foreign propagator throws.
+ * @throws what the propagator throws.
  */
 export function extract<Carrier>(
   propagator: TextMapPropagator,
   carrier: Carrier,
   getter: SanitizingGetter<Carrier>,
   base: Context,
-): Extraction {
+): ExtractedContext {
   getter.sawTracestate = false;
   const context = propagator.extract(base, carrier, getter);
   const remoteParent = trace.getSpanContext(context);
-  // Propagators that set something where they found nothing set zeros.
+  // Some propagators set an all-zero span context where they found no sender.
   if (remoteParent !== undefined && remoteParent.traceId !== INVALID_TRACEID) {
     const lost = getter.sawTracestate && remoteParent.traceState === undefined;
     return lost
-      ? { context, remoteParent, found: "valid", reason: "tracestate_invalid" }
-      : { context, remoteParent, found: "valid" };
+      ? { context, remoteParent, status: "valid", reason: "tracestate_invalid" }
+      : { context, remoteParent, status: "valid" };
   }
   const reason = invalidReason(propagator, carrier, getter);
-  if (reason === undefined) return { context, remoteParent: undefined, found: "missing" };
-  const found = reason === "no_propagator" ? "missing" : "invalid";
-  return { context, remoteParent: undefined, found, reason };
+  if (reason === undefined) return { context, remoteParent: undefined, status: "missing" };
+  const status = reason === "no_propagator" ? "missing" : "invalid";
+  return { context, remoteParent: undefined, status, reason };
 }
 
-/** The context without its span and its baggage: what a message that just arrived starts from. */
-export function withoutSpan(context: Context): Context {
-  const spanless = trace.getSpan(context) === undefined ? context : trace.deleteSpan(context);
-  return propagation.getBaggage(spanless) === undefined
-    ? spanless
-    : propagation.deleteBaggage(spanless);
-}
-
-// Only asked when there is no sender, so it may look twice.
+// Called only when no sender was found, so reading the headers again costs the good path nothing.
 function invalidReason<Carrier>(
   propagator: TextMapPropagator,
   carrier: Carrier,
   getter: SanitizingGetter<Carrier>,
 ): ExtractionReason | undefined {
   const fields = propagator.fields();
-  const known = fields.includes("traceparent");
-  if (known || fields.length === 0) {
-    const value = getter.raw(carrier, "traceparent");
-    if (!known) return textOf(value) ? "no_propagator" : undefined;
-    if (isRepeated(value)) return "repeated";
-    const text = textOf(value);
-    if (text !== undefined && text !== "") {
-      const parsed = parseTraceparent(text);
-      return typeof parsed === "string" ? parsed : "format";
-    }
+  if (fields.length === 0) {
+    return headerText(getter.raw(carrier, "traceparent")) ? "no_propagator" : undefined;
   }
-  // Fields of another format, B3 for one: there, and yet no sender came out.
-  const foreign = fields.some(
-    (field) => !LISTS.has(field) && (getter.get(carrier, field) ?? "") !== "",
+  if (fields.includes("traceparent")) {
+    const reason = invalidTraceparentReason(getter.raw(carrier, "traceparent"));
+    if (reason !== undefined) return reason;
+  }
+  // A field of another format, such as B3, was sent, and no sender came out of it.
+  const hasOther = fields.some(
+    (field) => !OTHER_W3C_FIELDS.has(field) && (getter.get(carrier, field) ?? "") !== "",
   );
-  return foreign ? "format" : undefined;
+  return hasOther ? "format" : undefined;
 }
 
-// They say nothing about whether a sender was there.
-const LISTS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);
+function invalidTraceparentReason(value: unknown): InvalidTraceparentReason | undefined {
+  if (isRepeated(value)) return "repeated";
+  const text = headerText(value);
+  if (text === undefined || text === "") return undefined;
+  const parsed = parseTraceparent(text);
+  // A propagator that is stricter than ours refused it.
+  return typeof parsed === "string" ? parsed : "format";
+}
+
+// Their presence does not mean that a sender was there.
+const OTHER_W3C_FIELDS: ReadonlySet<string> = new Set(["tracestate", "baggage"]);

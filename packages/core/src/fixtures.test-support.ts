@@ -27,12 +27,16 @@ import { type ReadableSpan, type Sampler, TracerProvider } from "@opentelemetry/
 import { SanitizingGetter } from "./carrier.js";
 import type { InstrumenterSettings } from "./instrumenter.js";
 
+/** The trace id of the sender in these tests. */
 export const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+/** The span id of the sender. */
 export const SPAN_ID = "b7ad6b7169203331";
+/** The traceparent of the sender: sampled. */
 export const TRACEPARENT = `00-${TRACE_ID}-${SPAN_ID}-01`;
+/** The span context of the sender, as extracted. */
 export const REMOTE = { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, isRemote: true };
 
-/** A boundary as a messaging adapter makes it. */
+/** The settings of a messaging adapter. */
 export const SETTINGS: InstrumenterSettings = {
   name: "test",
   scope: "@traceferry/test",
@@ -41,16 +45,17 @@ export const SETTINGS: InstrumenterSettings = {
   maxBytes: 8192,
 };
 
-/** What came over the wire: any value under any name. */
+/** Received headers: any value under any name. */
 export type Headers = Readonly<Record<string, unknown>>;
 
-export const hygienic = new SanitizingGetter<Headers>({
+/** A sanitizing getter for such headers, with lower-case keys. */
+export const sanitizingGetter = new SanitizingGetter<Headers>({
   read: (headers, key) => headers[key],
   keys: (headers) => Object.keys(headers),
 });
 
-/** A getter as others write it: whatever is there comes out. */
-export const plain: TextMapGetter<unknown> = {
+/** A getter that gives whatever the carrier has. */
+export const plainGetter: TextMapGetter<unknown> = {
   get: (carrier, key) => Reflect.get(Object(carrier), key),
   keys: (carrier) => Object.keys(Object(carrier)),
 };
@@ -68,28 +73,28 @@ export function stockPropagator(): TextMapPropagator {
   });
 }
 
-/** All that a propagator writes for a context. */
+/** The fields that a propagator writes for a context. */
 export function injected(propagator: TextMapPropagator, from: Context): Record<string, string> {
   const carrier = new Map<string, string>();
   propagator.inject(from, carrier, intoMap);
   return Object.fromEntries(carrier);
 }
 
-/** In by a plain getter, out again: what a service without a span of its own sends on. */
+/** The fields that a service without a span of its own sends on: extracted by a plain getter, and injected. */
 export function relayed(propagator: TextMapPropagator, headers: Headers): Record<string, string> {
-  return injected(propagator, propagator.extract(ROOT_CONTEXT, headers, plain));
+  return injected(propagator, propagator.extract(ROOT_CONTEXT, headers, plainGetter));
 }
 
-/** Names and values, in their order. */
-export function entriesOf(from: Context): [string, string][] {
+/** The names and values of the baggage, in their order. */
+export function baggageEntries(from: Context): [string, string][] {
   const entries = propagation.getBaggage(from)?.getAllEntries() ?? [];
   return entries.map(([name, { value }]) => [name, value]);
 }
 
-/** What a context carries, in words that a failed test can print. */
-export function seen(from: Context) {
+/** The span context and baggage of a context, as plain values that a failed test can print. */
+export function contentsOf(from: Context) {
   const span = trace.getSpanContext(from);
-  const baggage = Object.fromEntries(entriesOf(from));
+  const baggage = Object.fromEntries(baggageEntries(from));
   return {
     span: span && `${span.traceId}-${span.spanId}-${span.traceFlags}`,
     tracestate: span?.traceState?.serialize(),
@@ -107,14 +112,20 @@ export interface Recording extends Disposable {
   readonly provider: TracerProviderApi;
 }
 
+/**
+ * Registers a real SDK.
+ *
+ * @param options.provider - false: the tracer provider is made, and not registered
+ * @param options.propagator - default: none is registered
+ */
 export function recordSpans(
   options: { sampler?: Sampler; provider?: boolean; propagator?: TextMapPropagator } = {},
 ): Recording {
   const ended: ReadableSpan[] = [];
   const open = new Map<string, string>();
   const warnings: string[] = [];
-  // A processor of our own knows what is still open, too.
-  const keeper = {
+  // A processor of our own, because it also knows the spans that have not ended.
+  const processor = {
     onStart: (span: ReadableSpan) => void open.set(span.spanContext().spanId, span.name),
     onEnd(span: ReadableSpan) {
       open.delete(span.spanContext().spanId);
@@ -124,7 +135,7 @@ export function recordSpans(
     shutdown: () => Promise.resolve(),
   };
   const provider = new TracerProvider({
-    spanProcessors: [keeper],
+    spanProcessors: [processor],
     ...(options.sampler && { sampler: options.sampler }),
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -148,7 +159,7 @@ export function recordSpans(
   };
 }
 
-/** Puts all that is warned of into the list, until the function it returns is called. */
+/** Collects warnings in the list, until the returned function is called. */
 export function collectWarnings(into: string[]): () => void {
   const keep = (message: string): void => void into.push(message);
   const drop = (): void => {};
@@ -159,7 +170,7 @@ export function collectWarnings(into: string[]): () => void {
   return () => diag.disable();
 }
 
-/** A meter provider that writes down what is counted. */
+/** A meter provider that records what is counted. */
 export class CountingMeterProvider implements MeterProvider {
   readonly counted: { name: string; value: number; attributes: Attributes | undefined }[] = [];
   readonly meters: string[] = [];
@@ -178,7 +189,7 @@ export class CountingMeterProvider implements MeterProvider {
     return Object.create(createNoopMeter(), { createCounter: { value: createCounter } });
   }
 
-  /** What was counted under one name, without its prefix. */
+  /** The attributes of what one counter counted; its name is given without the prefix. */
   of(name: "extractions" | "injections" | "faults"): (Attributes | undefined)[] {
     return this.counted
       .filter((one) => one.name === `traceferry.${name}`)
@@ -192,5 +203,5 @@ export class CountingMeterProvider implements MeterProvider {
   }
 }
 
-/** For tests that work much: patience with a busy machine. */
-export const slow = { timeout: 60_000 } as const;
+/** The time limit of tests that do much work, on a busy machine. */
+export const SLOW_TEST = { timeout: 60_000 } as const;

@@ -1,20 +1,24 @@
 import { baggageEntryMetadataFromString, propagation, ROOT_CONTEXT } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { entriesOf, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
-import { ALL, boundaryWith, receive, sent } from "./instrumenter.test-support.js";
-import type { TracingOptions } from "./options.js";
-import type { Relation } from "./relation.js";
+import { baggageEntries, SETTINGS, stockPropagator } from "./fixtures.test-support.js";
+import {
+  createInstrumenter,
+  extractFrom,
+  HEADERS,
+  injectFrom,
+} from "./instrumenter.test-support.js";
+import type { Relation, TracingOptions } from "./options.js";
 
-describe("baggage comes in", () => {
+describe("incoming baggage is accepted", () => {
   const acme: [string, string] = ["tenant.id", "acme"];
   const user: [string, string] = ["user.id", "7"];
 
   test.each<[string, Relation, TracingOptions["baggage"], [string, string][]]>([
     ["all with child", "child", true, [acme, user]],
-    ["none with child when none may", "child", false, []],
+    ["none with child when none is allowed", "child", false, []],
     ["by name with child", "child", ["user.id", "other"], [user]],
     ["none with link", "link", true, []],
-    ["none with link when none may", "link", false, []],
+    ["none with link when none is allowed", "link", false, []],
     ["by name with link", "link", ["tenant.id"], [acme]],
     ["none with none", "none", true, []],
     ["by name with none", "none", ["tenant.id"], [acme]],
@@ -22,54 +26,61 @@ describe("baggage comes in", () => {
     ["none by an empty list", "child", [], []],
   ])("%s", (_, relation, baggage = true, expected) => {
     for (const option of [relation, () => relation]) {
-      expect(entriesOf(receive(ALL, { relation: option, baggage }).arrival.parent)).toEqual(
-        expected,
-      );
-      // The same without a sender: an edge is not crossed by leaving the traceparent out, or breaking it.
+      expect(
+        baggageEntries(extractFrom(HEADERS, { relation: option, baggage }).extraction.parent),
+      ).toEqual(expected);
+      // The same without a sender: leaving the traceparent out, or breaking it, gains no trust.
       for (const traceparent of [undefined, "x"]) {
-        const { arrival } = receive({ ...ALL, traceparent }, { relation: option, baggage });
-        expect(entriesOf(arrival.parent)).toEqual(expected);
+        const { extraction } = extractFrom(
+          { ...HEADERS, traceparent },
+          { relation: option, baggage },
+        );
+        expect(baggageEntries(extraction.parent)).toEqual(expected);
       }
     }
   });
 
   test("in the sender's order, properties included", () => {
-    const { arrival } = receive({ baggage: "a=1;p,b=2,c=3;q=4" }, { baggage: ["c", "a"] });
-    expect(sent(arrival.parent).fields).toEqual({ baggage: "a=1;p,c=3;q=4" });
+    const { extraction } = extractFrom({ baggage: "a=1;p,b=2,c=3;q=4" }, { baggage: ["c", "a"] });
+    expect(injectFrom(extraction.parent).fields).toEqual({ baggage: "a=1;p,c=3;q=4" });
   });
 });
 
-describe("baggage goes out", () => {
+describe("outgoing baggage is sent", () => {
   test.each<[string, TracingOptions["baggage"], string | undefined]>([
-    ["all", true, ALL.baggage],
+    ["all", true, HEADERS.baggage],
     ["none", false, undefined],
     ["by name", ["user.id"], "user.id=7"],
     ["not by a name that is not there", ["other"], undefined],
   ])("%s", (_, baggage = true, expected) => {
-    expect(sent(receive(ALL).arrival.parent, { baggage }).fields?.baggage).toBe(expected);
+    expect(injectFrom(extractFrom(HEADERS).extraction.parent, { baggage }).fields?.baggage).toBe(
+      expected,
+    );
   });
 
-  test("within the budget, and what was cut is counted", () => {
-    const { fields, injections } = sent(receive(ALL).arrival.parent, { maxBytes: 105 });
-    expect(fields).toEqual({ ...ALL, baggage: "tenant.id=acme" });
+  test("within the budget, and the trimming is counted", () => {
+    const { fields, injections } = injectFrom(extractFrom(HEADERS).extraction.parent, {
+      maxBytes: 105,
+    });
+    expect(fields).toEqual({ ...HEADERS, baggage: "tenant.id=acme" });
     expect(injections).toEqual([{ boundary: "test", outcome: "trimmed" }]);
   });
 
   test("within the adapter's own budget when none is given", () => {
-    const { boundary } = boundaryWith({}, { ...SETTINGS, maxBytes: 66 });
-    expect([...(boundary.inject(receive(ALL).arrival.parent)?.fields.keys() ?? [])]).toEqual([
-      "traceparent",
-    ]);
+    const { instrumenter } = createInstrumenter({}, { ...SETTINGS, maxBytes: 66 });
+    expect([
+      ...(instrumenter.inject(extractFrom(HEADERS).extraction.parent)?.fields.keys() ?? []),
+    ]).toEqual(["traceparent"]);
   });
 });
 
-test("properties that an application set are made fit to be sent, by the stock propagator too", () => {
+test("properties that an application set are sanitized, by the stock propagator too", () => {
   const baggage = propagation.createBaggage({
     a: { value: "1", metadata: baggageEntryMetadataFromString("p=x\r\ny\tz") },
   });
   const from = propagation.setBaggage(ROOT_CONTEXT, baggage);
-  expect(sent(from, { propagator: stockPropagator() }).fields).toEqual({
+  expect(injectFrom(from, { propagator: stockPropagator() }).fields).toEqual({
     baggage: "a=1;p=x%0D%0Ay z",
   });
-  expect(sent(from).fields).toEqual({ baggage: "a=1;p=x%0D%0Ay%09z" });
+  expect(injectFrom(from).fields).toEqual({ baggage: "a=1;p=x%0D%0Ay%09z" });
 });

@@ -8,23 +8,30 @@ import {
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import { SanitizingGetter } from "./carrier.js";
+import { suppressTracing } from "./context.js";
 import {
-  hygienic,
   REMOTE,
   recordSpans,
+  sanitizingGetter,
   stockPropagator,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { ALL, boom, boundaryWith, receive, sent, strict } from "./instrumenter.test-support.js";
+import {
+  boom,
+  createInstrumenter,
+  extractFrom,
+  HEADERS,
+  injectFrom,
+  strictPropagator,
+} from "./instrumenter.test-support.js";
 import type { TracingOptions } from "./options.js";
 import { withSpan } from "./span.js";
-import { suppressTracing } from "./suppress.js";
 
-describe("a fault costs no message:", () => {
+describe("a fault stops no message:", () => {
   const foreign = (parts: Partial<TextMapPropagator>): TextMapPropagator => ({
-    inject: (...args) => strict.inject(...args),
-    extract: (...args) => strict.extract(...args),
-    fields: () => strict.fields(),
+    inject: (...args) => strictPropagator.inject(...args),
+    extract: (...args) => strictPropagator.extract(...args),
+    fields: () => strictPropagator.fields(),
     ...parts,
   });
   const throwing: Baggage = {
@@ -37,20 +44,20 @@ describe("a fault costs no message:", () => {
   };
 
   test("a propagator that throws when it extracts", () => {
-    const { arrival, extractions, faults } = receive(ALL, {
+    const { extraction, extractions, faults } = extractFrom(HEADERS, {
       propagator: foreign({ extract: boom }),
     });
-    expect(arrival).toMatchObject({ remoteParent: undefined, links: [], parent: ROOT_CONTEXT });
-    expect(arrival.attributes).toEqual({
+    expect(extraction).toMatchObject({ remoteParent: undefined, links: [], parent: ROOT_CONTEXT });
+    expect(extraction.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
     });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
-    expect(faults).toEqual([{ boundary: "test", place: "extract" }]);
+    expect(faults).toEqual([{ boundary: "test", operation: "extract" }]);
   });
 
   test("a propagator that gives no context", () => {
-    const { extractions } = receive(ALL, {
+    const { extractions } = extractFrom(HEADERS, {
       propagator: foreign({ extract: () => Object(undefined).nothing }),
     });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
@@ -60,19 +67,19 @@ describe("a fault costs no message:", () => {
     const propagator = foreign({
       extract: (base) => propagation.setBaggage(trace.setSpanContext(base, REMOTE), throwing),
     });
-    const { extractions } = receive(ALL, { propagator, baggage: ["a"] });
+    const { extractions } = extractFrom(HEADERS, { propagator, baggage: ["a"] });
     expect(extractions).toEqual([{ boundary: "test", outcome: "invalid", reason: "failed" }]);
   });
 
   test("a carrier that throws", () => {
-    const { boundary, counted } = boundaryWith();
+    const { instrumenter, metrics } = createInstrumenter();
     const getter = new SanitizingGetter<unknown>({ read: boom, keys: boom });
-    const arrival = boundary.extract({}, getter, undefined, ROOT_CONTEXT);
-    expect(arrival.attributes).toEqual({
+    const extraction = instrumenter.extract({}, getter, undefined, ROOT_CONTEXT);
+    expect(extraction.attributes).toEqual({
       "traceferry.extraction": "invalid",
       "traceferry.extraction.reason": "failed",
     });
-    expect(counted.of("faults")).toEqual([{ boundary: "test", place: "extract" }]);
+    expect(metrics.of("faults")).toEqual([{ boundary: "test", operation: "extract" }]);
   });
 
   test.each<[string, TracingOptions]>([
@@ -82,46 +89,53 @@ describe("a fault costs no message:", () => {
       { propagator: foreign({ fields: boom }) },
     ],
   ])("%s", (_, options) => {
-    const { fields, injections, faults } = sent(receive(ALL).arrival.parent, options);
+    const { fields, injections, faults } = injectFrom(
+      extractFrom(HEADERS).extraction.parent,
+      options,
+    );
     expect({ fields, injections, faults }).toEqual({
       fields: undefined,
       injections: [{ boundary: "test", outcome: "empty" }],
-      faults: [{ boundary: "test", place: "inject" }],
+      faults: [{ boundary: "test", operation: "inject" }],
     });
   });
 
   test("a baggage that throws", () => {
     const from = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), throwing);
-    expect(sent(from).fields).toEqual({ traceparent: TRACEPARENT });
-    expect(sent(from, { baggage: ["a"] }).fields).toBeUndefined();
+    expect(injectFrom(from).fields).toEqual({ traceparent: TRACEPARENT });
+    expect(injectFrom(from, { baggage: ["a"] }).fields).toBeUndefined();
   });
 
   test("a meter that throws", () => {
-    const { arrival, boundary } = receive(ALL, { meterProvider: { getMeter: boom } });
-    expect(boundary.inject(arrival.parent)?.fields.get("traceparent")).toBe(TRACEPARENT);
+    const { extraction, instrumenter } = extractFrom(HEADERS, {
+      meterProvider: { getMeter: boom },
+    });
+    expect(instrumenter.inject(extraction.parent)?.fields.get("traceparent")).toBe(TRACEPARENT);
   });
 
   test("a tracer that throws", () => {
-    const { arrival, boundary } = receive(ALL, { tracerProvider: { getTracer: boom } });
-    const plan = { name: "x", kind: SpanKind.CONSUMER, parent: arrival.parent };
-    const open = boundary.startSpan(plan, arrival);
-    const traceparent = withSpan(open, () =>
-      boundary.inject(open.context)?.fields.get("traceparent"),
+    const { extraction, instrumenter } = extractFrom(HEADERS, {
+      tracerProvider: { getTracer: boom },
+    });
+    const plan = { name: "x", kind: SpanKind.CONSUMER, parent: extraction.parent };
+    const activeSpan = instrumenter.startSpan(plan, extraction);
+    const traceparent = withSpan(activeSpan, () =>
+      instrumenter.inject(activeSpan.context)?.fields.get("traceparent"),
     );
     expect(traceparent).toBe(TRACEPARENT);
   });
 });
 
 describe("where tracing is suppressed", () => {
-  test("nothing goes out, of any propagator", () => {
+  test("nothing is sent, by any propagator", () => {
     const eager: TextMapPropagator = {
       inject: (_, carrier, setter) => setter.set(carrier, "b3", "1"),
       extract: (from) => from,
       fields: () => ["b3"],
     };
-    const from = suppressTracing(receive(ALL).arrival.parent);
-    for (const propagator of [eager, strict, stockPropagator()]) {
-      expect(sent(from, { propagator })).toEqual({
+    const from = suppressTracing(extractFrom(HEADERS).extraction.parent);
+    for (const propagator of [eager, strictPropagator, stockPropagator()]) {
+      expect(injectFrom(from, { propagator })).toEqual({
         fields: undefined,
         injections: [{ boundary: "test", outcome: "empty" }],
         faults: [],
@@ -133,39 +147,43 @@ describe("where tracing is suppressed", () => {
 describe("without a propagator", () => {
   const globally = { propagator: propagation };
 
-  test("nothing goes out, and the cure is said exactly once", () => {
+  test("nothing is sent, and a warning gives the remedy once", () => {
     using spans = recordSpans();
-    const { boundary, counted } = boundaryWith(globally);
+    const { instrumenter, metrics } = createInstrumenter(globally);
     spans.tracer.startActiveSpan("sending", (span) => {
-      for (let i = 0; i < 3; i++) expect(boundary.inject()).toBeUndefined();
+      for (let i = 0; i < 3; i++) expect(instrumenter.inject()).toBeUndefined();
       span.end();
     });
     expect(spans.warnings).toEqual([
       "traceferry test: inject: no propagator is registered, so no context is ever sent; call propagation.setGlobalPropagator(w3cPropagator()) at start-up",
     ]);
-    expect(counted.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
+    expect(metrics.of("injections")).toEqual(Array(3).fill({ boundary: "test", outcome: "empty" }));
   });
 
-  test("nothing is said where there is nothing to send", () => {
+  test("there is no warning where there is nothing to send", () => {
     using spans = recordSpans();
-    boundaryWith(globally).boundary.inject(ROOT_CONTEXT);
-    boundaryWith(globally).boundary.extract(ALL, hygienic, undefined);
+    createInstrumenter(globally).instrumenter.inject(ROOT_CONTEXT);
+    createInstrumenter(globally).instrumenter.extract(HEADERS, sanitizingGetter, undefined);
     expect(spans.warnings).toEqual([]);
   });
 
-  test("nothing is said to who gave one that writes nothing", () => {
+  test("there is no warning for a configured one that writes nothing", () => {
     using spans = recordSpans();
     const none: TextMapPropagator = { inject() {}, extract: (from) => from, fields: () => [] };
-    boundaryWith({ propagator: none }).boundary.inject(trace.setSpanContext(ROOT_CONTEXT, REMOTE));
+    createInstrumenter({ propagator: none }).instrumenter.inject(
+      trace.setSpanContext(ROOT_CONTEXT, REMOTE),
+    );
     expect(spans.warnings).toEqual([]);
   });
 
   test("one that is registered later is used", () => {
-    const { boundary } = boundaryWith(globally);
+    const { instrumenter } = createInstrumenter(globally);
     const from = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-    expect(boundary.inject(from)).toBeUndefined();
-    using _spans = recordSpans({ propagator: strict });
-    expect(boundary.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
-    expect(boundary.extract(ALL, hygienic, undefined).remoteParent).toMatchObject(REMOTE);
+    expect(instrumenter.inject(from)).toBeUndefined();
+    using _spans = recordSpans({ propagator: strictPropagator });
+    expect(instrumenter.inject(from)?.fields.get("traceparent")).toBe(TRACEPARENT);
+    expect(instrumenter.extract(HEADERS, sanitizingGetter, undefined).remoteParent).toMatchObject(
+      REMOTE,
+    );
   });
 });

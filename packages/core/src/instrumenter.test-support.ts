@@ -9,62 +9,66 @@ import {
 import {
   CountingMeterProvider,
   type Headers,
-  hygienic,
   SETTINGS,
+  sanitizingGetter,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
 import { Instrumenter } from "./instrumenter.js";
 import type { TracingOptions } from "./options.js";
-import { w3cPropagator } from "./w3c/propagator.js";
+import { w3cPropagator } from "./w3c/index.js";
 
-export const ALL = {
+/** The headers of a message with a sender. */
+export const HEADERS = {
   traceparent: TRACEPARENT,
   tracestate: "rojo=1",
   baggage: "tenant.id=acme,user.id=7",
 };
-export const strict = w3cPropagator();
+/** The strict propagator, used by default. */
+export const strictPropagator = w3cPropagator();
+/** Throws. */
 export const boom = (): never => {
   throw new Error("on purpose");
 };
 
-/** A boundary with the strict propagator, and what it counts. */
-export function boundaryWith(options: TracingOptions<unknown> = {}, settings = SETTINGS) {
-  const counted = new CountingMeterProvider();
-  const boundary = new Instrumenter(settings, {
-    propagator: strict,
-    meterProvider: counted,
+/** An instrumenter with the strict propagator, and the meter provider that it counts with. */
+export function createInstrumenter(options: TracingOptions<unknown> = {}, settings = SETTINGS) {
+  const metrics = new CountingMeterProvider();
+  const instrumenter = new Instrumenter(settings, {
+    propagator: strictPropagator,
+    meterProvider: metrics,
     ...options,
   });
-  return { boundary, counted };
+  return { instrumenter, metrics };
 }
 
-export function receive(
+/** Extracts from headers, which are the message too, and gives what was counted. */
+export function extractFrom(
   headers: Headers,
   options?: TracingOptions<unknown>,
   active = ROOT_CONTEXT,
 ) {
-  const { boundary, counted } = boundaryWith(options);
-  const arrival = boundary.extract(headers, hygienic, headers, active);
+  const { instrumenter, metrics } = createInstrumenter(options);
+  const extraction = instrumenter.extract(headers, sanitizingGetter, headers, active);
   return {
-    arrival,
-    boundary,
-    extractions: counted.of("extractions"),
-    faults: counted.of("faults"),
+    extraction,
+    instrumenter,
+    extractions: metrics.of("extractions"),
+    faults: metrics.of("faults"),
   };
 }
 
-/** What goes out in a context. */
-export function sent(from: Context, options?: TracingOptions<unknown>) {
-  const { boundary, counted } = boundaryWith(options);
-  const injection = boundary.inject(from);
+/** Injects a context, and gives the fields and what was counted. */
+export function injectFrom(from: Context, options?: TracingOptions<unknown>) {
+  const { instrumenter, metrics } = createInstrumenter(options);
+  const injection = instrumenter.inject(from);
   return {
     fields: injection && Object.fromEntries(injection.fields),
-    injections: counted.of("injections"),
-    faults: counted.of("faults"),
+    injections: metrics.of("injections"),
+    faults: metrics.of("faults"),
   };
 }
 
-/** Something else goes on in the process: a span and a baggage are active. */
+/** A context of other work in the process, with a span and baggage. */
 export function ambient(
   kind = SpanKind.INTERNAL,
   parent = ROOT_CONTEXT,

@@ -1,57 +1,60 @@
-import {
-  type Context,
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  trace,
-} from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import {
+  baggageEntries,
   collectWarnings,
-  entriesOf,
   type Headers,
-  hygienic,
   REMOTE,
   recordSpans,
   SETTINGS,
   SPAN_ID,
+  sanitizingGetter,
   stockPropagator,
-  TRACE_ID,
   TRACEPARENT,
 } from "./fixtures.test-support.js";
-import { ALL, ambient, boom, boundaryWith, receive, sent } from "./instrumenter.test-support.js";
+import {
+  ambient,
+  boom,
+  createInstrumenter,
+  extractFrom,
+  HEADERS,
+  injectFrom,
+} from "./instrumenter.test-support.js";
 
 describe("a message with a sender", () => {
   test("is continued: its parent, its baggage, its tracestate", () => {
-    const { arrival, extractions } = receive(ALL);
-    expect(trace.getSpanContext(arrival.parent)).toMatchObject(REMOTE);
-    expect(arrival.remoteParent?.traceState?.serialize()).toBe("rojo=1");
-    expect(entriesOf(arrival.parent)).toEqual([
+    const { extraction, extractions } = extractFrom(HEADERS);
+    expect(trace.getSpanContext(extraction.parent)).toMatchObject(REMOTE);
+    expect(extraction.remoteParent?.traceState?.serialize()).toBe("rojo=1");
+    expect(baggageEntries(extraction.parent)).toEqual([
       ["tenant.id", "acme"],
       ["user.id", "7"],
     ]);
-    expect(arrival).toMatchObject({ attributes: undefined, spanInProgress: undefined });
+    expect(extraction).toMatchObject({ attributes: undefined, spanInProgress: undefined });
     expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
   });
 
-  test("is linked as well in messaging, and only there", () => {
-    expect(receive(ALL).arrival.links).toEqual([{ context: expect.objectContaining(REMOTE) }]);
-    const { boundary } = boundaryWith({}, { ...SETTINGS, messaging: false });
-    expect(boundary.extract(ALL, hygienic, undefined, ROOT_CONTEXT).links).toEqual([]);
+  test("is also linked in messaging, and only there", () => {
+    expect(extractFrom(HEADERS).extraction.links).toEqual([
+      { context: expect.objectContaining(REMOTE) },
+    ]);
+    const { instrumenter } = createInstrumenter({}, { ...SETTINGS, messaging: false });
+    expect(instrumenter.extract(HEADERS, sanitizingGetter, undefined, ROOT_CONTEXT).links).toEqual(
+      [],
+    );
   });
 
   test("is continued without its tracestate when that is malformed, which is counted", () => {
-    const { arrival, extractions } = receive({ ...ALL, tracestate: "rojo" });
-    expect(arrival.remoteParent).toMatchObject(REMOTE);
+    const { extraction, extractions } = extractFrom({ ...HEADERS, tracestate: "rojo" });
+    expect(extraction.remoteParent).toMatchObject(REMOTE);
     expect(extractions).toEqual([
       { boundary: "test", outcome: "continued", reason: "tracestate_invalid" },
     ]);
   });
 
-  test("goes out again as it came in", () => {
-    expect(sent(receive(ALL).arrival.parent)).toMatchObject({
-      fields: ALL,
+  test("is sent on as it came in", () => {
+    expect(injectFrom(extractFrom(HEADERS).extraction.parent)).toMatchObject({
+      fields: HEADERS,
       injections: [{ boundary: "test", outcome: "injected" }],
     });
   });
@@ -84,24 +87,29 @@ describe("a message without a sender begins a new trace, and its span says why:"
   ])("%s", (_, headers, { outcome, reason }: { outcome?: string; reason?: string }) => {
     using spans = recordSpans();
     const { active } = ambient();
-    const { arrival, boundary, extractions } = receive(headers, {}, active);
+    const { extraction, instrumenter, extractions } = extractFrom(headers, {}, active);
     expect(extractions).toEqual([{ boundary: "test", outcome, ...(reason && { reason }) }]);
-    expect(arrival).toMatchObject({
+    expect(extraction).toMatchObject({
       remoteParent: undefined,
       links: [],
       spanInProgress: undefined,
     });
 
-    boundary
+    instrumenter
       .startSpan(
-        { name: "process", kind: SpanKind.CONSUMER, parent: arrival.parent, attributes: { a: 1 } },
-        arrival,
+        {
+          name: "process",
+          kind: SpanKind.CONSUMER,
+          parent: extraction.parent,
+          attributes: { a: 1 },
+        },
+        extraction,
       )
       .end();
 
     // Never a child of whatever was active in the process, nor with its baggage.
     expect(spans.ended[0]?.parentSpanContext).toBeUndefined();
-    expect(entriesOf(arrival.parent)).toEqual([]);
+    expect(baggageEntries(extraction.parent)).toEqual([]);
     expect(spans.ended[0]?.attributes).toEqual({
       a: 1,
       "traceferry.extraction": outcome,
@@ -109,8 +117,8 @@ describe("a message without a sender begins a new trace, and its span says why:"
     });
   });
 
-  test("its baggage is kept all the same", () => {
-    expect(entriesOf(receive({ baggage: "tenant.id=acme" }).arrival.parent)).toEqual([
+  test("its baggage is kept nevertheless", () => {
+    expect(baggageEntries(extractFrom({ baggage: "tenant.id=acme" }).extraction.parent)).toEqual([
       ["tenant.id", "acme"],
     ]);
   });
@@ -137,19 +145,19 @@ describe("the relation", () => {
             return relation;
           };
     const { active } = ambient();
-    const { arrival, extractions } = receive(ALL, { relation: option }, active);
+    const { extraction, extractions } = extractFrom(HEADERS, { relation: option }, active);
 
     const reason = relation === "child" ? {} : { reason: "untrusted" };
     expect(extractions).toEqual([{ boundary: "test", outcome: outcomes[relation], ...reason }]);
-    expect(asked).toEqual(how === "as a value" ? [] : [ALL]);
-    expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(
+    expect(asked).toEqual(how === "as a value" ? [] : [HEADERS]);
+    expect(trace.getSpanContext(extraction.parent)?.spanId).toBe(
       relation === "child" ? SPAN_ID : undefined,
     );
-    expect(arrival.links.map((link) => link.context.spanId)).toEqual(
+    expect(extraction.links.map((link) => link.context.spanId)).toEqual(
       relation === "none" ? [] : [SPAN_ID],
     );
-    expect(arrival.remoteParent?.spanId).toBe(SPAN_ID);
-    expect(arrival.attributes).toEqual(
+    expect(extraction.remoteParent?.spanId).toBe(SPAN_ID);
+    expect(extraction.attributes).toEqual(
       relation === "child"
         ? undefined
         : {
@@ -165,30 +173,35 @@ describe("the relation", () => {
     ["gives another word", () => "parent"],
     ["gives a promise", async () => "child"],
     ["gives what cannot be shown", () => Object.create(null)],
-  ])("of a function that %s is link, and that is a fault", (_, relation) => {
+  ])("of a function that %s is link, and a fault is reported", (_, relation) => {
     const warnings: string[] = [];
     const release = collectWarnings(warnings);
-    const { arrival, extractions, faults } = receive(ALL, Object({ relation }));
+    const { extraction, extractions, faults } = extractFrom(HEADERS, Object({ relation }));
     release();
     expect(extractions).toEqual([{ boundary: "test", outcome: "linked", reason: "untrusted" }]);
-    expect(arrival.links).toHaveLength(1);
-    expect(faults).toEqual([{ boundary: "test", place: "relation" }]);
+    expect(extraction.links).toHaveLength(1);
+    expect(faults).toEqual([{ boundary: "test", operation: "relation" }]);
     expect(warnings).toEqual([expect.stringContaining("traceferry test: relation: ")]);
   });
 
-  test("link and none begin a trace that knows nothing of the sender's", () => {
+  test("link and none begin a trace that keeps nothing of the sender's", () => {
     using spans = recordSpans();
     for (const relation of ["link", "none"] as const) {
-      const { arrival, boundary } = receive(
-        { ...ALL, traceparent: TRACEPARENT.replace("-01", "-03") },
+      const { extraction, instrumenter } = extractFrom(
+        { ...HEADERS, traceparent: TRACEPARENT.replace("-01", "-03") },
         { relation },
       );
-      const open = boundary.startSpan(
-        { name: relation, kind: SpanKind.CONSUMER, parent: arrival.parent, links: arrival.links },
-        arrival,
+      const activeSpan = instrumenter.startSpan(
+        {
+          name: relation,
+          kind: SpanKind.CONSUMER,
+          parent: extraction.parent,
+          links: extraction.links,
+        },
+        extraction,
       );
-      const { fields } = sent(open.context);
-      open.end();
+      const { fields } = injectFrom(activeSpan.context);
+      activeSpan.end();
       expect(Object.keys(fields ?? {})).toEqual(["traceparent"]);
       expect(fields?.traceparent).toMatch(/^00-(?!0af765)[0-9a-f]{32}-[0-9a-f]{16}-01$/);
     }
@@ -196,113 +209,36 @@ describe("the relation", () => {
   });
 });
 
-describe("a span of somebody else", () => {
-  const fromSender = () => stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic);
-
-  test.each([SpanKind.SERVER, SpanKind.CONSUMER])(
-    "that was made for this very message is found, with kind %s: run where it is active",
-    (kind) => {
-      using spans = recordSpans();
-      const { active, span } = ambient(kind, fromSender());
-      const { arrival, extractions } = receive(ALL, {}, active);
-      expect(arrival.spanInProgress).toBe(span);
-      expect(arrival).toMatchObject({ links: [], attributes: undefined });
-      expect(arrival.parent).toBe(active);
-      expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
-      expect(spans.open).toEqual(["ambient"]);
-    },
-  );
-
-  test("for this very message continues it, whatever the relation says", () => {
-    using _spans = recordSpans();
-    const { active } = ambient(SpanKind.SERVER, fromSender());
-    const { extractions } = receive(ALL, { relation: "link" }, active);
-    expect(extractions).toEqual([{ boundary: "test", outcome: "continued" }]);
-  });
-
-  test.each<[string, () => Context]>([
-    ["of another kind", () => ambient(SpanKind.INTERNAL, fromSender()).active],
-    ["of an outgoing kind", () => ambient(SpanKind.PRODUCER, fromSender()).active],
-    ["with no parent", () => ambient(SpanKind.SERVER).active],
-    [
-      "with another parent in the same trace",
-      () =>
-        ambient(
-          SpanKind.SERVER,
-          trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, spanId: "00f067aa0ba902b7" }),
-        ).active,
-    ],
-    [
-      "with that parent id in another trace",
-      () =>
-        ambient(
-          SpanKind.SERVER,
-          trace.setSpanContext(ROOT_CONTEXT, {
-            ...REMOTE,
-            traceId: TRACE_ID.replace("0af", "1af"),
-          }),
-        ).active,
-    ],
-    [
-      "that is not recorded",
-      () =>
-        ambient(SpanKind.SERVER, trace.setSpanContext(ROOT_CONTEXT, { ...REMOTE, traceFlags: 0 }))
-          .active,
-    ],
-    [
-      "that has ended",
-      () => {
-        const { active, span } = ambient(SpanKind.SERVER, fromSender());
-        span.end();
-        return active;
-      },
-    ],
-    ["that is the sender's own context", fromSender],
-  ])("%s is not mistaken for one", (_, active) => {
-    using _spans = recordSpans();
-    const { arrival } = receive(ALL, {}, active());
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(trace.getSpanContext(arrival.parent)?.spanId).toBe(SPAN_ID);
-    expect(entriesOf(arrival.parent).map(([name]) => name)).not.toContain("ambient");
-  });
-
-  test("that throws is not one, costs the sender nothing, and is a fault", () => {
-    const broken: Span = { ...trace.wrapSpanContext(REMOTE), isRecording: boom, spanContext: boom };
-    const { arrival, faults } = receive(ALL, {}, trace.setSpan(ROOT_CONTEXT, broken));
-    expect(arrival.spanInProgress).toBeUndefined();
-    expect(arrival.remoteParent).toMatchObject(REMOTE);
-    expect(faults).toEqual([{ boundary: "test", place: "active span" }]);
-  });
-});
-
 describe("the active context", () => {
-  test("is where a message arrives and leaves, when no other is given", () => {
+  test("is the one that messages are extracted and injected in by default", () => {
     using _spans = recordSpans();
-    const { boundary } = boundaryWith();
+    const { instrumenter } = createInstrumenter();
     const { active, span } = ambient(
       SpanKind.SERVER,
-      stockPropagator().extract(ROOT_CONTEXT, ALL, hygienic),
+      stockPropagator().extract(ROOT_CONTEXT, HEADERS, sanitizingGetter),
     );
     context.with(active, () => {
-      expect(boundary.extract(ALL, hygienic, undefined).spanInProgress).toBe(span);
-      expect(boundary.inject()?.fields.get("traceparent")).toContain(span.spanContext().spanId);
+      expect(instrumenter.extract(HEADERS, sanitizingGetter, undefined).spanInProgress).toBe(span);
+      expect(instrumenter.inject()?.fields.get("traceparent")).toContain(span.spanContext().spanId);
     });
   });
 
-  test("keeps what is no trace when a message arrives in it", () => {
+  test("keeps its other values when a message is extracted in it", () => {
     const key = Symbol("mine");
-    expect(receive({}, {}, ROOT_CONTEXT.setValue(key, 1)).arrival.parent.getValue(key)).toBe(1);
+    expect(extractFrom({}, {}, ROOT_CONTEXT.setValue(key, 1)).extraction.parent.getValue(key)).toBe(
+      1,
+    );
   });
 });
 
 describe("spans are made", () => {
-  test("by the global provider of the moment, in the adapter's scope", () => {
-    const { boundary } = boundaryWith();
+  test("by the current global provider, in the adapter's scope", () => {
+    const { instrumenter } = createInstrumenter();
     const plan = { name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT };
-    boundary.startSpan(plan).end();
+    instrumenter.startSpan(plan).end();
     for (let i = 0; i < 2; i++) {
       using spans = recordSpans();
-      boundary.startSpan(plan).end();
+      instrumenter.startSpan(plan).end();
       expect(spans.ended.map((span) => span.instrumentationScope)).toEqual([
         expect.objectContaining({ name: "@traceferry/test", version: "1.2.3" }),
       ]);
@@ -311,20 +247,20 @@ describe("spans are made", () => {
 
   test("by the provider that is given", () => {
     using spans = recordSpans({ provider: false });
-    const { boundary } = boundaryWith({ tracerProvider: spans.provider });
-    boundary.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT }).end();
+    const { instrumenter } = createInstrumenter({ tracerProvider: spans.provider });
+    instrumenter.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT }).end();
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("of one tracer, asked for once", () => {
+  test("by one tracer, got once", () => {
     let asked = 0;
     const getTracer = () => {
       asked++;
       return trace.getTracer("x");
     };
-    const { boundary } = boundaryWith({ tracerProvider: { getTracer } });
+    const { instrumenter } = createInstrumenter({ tracerProvider: { getTracer } });
     for (let i = 0; i < 3; i++)
-      boundary.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT });
+      instrumenter.startSpan({ name: "x", kind: SpanKind.INTERNAL, parent: ROOT_CONTEXT });
     expect(asked).toBe(1);
   });
 });

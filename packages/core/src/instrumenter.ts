@@ -6,54 +6,64 @@ import {
   propagation,
   type Span,
   type SpanContext,
+  SpanKind,
   type TextMapPropagator,
   type Tracer,
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
 import type { SanitizingGetter } from "./carrier.js";
-import { type ExtractionOutcome, PropagationCounters } from "./counters.js";
-import { isSpanForMessage } from "./existing.js";
-import { type Extraction, extract, withoutSpan } from "./extract.js";
-import { filterBaggage } from "./filter-baggage.js";
+import { filterBaggage, isTracingSuppressed, withoutSpan } from "./context.js";
+import { type ExtractionOutcome, type InjectionOutcome, PropagationCounters } from "./counters.js";
+import { type ExtractedContext, extract } from "./extract.js";
 import { type Injection, inject } from "./inject.js";
-import { checkOptions, type TracingOptions } from "./options.js";
-import { isRelation, type Relation, type RelationOption } from "./relation.js";
+import {
+  checkOptions,
+  isRelation,
+  type Relation,
+  type RelationOption,
+  type TracingOptions,
+} from "./options.js";
 import { Reporter } from "./report.js";
 import { ActiveSpan, type SpanPlan } from "./span.js";
-import { isTracingSuppressed } from "./suppress.js";
 
-/** What an adapter says of itself, once. */
+/** The constants of an adapter. */
 export interface InstrumenterSettings {
-  /** The name in counters and warnings: `"kafka"`. */
+  /** The name in metrics and warnings, for example `"kafka"`. */
   readonly name: string;
-  /** The instrumentation scope: `"@traceferry/kafka"`, and the version of that package. */
+  /** The name of the instrumentation scope, for example `"@traceferry/kafka"`. */
   readonly scope: string;
+  /** The version of the instrumentation scope: that of the adapter's package. */
   readonly version: string;
-  /** Whether a span that continues its sender also links it, as the messaging conventions ask. */
+  /** True for messaging: a span that continues its sender then also links it, as the conventions ask. */
   readonly messaging: boolean;
   /** The default of the option `maxBytes`. */
   readonly maxBytes: number;
 }
 
-/** A message has come in: where its span begins. */
+/** How the span of an incoming message begins. */
 export interface ExtractionResult {
   /** The context to start the span in. */
   readonly parent: Context;
+  /** The links of the span: to the sender, or none. */
   readonly links: Link[];
-  /** The sender's span context, as far as the headers say: also when it is not continued. */
+  /** The sender's span context, also when it is not continued; `undefined` when the headers name none. */
   readonly remoteParent: SpanContext | undefined;
-  /** `traceferry.extraction` and its reason, for a span that did not continue a sender; else undefined. */
+  /** `traceferry.extraction` and its reason when the span continues no sender, else `undefined`. */
   readonly attributes: Attributes | undefined;
-  /** A live span that somebody else made for this very message: make none, run where you are, which is `parent`. */
+  /**
+   * A live span that another instrumentation made for this very message. Then start no span, and run the handler
+   * in the active context, which is `parent`.
+   */
   readonly spanInProgress: Span | undefined;
 }
 
 /**
- * One side of an adapter towards one transport: its options, checked, and the three acts that every adapter
- * is made of. None of them throws; what goes wrong is reported and counted.
+ * Does what every adapter does, in one direction of one transport: extracts, injects and starts spans, by the
+ * options of the user. Its methods never throw; faults are reported and counted.
  */
 export class Instrumenter<Message = unknown> {
+  /** Reports and counts faults of the adapter itself. */
   readonly reporter: Reporter;
   readonly #settings: InstrumenterSettings;
   readonly #counters: PropagationCounters;
@@ -62,7 +72,7 @@ export class Instrumenter<Message = unknown> {
   readonly #relation: RelationOption<Message>;
   readonly #baggage: boolean | readonly string[];
   readonly #maxBytes: number;
-  // The global provider's tracer, kept while that provider is the same.
+  // The tracer is kept as long as the provider, which may be the global one, stays the same.
   #provider: TracerProvider | undefined;
   #tracer: Tracer | undefined;
 
@@ -80,10 +90,10 @@ export class Instrumenter<Message = unknown> {
   }
 
   /**
-   * Reads the sender of a message that came in and says where its span begins.
+   * Extracts the sender of an incoming message, and decides how its span begins. Counts the outcome.
    *
-   * @param message - what the option `relation` is asked about
-   * @param active - the context that is active where the message arrived; default the active one
+   * @param message - passed to the option `relation`
+   * @param active - the context in which the message arrived. Default: the active one
    */
   extract<Carrier>(
     carrier: Carrier,
@@ -93,45 +103,69 @@ export class Instrumenter<Message = unknown> {
   ): ExtractionResult {
     const base = withoutSpan(active);
     try {
-      return this.#arrive(extract(this.#propagator, carrier, getter, base), base, message, active);
+      const extracted = extract(this.#propagator, carrier, getter, base);
+      return extracted.remoteParent === undefined
+        ? this.#withoutParent(extracted, base, message)
+        : this.#withParent(extracted, extracted.remoteParent, base, message, active);
     } catch (error) {
       this.reporter.fault("extract", error);
-      return {
-        parent: base,
-        links: [],
-        remoteParent: undefined,
-        attributes: this.#told("invalid", "failed"),
-        spanInProgress: undefined,
-      };
+      return this.#newTrace("invalid", "failed", base);
     }
   }
 
-  #arrive(found: Extraction, base: Context, message: Message, active: Context): ExtractionResult {
-    const { remoteParent } = found;
-    if (remoteParent === undefined) return this.#withoutSender(found, base, message);
-
+  #withParent(
+    { context: remote, reason }: ExtractedContext,
+    remoteParent: SpanContext,
+    base: Context,
+    message: Message,
+    active: Context,
+  ): ExtractionResult {
     const spanInProgress = this.#spanInProgress(active, remoteParent);
     if (spanInProgress !== undefined) {
-      this.#counters.extraction("continued", found.reason);
+      this.#counters.countExtraction("continued", reason);
       return { parent: active, links: [], remoteParent, attributes: undefined, spanInProgress };
     }
     const relation = this.#relationOf(message);
     if (relation === "child") {
-      const parent = filterBaggage(found.context, this.#baggage);
+      const parent = filterBaggage(remote, this.#baggage);
       const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
-      this.#counters.extraction("continued", found.reason);
+      this.#counters.countExtraction("continued", reason);
       return { parent, links, remoteParent, attributes: undefined, spanInProgress };
     }
-    return {
-      parent: this.#withNamedBaggage(base, found.context),
-      links: relation === "link" ? [{ context: remoteParent }] : [],
-      remoteParent,
-      attributes: this.#told(relation === "link" ? "linked" : "ignored", "untrusted"),
-      spanInProgress,
-    };
+    const parent = this.#withAllowedBaggage(base, remote);
+    return relation === "link"
+      ? this.#newTrace("linked", "untrusted", parent, remoteParent, [{ context: remoteParent }])
+      : this.#newTrace("ignored", "untrusted", parent, remoteParent);
   }
 
-  // The span is somebody else's, and so is what it throws.
+  #withoutParent(
+    { context: remote, status, reason }: ExtractedContext,
+    base: Context,
+    message: Message,
+  ): ExtractionResult {
+    // Baggage may come without a sender. The relation decides whether to trust it, as it would with one.
+    const trusted =
+      propagation.getBaggage(remote) === undefined || this.#relationOf(message) === "child";
+    const parent = trusted
+      ? filterBaggage(remote, this.#baggage)
+      : this.#withAllowedBaggage(base, remote);
+    return this.#newTrace(status === "invalid" ? "invalid" : "missing", reason, parent);
+  }
+
+  /** Counts a message that continues no sender. Its span begins a new trace, and carries the reason as attributes. */
+  #newTrace(
+    outcome: ExtractionOutcome,
+    reason: string | undefined,
+    parent: Context,
+    remoteParent?: SpanContext,
+    links: Link[] = [],
+  ): ExtractionResult {
+    this.#counters.countExtraction(outcome, reason);
+    const attributes = extractionAttributes(outcome, reason);
+    return { parent, links, remoteParent, attributes, spanInProgress: undefined };
+  }
+
+  // The span is of another instrumentation, and may throw.
   #spanInProgress(active: Context, remoteParent: SpanContext): Span | undefined {
     const span = trace.getSpan(active);
     if (span === undefined) return undefined;
@@ -143,33 +177,11 @@ export class Instrumenter<Message = unknown> {
     }
   }
 
-  #withoutSender(found: Extraction, base: Context, message: Message): ExtractionResult {
-    // Baggage may come without a sender; it is trusted no more than it would be with one.
-    const trusted =
-      propagation.getBaggage(found.context) === undefined || this.#relationOf(message) === "child";
-    return {
-      parent: trusted
-        ? filterBaggage(found.context, this.#baggage)
-        : this.#withNamedBaggage(base, found.context),
-      links: [],
-      remoteParent: undefined,
-      attributes: this.#told(found.found === "invalid" ? "invalid" : "missing", found.reason),
-      spanInProgress: undefined,
-    };
-  }
-
-  /** The base with the entries of a stranger's baggage that the option names, one by one; with `true` none are. */
-  #withNamedBaggage(base: Context, extracted: Context): Context {
+  /** Adds the sender's baggage entries that the option `baggage` names one by one; `true` names none. */
+  #withAllowedBaggage(base: Context, source: Context): Context {
     if (typeof this.#baggage === "boolean") return base;
-    const kept = propagation.getBaggage(filterBaggage(extracted, this.#baggage));
-    return kept === undefined ? base : propagation.setBaggage(base, kept);
-  }
-
-  #told(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
-    this.#counters.extraction(outcome, reason);
-    return reason === undefined
-      ? { "traceferry.extraction": outcome }
-      : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
+    const allowed = propagation.getBaggage(filterBaggage(source, this.#baggage));
+    return allowed === undefined ? base : propagation.setBaggage(base, allowed);
   }
 
   #relationOf(message: Message): Relation {
@@ -184,26 +196,29 @@ export class Instrumenter<Message = unknown> {
     return "link";
   }
 
-  /** What to put into a message that goes out in this context; `undefined`: nothing, leave it as it is. */
+  /**
+   * Gives the fields to put into an outgoing message, and counts the outcome. `undefined` means that there is
+   * nothing to send: leave the message as it is.
+   *
+   * @param from - the context to send. Default: the active one
+   */
   inject(from: Context = context.active()): Injection | undefined {
     let injection: Injection | undefined;
     try {
-      // Not every propagator looks, and an exporter's own calls would be traced without end.
+      // Not every propagator checks this; an exporter's own calls would be traced without end.
       if (!isTracingSuppressed(from)) {
         injection = inject(this.#propagator, from, this.#baggage, this.#maxBytes);
-        if (injection === undefined) this.#explainEmpty(from);
+        if (injection === undefined) this.#warnWithoutPropagator(from);
       }
     } catch (error) {
       this.reporter.fault("inject", error);
     }
-    this.#counters.injection(
-      injection === undefined ? "empty" : injection.trimmed ? "trimmed" : "injected",
-    );
+    this.#counters.countInjection(injectionOutcome(injection));
     return injection;
   }
 
-  // What users meet first: spans are there, and no message ever carries anything.
-  #explainEmpty(from: Context): void {
+  // Without a propagator the spans are there, and no message ever carries a context. Users meet this first.
+  #warnWithoutPropagator(from: Context): void {
     if (this.#propagator !== propagation || propagation.fields().length > 0) return;
     if (trace.getSpanContext(from) === undefined) return;
     this.reporter.once(
@@ -212,12 +227,18 @@ export class Instrumenter<Message = unknown> {
     );
   }
 
-  /** Begins a span. @param extraction - of the message it is for; the span tells it. */
+  /**
+   * Starts a span. Where the tracer fails the span records nothing, and the parent's context is carried on.
+   *
+   * @param extraction - that of the message which the span is for: adds its attributes to the span
+   */
   startSpan(plan: SpanPlan, extraction?: ExtractionResult): ActiveSpan {
-    const told = extraction?.attributes;
+    const attributes = extraction?.attributes;
     return new ActiveSpan(
       this.#getTracer,
-      told === undefined ? plan : { ...plan, attributes: { ...plan.attributes, ...told } },
+      attributes === undefined
+        ? plan
+        : { ...plan, attributes: { ...plan.attributes, ...attributes } },
       this.reporter,
     );
   }
@@ -230,4 +251,31 @@ export class Instrumenter<Message = unknown> {
     }
     return this.#tracer;
   };
+}
+
+function extractionAttributes(outcome: ExtractionOutcome, reason: string | undefined): Attributes {
+  return reason === undefined
+    ? { "traceferry.extraction": outcome }
+    : { "traceferry.extraction": outcome, "traceferry.extraction.reason": reason };
+}
+
+function injectionOutcome(injection: Injection | undefined): InjectionOutcome {
+  if (injection === undefined) return "empty";
+  return injection.trimmed ? "trimmed" : "injected";
+}
+
+/**
+ * True for a recording SERVER or CONSUMER span whose parent is the sender: another instrumentation made it for
+ * this message.
+ *
+ * @throws what the span throws.
+ */
+export function isSpanForMessage(span: Span, remoteParent: SpanContext): boolean {
+  if (!span.isRecording()) return false;
+  // Fields of the spans of SDK 2 and 3; the API has no way to ask for a kind or a parent.
+  const kind: unknown = Reflect.get(span, "kind");
+  if (kind !== SpanKind.SERVER && kind !== SpanKind.CONSUMER) return false;
+  if (span.spanContext().traceId !== remoteParent.traceId) return false;
+  const parent: unknown = Reflect.get(span, "parentSpanContext");
+  return Reflect.get(Object(parent), "spanId") === remoteParent.spanId;
 }

@@ -37,7 +37,7 @@ test.each<[string, Record<string, unknown>]>([
       tracerProvider: { getTracer() {} },
     },
   ],
-])("%s will do", (_, options) => {
+])("%s is accepted", (_, options) => {
   expect(check(options)).not.toThrow();
 });
 
@@ -69,15 +69,15 @@ test.each<[string, unknown, string]>([
   ],
   ["tracerProvider", "global", "must be a TracerProvider, but is 'global'"],
   ["meterProvider", null, "must be a MeterProvider, but is null"],
-])("a wrong %s, %o, is named with its value", (name, value, message) => {
+])("the error for a wrong %s, %o, names it and its value", (name, value, message) => {
   expect(check({ [name]: value })).toThrow(new TypeError(`option "${name}" ${message}`));
 });
 
-test("a wrong option shows at set-up", () => {
+test("a wrong option is an error at set-up", () => {
   expect(() => new Instrumenter(SETTINGS, Object({ relation: "parent" }))).toThrow(TypeError);
 });
 
-test("options that are no object are named too", () => {
+test("options that are no object are an error too", () => {
   for (const options of [null, "child", 5]) {
     expect(() => new Instrumenter(SETTINGS, Object({ options }).options)).toThrow(
       /^options must be an object, but is /,
@@ -85,7 +85,7 @@ test("options that are no object are named too", () => {
   }
 });
 
-test("a value is not printed at its whole length", () => {
+test("the error cuts a long value", () => {
   expect(check({ relation: "x".repeat(10_000) })).toThrow(/^.{1,300}$/s);
 });
 

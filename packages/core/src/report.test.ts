@@ -17,12 +17,12 @@ afterEach(() => {
 });
 
 describe("a fault", () => {
-  test("is said with who met it, where, and what it was", () => {
+  test("is warned of with the adapter's name, the operation, and the error", () => {
     new Reporter("kafka").fault("extract", new RangeError("on purpose"));
     expect(warnings).toEqual(["traceferry kafka: extract: RangeError: on purpose"]);
   });
 
-  test("is said at most once a minute, and again after that", () => {
+  test("is warned of at most once a minute, and again after that", () => {
     const reporter = new Reporter("kafka");
     // The first minute of a process, and later ones: its clock has no special start.
     for (let minute = 1; minute <= 3; minute++) {
@@ -38,7 +38,7 @@ describe("a fault", () => {
     ]);
   });
 
-  test("at another place is said beside it", () => {
+  test("in another operation is warned of beside it", () => {
     const reporter = new Reporter("kafka");
     reporter.fault("extract", "broken");
     reporter.fault("inject", "broken");
@@ -52,7 +52,9 @@ describe("a fault", () => {
     const provider = new CountingMeterProvider();
     const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) reporter.fault("extract", "broken");
-    expect(provider.of("faults")).toEqual(Array(3).fill({ boundary: "kafka", place: "extract" }));
+    expect(provider.of("faults")).toEqual(
+      Array(3).fill({ boundary: "kafka", operation: "extract" }),
+    );
   });
 
   test.each<[string, unknown, string]>([
@@ -66,18 +68,18 @@ describe("a fault", () => {
       "bad header: a  GET /  [31m x",
     ],
     ["a quoted header of a megabyte", "x".repeat(1 << 20), "x".repeat(300)],
-  ])("may be %s", (_, problem, said) => {
+  ])("may be %s", (_, problem, shown) => {
     new Reporter("kafka").fault("extract", problem);
-    expect(warnings).toEqual([`traceferry kafka: extract: ${said}`]);
+    expect(warnings).toEqual([`traceferry kafka: extract: ${shown}`]);
   });
 
-  test("at ever new places takes no more memory than a hundred", () => {
+  test("in ever new operations takes no more memory than in a hundred", () => {
     const reporter = new Reporter("kafka");
-    for (let i = 0; i < 100; i++) reporter.fault(`place ${i}`, "broken");
-    reporter.fault("place 0", "broken");
+    for (let i = 0; i < 100; i++) reporter.fault(`operation ${i}`, "broken");
+    reporter.fault("operation 0", "broken");
     expect(warnings).toHaveLength(100);
-    reporter.fault("place 100", "broken");
-    reporter.fault("place 0", "broken");
+    reporter.fault("operation 100", "broken");
+    reporter.fault("operation 0", "broken");
     expect(warnings).toHaveLength(102);
   });
 
@@ -93,8 +95,8 @@ describe("a fault", () => {
   });
 });
 
-describe("what the user should know", () => {
-  test("is said once, however much time passes, and is no fault", () => {
+describe("a warning that comes once", () => {
+  test("is not repeated, however much time passes, and counts no fault", () => {
     const provider = new CountingMeterProvider();
     const reporter = new Reporter("kafka", new PropagationCounters("kafka", provider));
     for (let i = 0; i < 3; i++) {
@@ -105,7 +107,7 @@ describe("what the user should know", () => {
     expect(provider.counted).toEqual([]);
   });
 
-  test("is said beside a fault at the same place, before it or after", () => {
+  test("comes beside a fault in the same operation, before it or after", () => {
     const reporter = new Reporter("kafka");
     reporter.fault("inject", "broken");
     reporter.once("inject", "no propagator");
@@ -119,14 +121,14 @@ describe("what the user should know", () => {
     ]);
   });
 
-  test("at ever new places is said a hundred times at most", () => {
+  test("in ever new operations comes a hundred times at most", () => {
     const reporter = new Reporter("kafka");
-    for (let i = 0; i < 102; i++) reporter.once(`place ${i}`, "wrong set-up");
+    for (let i = 0; i < 102; i++) reporter.once(`operation ${i}`, "wrong set-up");
     expect(warnings).toHaveLength(100);
-    expect(warnings.at(-1)).toBe("traceferry kafka: place 99: wrong set-up");
+    expect(warnings.at(-1)).toBe("traceferry kafka: operation 99: wrong set-up");
   });
 
-  test("is said by each adapter for itself", () => {
+  test("comes from each adapter", () => {
     for (const name of ["kafka", "grpc"]) new Reporter(name).once("inject", "no propagator");
     expect(warnings).toHaveLength(2);
   });

@@ -1,60 +1,64 @@
+import { isNativeError } from "node:util/types";
 import { diag } from "@opentelemetry/api";
 import { PropagationCounters } from "./counters.js";
-import { isError } from "./error.js";
 
-// Between two warnings about the same thing. Faults come with messages, so there may be thousands a second.
-const QUIET_MS = 60_000;
-// Places are few; this only bounds what a caller with made-up names could grow.
-const MAX_PLACES = 100;
+// Between two warnings about the same operation. Faults come with messages: there may be thousands a second.
+const MIN_INTERVAL_MS = 60_000;
+// Operations are few. This bounds the memory that a caller with ever new names could take.
+const MAX_OPERATIONS = 100;
 
 /**
- * Tells `diag` and the counter `traceferry.faults` that something of ours, or something of the user's that
- * we called, went wrong. It never throws: a fault of ours must not become one of the caller's.
+ * Reports to `diag` and to the counter `traceferry.faults` that something of ours, or something of the user's
+ * that we called, went wrong. It never throws: a fault of ours must not become an error of the caller.
  */
 export class Reporter {
   readonly #boundary: string;
   readonly #counters: PropagationCounters;
-  readonly #lastSaid = new Map<string, number>();
-  readonly #saidOnce = new Set<string>();
+  readonly #lastWarned = new Map<string, number>();
+  readonly #warnedOnce = new Set<string>();
 
-  /** @param boundary - the adapter that speaks, for example `"kafka"`. */
+  /**
+   * @param boundary - the name of the adapter in warnings and metrics, for example `"kafka"`
+   * @param counters - default: those of the global meter provider
+   */
   constructor(boundary: string, counters: PropagationCounters = new PropagationCounters(boundary)) {
     this.#boundary = boundary;
     this.#counters = counters;
   }
 
   /**
-   * Counts the fault, and says it at most once a minute for each place.
+   * Counts a fault, and warns of it at most once a minute for each operation.
    *
-   * @param place - what was being done, for example `"inject"`: few different ones.
+   * @param operation - what was being done, for example `"inject"`. Of low cardinality: a metric attribute
+   * @param problem - what was thrown, or a text
    */
-  fault(place: string, problem: unknown): void {
-    this.#counters.fault(place);
+  fault(operation: string, problem: unknown): void {
+    this.#counters.countFault(operation);
     const now = performance.now();
-    const last = this.#lastSaid.get(place) ?? Number.NEGATIVE_INFINITY;
-    if (now - last < QUIET_MS) return;
-    if (this.#lastSaid.size >= MAX_PLACES) this.#lastSaid.clear();
-    this.#lastSaid.set(place, now);
-    this.#say(place, problem);
+    const last = this.#lastWarned.get(operation) ?? Number.NEGATIVE_INFINITY;
+    if (now - last < MIN_INTERVAL_MS) return;
+    if (this.#lastWarned.size >= MAX_OPERATIONS) this.#lastWarned.clear();
+    this.#lastWarned.set(operation, now);
+    this.#warn(operation, problem);
   }
 
-  /** Says once in the life of this adapter what the user should know: a set-up that cannot work, for example. */
-  once(place: string, message: string): void {
-    if (this.#saidOnce.has(place) || this.#saidOnce.size >= MAX_PLACES) return;
-    this.#saidOnce.add(place);
-    this.#say(place, message);
+  /** Warns once in the life of this reporter, for example of a set-up that cannot work. Nothing is counted. */
+  once(operation: string, message: string): void {
+    if (this.#warnedOnce.has(operation) || this.#warnedOnce.size >= MAX_OPERATIONS) return;
+    this.#warnedOnce.add(operation);
+    this.#warn(operation, message);
   }
 
-  #say(place: string, problem: unknown): void {
+  #warn(operation: string, problem: unknown): void {
     try {
-      diag.warn(`traceferry ${this.#boundary}: ${place}: ${describe(problem)}`);
+      diag.warn(`traceferry ${this.#boundary}: ${operation}: ${describe(problem)}`);
     } catch {
-      // A logger that throws is told nothing more.
+      // A logger that throws cannot be told so.
     }
   }
 }
 
-// Messages of errors are cut, and stay on one line: they may quote what a stranger sent.
+// Error messages are cut to one line of 300 characters: they may quote what a stranger sent.
 function describe(problem: unknown): string {
   try {
     const text = isError(problem) ? `${problem.name}: ${problem.message}` : String(problem);
@@ -66,3 +70,8 @@ function describe(problem: unknown): string {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose.
 const LINE_BREAKING = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+
+/** True for an Error, also one of another realm: a test runner's sandbox has its own class. */
+export function isError(value: unknown): value is Error {
+  return isNativeError(value) || value instanceof Error;
+}

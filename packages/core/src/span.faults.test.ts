@@ -2,21 +2,21 @@ import { ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from "@op
 import { describe, expect, test } from "vitest";
 import { REMOTE, recordSpans, SPAN_ID } from "./fixtures.test-support.js";
 import { errorType, withSpan } from "./span.js";
-import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test-support.js";
+import { activeSpanId, failure, PARENT, startTestSpan, throwFailure } from "./span.test-support.js";
 
-describe("what is thrown reaches the caller, the same, also when it is", () => {
-  const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: toThrow });
+describe("the caller gets the same object that was thrown, also when it is", () => {
+  const boobyTrapped = Object.defineProperty(new Error("x"), "name", { get: throwFailure });
   const revoked = Proxy.revocable({}, {});
   revoked.revoke();
 
   test.each<[string, unknown]>([
     ["an error whose name throws", boobyTrapped],
-    ["an object that cannot be looked at", revoked.proxy],
+    ["a revoked proxy", revoked.proxy],
   ])("%s", (_, thrown) => {
     using spans = recordSpans();
     let caught: unknown;
     try {
-      withSpan(open(), () => {
+      withSpan(startTestSpan(), () => {
         throw thrown;
       });
     } catch (error) {
@@ -28,73 +28,78 @@ describe("what is thrown reaches the caller, the same, also when it is", () => {
   });
 });
 
-describe("a broken tracer costs nothing but its span:", () => {
+describe("a broken tracer costs only its span:", () => {
   const throwing: Span = {
-    spanContext: toThrow,
-    setAttribute: toThrow,
-    setAttributes: toThrow,
-    addEvent: toThrow,
-    addLink: toThrow,
-    addLinks: toThrow,
-    setStatus: toThrow,
-    updateName: toThrow,
-    end: toThrow,
-    isRecording: toThrow,
-    recordException: toThrow,
+    spanContext: throwFailure,
+    setAttribute: throwFailure,
+    setAttributes: throwFailure,
+    addEvent: throwFailure,
+    addLink: throwFailure,
+    addLinks: throwFailure,
+    setStatus: throwFailure,
+    updateName: throwFailure,
+    end: throwFailure,
+    isRecording: throwFailure,
+    recordException: throwFailure,
   };
-  const tracerOf = (startSpan: () => Span): Tracer => ({ startSpan, startActiveSpan: toThrow });
+  const tracerOf = (startSpan: () => Span): Tracer => ({
+    startSpan,
+    startActiveSpan: throwFailure,
+  });
 
   test.each<[string, () => Tracer, string[]]>([
-    ["no tracer", toThrow, ["start span"]],
-    ["a tracer that throws", () => tracerOf(toThrow), ["start span"]],
+    ["no tracer", throwFailure, ["start span"]],
+    ["a tracer that throws", () => tracerOf(throwFailure), ["start span"]],
     ["a tracer that makes nothing", () => tracerOf(() => Object(undefined).nothing), []],
     [
       "a span that throws",
       () => tracerOf(() => throwing),
       ["end span", "record failure", "set attributes"],
     ],
-  ])("%s", async (_, tracer, places) => {
+  ])("%s", async (_, tracer, operations) => {
     using spans = recordSpans();
     for (const parent of [PARENT, ROOT_CONTEXT]) {
-      const one = open({ parent }, tracer);
-      one.set({ a: 1 });
-      expect(withSpan(one, () => 42)).toBe(42);
-      expect(() => withSpan(open({ parent }, tracer), toThrow)).toThrow(boom);
-      expect(await withSpan(open({ parent }, tracer), async () => 42)).toBe(42);
+      const activeSpan = startTestSpan({ parent }, tracer);
+      activeSpan.set({ a: 1 });
+      expect(withSpan(activeSpan, () => 42)).toBe(42);
+      expect(() => withSpan(startTestSpan({ parent }, tracer), throwFailure)).toThrow(failure);
+      expect(await withSpan(startTestSpan({ parent }, tracer), async () => 42)).toBe(42);
     }
-    const told = places.map((place) => `traceferry test: ${place}: RangeError: on purpose`);
-    expect([...new Set(spans.warnings)].sort()).toEqual(told);
+    const expected = operations.map(
+      (operation) => `traceferry test: ${operation}: RangeError: on purpose`,
+    );
+    expect([...new Set(spans.warnings)].sort()).toEqual(expected);
   });
 
-  test("the sender goes on, so that the trace does", () => {
+  test("the sender's context is carried on, and so is the trace", () => {
     using _spans = recordSpans();
-    const one = open({}, toThrow);
-    withSpan(one, (span) => {
+    const activeSpan = startTestSpan({}, throwFailure);
+    withSpan(activeSpan, (span) => {
       expect(span.spanContext()).toEqual(REMOTE);
       expect(activeSpanId()).toBe(SPAN_ID);
     });
   });
 
-  test("also when the parent is somebody's span that throws", () => {
+  test("also when the parent is a foreign span that throws", () => {
     using _spans = recordSpans();
-    const one = open({ parent: trace.setSpan(ROOT_CONTEXT, throwing) });
-    expect(withSpan(one, () => 42)).toBe(42);
+    const activeSpan = startTestSpan({ parent: trace.setSpan(ROOT_CONTEXT, throwing) });
+    expect(withSpan(activeSpan, () => 42)).toBe(42);
   });
 });
 
-describe("whether something thrown is a failure", () => {
-  test("is not asked any more when the span has ended", () => {
+describe("the function that decides whether something thrown is a failure", () => {
+  test("is not called when the span has ended", () => {
     using spans = recordSpans();
-    const one = open();
-    one.end();
-    one.endWith(boom, () => expect.fail("asked"));
+    const activeSpan = startTestSpan();
+    activeSpan.end();
+    activeSpan.endWith(failure, () => expect.fail("asked"));
     expect(spans.warnings).toEqual([]);
     expect(spans.ended.map((span) => span.status)).toEqual([{ code: SpanStatusCode.UNSET }]);
   });
 
-  test("is taken to be so, and told, when the one who is asked throws", () => {
+  test("is reported when it throws, and then it is a failure", () => {
     using spans = recordSpans();
-    open().endWith("thrown", toThrow);
+    startTestSpan().endWith("thrown", throwFailure);
     expect(spans.warnings).toEqual(["traceferry test: isFailure: RangeError: on purpose"]);
     expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "thrown" });
   });

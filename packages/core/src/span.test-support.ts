@@ -3,13 +3,17 @@ import { REMOTE } from "./fixtures.test-support.js";
 import { Reporter } from "./report.js";
 import { ActiveSpan, type SpanPlan } from "./span.js";
 
+/** A context with the sender as parent. */
 export const PARENT = trace.setSpanContext(ROOT_CONTEXT, REMOTE);
-export const boom = new RangeError("on purpose");
-export const toThrow = (): never => {
-  throw boom;
+/** The error that is thrown on purpose. */
+export const failure = new RangeError("on purpose");
+/** Throws it. */
+export const throwFailure = (): never => {
+  throw failure;
 };
 
-export function open(
+/** Starts a span, by default a consumer's that continues the sender. */
+export function startTestSpan(
   plan: Partial<SpanPlan> = {},
   tracer: () => Tracer = () => trace.getTracer("test"),
 ) {
@@ -20,4 +24,5 @@ export function open(
   );
 }
 
+/** The id of the span that is active. */
 export const activeSpanId = () => trace.getSpan(context.active())?.spanContext().spanId;

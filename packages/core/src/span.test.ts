@@ -10,15 +10,15 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
-import { REMOTE, recordSpans, slow, TRACE_ID } from "./fixtures.test-support.js";
+import { REMOTE, recordSpans, SLOW_TEST, TRACE_ID } from "./fixtures.test-support.js";
 import { withSpan } from "./span.js";
-import { activeSpanId, boom, open, PARENT, toThrow } from "./span.test-support.js";
+import { activeSpanId, failure, PARENT, startTestSpan, throwFailure } from "./span.test-support.js";
 
-describe("a span begins", () => {
-  test("as a child of its sender, with what is known of it", () => {
+describe("a span starts", () => {
+  test("as a child of its sender, with its attributes and links", () => {
     using spans = recordSpans();
     const link = { context: { ...REMOTE, spanId: "00f067aa0ba902b7" } };
-    open({ attributes: { a: 1 }, links: [link] }).end();
+    startTestSpan({ attributes: { a: 1 }, links: [link] }).end();
     expect(spans.ended).toHaveLength(1);
     expect(spans.ended[0]).toMatchObject({
       name: "process orders",
@@ -33,31 +33,31 @@ describe("a span begins", () => {
   test("as a root where there is no sender, whatever is active", () => {
     using spans = recordSpans();
     spans.tracer.startActiveSpan("ambient", (ambient) => {
-      open({ parent: ROOT_CONTEXT }).end();
+      startTestSpan({ parent: ROOT_CONTEXT }).end();
       ambient.end();
     });
     expect(spans.ended[0]?.parentSpanContext).toBeUndefined();
   });
 
-  test("and is in its context, where its parent was", () => {
+  test("and is in its context, in the place of its parent", () => {
     using spans = recordSpans();
     const key = Symbol("mine");
-    const one = open({ parent: PARENT.setValue(key, "kept") });
-    expect(trace.getSpan(one.context)).toBe(one.span);
-    expect(one.context.getValue(key)).toBe("kept");
+    const activeSpan = startTestSpan({ parent: PARENT.setValue(key, "kept") });
+    expect(trace.getSpan(activeSpan.context)).toBe(activeSpan.span);
+    expect(activeSpan.context.getValue(key)).toBe("kept");
     expect(spans.open).toEqual(["process orders"]);
-    one.end();
+    activeSpan.end();
   });
 });
 
 describe("a function in a span", () => {
-  test("returns its own value, with its span active and given to it", () => {
+  test("returns its own value, with its span active and passed to it", () => {
     using spans = recordSpans();
     const value = {};
-    const one = open();
-    const result = withSpan(one, (span) => {
-      expect(span).toBe(one.span);
-      expect(trace.getSpan(context.active())).toBe(one.span);
+    const activeSpan = startTestSpan();
+    const result = withSpan(activeSpan, (span) => {
+      expect(span).toBe(activeSpan.span);
+      expect(trace.getSpan(context.active())).toBe(activeSpan.span);
       return value;
     });
     expect(result).toBe(value);
@@ -65,9 +65,9 @@ describe("a function in a span", () => {
     expect(spans.ended.map((span) => span.status)).toEqual([{ code: SpanStatusCode.UNSET }]);
   });
 
-  test("throws its own error, which is noted on the span", () => {
+  test("throws its own error, which is recorded on the span", () => {
     using spans = recordSpans();
-    expect(() => withSpan(open(), toThrow)).toThrow(boom);
+    expect(() => withSpan(startTestSpan(), throwFailure)).toThrow(failure);
     expect(spans.ended[0]).toMatchObject({
       status: { code: SpanStatusCode.ERROR, message: "on purpose" },
       attributes: { "error.type": "RangeError" },
@@ -82,8 +82,8 @@ describe("a function in a span", () => {
 
   test("that is async keeps its span open and active until its promise is fulfilled", async () => {
     using spans = recordSpans();
-    const one = open();
-    const result = withSpan(one, async (span) => {
+    const activeSpan = startTestSpan();
+    const result = withSpan(activeSpan, async (span) => {
       await Promise.resolve();
       expect(activeSpanId()).toBe(span.spanContext().spanId);
       return 42;
@@ -93,34 +93,34 @@ describe("a function in a span", () => {
     expect([spans.open, spans.ended.length]).toEqual([[], 1]);
   });
 
-  test("that is async rejects with its own error, which is noted on the span", async () => {
+  test("that is async rejects with its own error, which is recorded on the span", async () => {
     using spans = recordSpans();
-    await expect(withSpan(open(), () => Promise.reject(boom))).rejects.toBe(boom);
+    await expect(withSpan(startTestSpan(), () => Promise.reject(failure))).rejects.toBe(failure);
     expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
   });
 
   test("that is a generator has its span active in each step, and open until the last", () => {
     using spans = recordSpans();
-    const one = open();
-    const steps = withSpan(one, function* () {
+    const activeSpan = startTestSpan();
+    const steps = withSpan(activeSpan, function* () {
       yield activeSpanId();
       yield activeSpanId();
     });
     expect(spans.open).toHaveLength(1);
-    const id = one.span.spanContext().spanId;
+    const id = activeSpan.span.spanContext().spanId;
     expect([...steps]).toEqual([id, id]);
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("that is an async generator ends its span when its reader breaks off", async () => {
+  test("that is an async generator ends its span when its loop is left", async () => {
     using spans = recordSpans();
-    const one = open();
-    const steps = withSpan(one, async function* () {
+    const activeSpan = startTestSpan();
+    const steps = withSpan(activeSpan, async function* () {
       yield activeSpanId();
       yield "never";
     });
     for await (const id of steps) {
-      expect(id).toBe(one.span.spanContext().spanId);
+      expect(id).toBe(activeSpan.span.spanContext().spanId);
       expect(spans.open).toHaveLength(1);
       break;
     }
@@ -129,7 +129,7 @@ describe("a function in a span", () => {
 
   test("that returns a stream ends its span once, when the stream is read", async () => {
     using spans = recordSpans();
-    const stream = withSpan(open(), () => Readable.from(["a"]));
+    const stream = withSpan(startTestSpan(), () => Readable.from(["a"]));
     expect(spans.open).toHaveLength(1);
     await stream.toArray();
     await new Promise((resolve) =>
@@ -138,32 +138,32 @@ describe("a function in a span", () => {
     expect([spans.open, spans.ended.length, spans.warnings]).toEqual([[], 1, []]);
   });
 
-  test("that returns a stream notes its error", async () => {
+  test("that returns a stream has the stream's error recorded", async () => {
     using spans = recordSpans();
-    const stream = withSpan(open(), () => new PassThrough());
+    const stream = withSpan(startTestSpan(), () => new PassThrough());
     const seen = new Promise((resolve) => stream.once("error", resolve));
-    stream.destroy(boom);
-    expect(await seen).toBe(boom);
+    stream.destroy(failure);
+    expect(await seen).toBe(failure);
     expect(spans.ended[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: "on purpose" });
   });
 
-  test("may throw what is no failure", () => {
+  test("may throw something that is no failure", () => {
     using spans = recordSpans();
-    expect(() => withSpan(open(), toThrow, (thrown) => !(thrown instanceof RangeError))).toThrow(
-      boom,
-    );
+    expect(() =>
+      withSpan(startTestSpan(), throwFailure, (thrown) => !(thrown instanceof RangeError)),
+    ).toThrow(failure);
     expect(spans.ended[0]).toMatchObject({
       status: { code: SpanStatusCode.UNSET },
       attributes: {},
     });
   });
 
-  test("throws its own error also when nobody can say whether that is a failure", () => {
+  test("throws its own error also when `isFailure` throws", () => {
     using spans = recordSpans();
     const unsure = () => {
       throw new Error("which one?");
     };
-    expect(() => withSpan(open(), toThrow, unsure)).toThrow(boom);
+    expect(() => withSpan(startTestSpan(), throwFailure, unsure)).toThrow(failure);
     expect(spans.ended[0]?.status.code).toBe(SpanStatusCode.ERROR);
     expect(spans.warnings.join()).toContain("which one?");
   });
@@ -172,12 +172,12 @@ describe("a function in a span", () => {
 describe("a span", () => {
   test("ends once, and nothing changes it afterwards", () => {
     using spans = recordSpans();
-    const one = open();
-    one.end();
-    one.end();
-    one.set({ late: true });
-    one.fail(boom);
-    one.endWith(boom, () => true);
+    const activeSpan = startTestSpan();
+    activeSpan.end();
+    activeSpan.end();
+    activeSpan.set({ late: true });
+    activeSpan.fail(failure);
+    activeSpan.endWith(failure, () => true);
     expect(spans.ended).toHaveLength(1);
     expect(spans.ended[0]).toMatchObject({
       attributes: {},
@@ -186,20 +186,20 @@ describe("a span", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  test("takes what becomes known later", () => {
+  test("takes attributes that become known later", () => {
     using spans = recordSpans();
-    const one = open();
-    one.set({ "messaging.message.id": "1" });
-    one.end();
+    const activeSpan = startTestSpan();
+    activeSpan.set({ "messaging.message.id": "1" });
+    activeSpan.end();
     expect(spans.ended[0]?.attributes).toEqual({ "messaging.message.id": "1" });
   });
 
-  test("lets what is run in it throw, unrecorded", () => {
+  test("lets a function that it runs throw, unrecorded", () => {
     using spans = recordSpans();
-    const one = open();
-    expect(() => one.run(toThrow)).toThrow(boom);
+    const activeSpan = startTestSpan();
+    expect(() => activeSpan.run(throwFailure)).toThrow(failure);
     expect(spans.open).toHaveLength(1);
-    one.end();
+    activeSpan.end();
     expect(spans.ended[0]?.status.code).toBe(SpanStatusCode.UNSET);
   });
 
@@ -207,7 +207,7 @@ describe("a span", () => {
     ["an Error", new Error("x"), "Error", "x"],
     ["an Error of another realm", runInNewContext("new RangeError('x')"), "RangeError", "x"],
     [
-      "an error as they were made before classes",
+      "an error of a function constructor",
       Object.setPrototypeOf({ name: "OldError", message: "x" }, Error.prototype),
       "OldError",
       "x",
@@ -221,9 +221,9 @@ describe("a span", () => {
     ["an error whose name is no text", Object.assign(new Error("x"), { name: 5 }), "Error", "x"],
   ])("fails with %s", (_, error, type, message) => {
     using spans = recordSpans();
-    const one = open();
-    one.fail(error);
-    one.end();
+    const activeSpan = startTestSpan();
+    activeSpan.fail(error);
+    activeSpan.end();
     expect(spans.ended[0]).toMatchObject({
       attributes: { "error.type": type },
       status: { code: SpanStatusCode.ERROR, message },
@@ -233,33 +233,33 @@ describe("a span", () => {
 
   test("fails with the type that is given", () => {
     using spans = recordSpans();
-    const one = open();
-    one.fail(boom, "14");
-    one.end();
+    const activeSpan = startTestSpan();
+    activeSpan.fail(failure, "14");
+    activeSpan.end();
     expect(spans.ended[0]?.attributes).toEqual({ "error.type": "14" });
   });
 });
 
-test("without an SDK the sender goes on", () => {
-  const one = open();
-  expect(withSpan(one, (span) => span.spanContext())).toEqual(REMOTE);
+test("without an SDK the sender's context is carried on", () => {
+  const activeSpan = startTestSpan();
+  expect(withSpan(activeSpan, (span) => span.spanContext())).toEqual(REMOTE);
 });
 
-test("a tracer is asked for no more than is known: no list of attributes or links that is empty", () => {
+test("a tracer gets no empty attributes and no empty links", () => {
   const asked: unknown[] = [];
   const tracer: Tracer = {
     startSpan(_name, options) {
       asked.push(options);
       return trace.wrapSpanContext(REMOTE);
     },
-    startActiveSpan: toThrow,
+    startActiveSpan: throwFailure,
   };
-  open({}, () => tracer).end();
-  open({ links: [] }, () => tracer).end();
+  startTestSpan({}, () => tracer).end();
+  startTestSpan({ links: [] }, () => tracer).end();
   expect(asked).toStrictEqual([{ kind: SpanKind.CONSUMER }, { kind: SpanKind.CONSUMER }]);
 });
 
-test("what a sampler sees is all that is known at the start", () => {
+test("a sampler sees all attributes that are known at the start", () => {
   const seen: (Attributes | undefined)[] = [];
   using spans = recordSpans({
     sampler: {
@@ -270,24 +270,28 @@ test("what a sampler sees is all that is known at the start", () => {
       toString: () => "watching",
     },
   });
-  open({ attributes: { "messaging.system": "kafka" } }).end();
+  startTestSpan({ attributes: { "messaging.system": "kafka" } }).end();
   expect(seen).toEqual([{ "messaging.system": "kafka" }]);
   expect(spans.ended).toHaveLength(1);
 });
 
-test("ten thousand spans leave nothing open, nothing active and no listener", slow, async () => {
-  using spans = recordSpans();
-  const listeners = () => process.eventNames().map((name) => process.listenerCount(name));
-  const before = listeners();
-  for (let i = 0; i < 10_000; i += 5) {
-    withSpan(open(), () => i);
-    expect(() => withSpan(open(), toThrow)).toThrow(boom);
-    await withSpan(open(), async () => i);
-    await withSpan(open(), () => Promise.reject(boom)).catch(() => {});
-    for (const _ of withSpan(open(), () => [i].values())) break;
-  }
-  expect(spans.ended).toHaveLength(10_000);
-  expect(spans.open).toEqual([]);
-  expect(context.active()).toBe(ROOT_CONTEXT);
-  expect(listeners()).toEqual(before);
-});
+test(
+  "ten thousand spans leave nothing open, nothing active and no listener",
+  SLOW_TEST,
+  async () => {
+    using spans = recordSpans();
+    const listeners = () => process.eventNames().map((name) => process.listenerCount(name));
+    const before = listeners();
+    for (let i = 0; i < 10_000; i += 5) {
+      withSpan(startTestSpan(), () => i);
+      expect(() => withSpan(startTestSpan(), throwFailure)).toThrow(failure);
+      await withSpan(startTestSpan(), async () => i);
+      await withSpan(startTestSpan(), () => Promise.reject(failure)).catch(() => {});
+      for (const _ of withSpan(startTestSpan(), () => [i].values())) break;
+    }
+    expect(spans.ended).toHaveLength(10_000);
+    expect(spans.open).toEqual([]);
+    expect(context.active()).toBe(ROOT_CONTEXT);
+    expect(listeners()).toEqual(before);
+  },
+);

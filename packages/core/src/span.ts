@@ -12,33 +12,39 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import { isError } from "./error.js";
-import type { Reporter } from "./report.js";
+import { isError, type Reporter } from "./report.js";
 import { watchResult } from "./result/index.js";
 
-/** A span that is to begin. */
+/** The span to start. */
 export interface SpanPlan {
+  /** The span's name. */
   readonly name: string;
+  /** The span's kind. */
   readonly kind: SpanKind;
-  /** Known at the start, so that samplers see them. */
+  /** Attributes that are known at the start, so that samplers see them. Default: none. */
   readonly attributes?: Attributes;
+  /** Links to other spans. Default: none. */
   readonly links?: Link[];
-  /** The context to begin in: a span context in it is the parent. Without one the span is a root. */
+  /** The context to start in. A span context in it is the parent; without one the span is a root. */
   readonly parent: Context;
 }
 
 /**
- * A span and the context it is active in. It ends once, whatever is called how often, and nothing a tracer
- * throws gets out: without a span the context of the parent goes on, so that the trace still does.
+ * A span and the context in which it is active. It ends once, however often its methods are called. What the
+ * tracer throws is reported, not thrown: without a span the parent's context is carried on, and so is the trace.
  */
 export class ActiveSpan {
-  /** The span; a stand-in that records nothing where the tracer failed. */
+  /** The span. Where the tracer failed: one that records nothing and has the parent's span context. */
   readonly span: Span;
   /** The parent's context with the span in it. */
   readonly context: Context;
   readonly #reporter: Reporter;
   #ended = false;
 
+  /**
+   * @param tracer - looked up here, so that a tracer provider that throws is reported too
+   * @param reporter - told what the tracer and the span throw
+   */
   constructor(tracer: () => Tracer, plan: SpanPlan, reporter: Reporter) {
     this.#reporter = reporter;
     const { name, kind, attributes, links, parent } = plan;
@@ -55,22 +61,22 @@ export class ActiveSpan {
     this.context = span === undefined ? parent : trace.setSpan(parent, span);
   }
 
-  /** Runs a function in the span's context. What it throws is the caller's: it passes, unrecorded. */
+  /** Runs a function in the span's context. What it throws is thrown on, and not recorded. */
   run<T>(fn: () => T): T {
     return context.with(this.context, fn);
   }
 
-  /** Sets attributes that were not known at the start. */
+  /** Sets attributes that were not known at the start. Does nothing after the end. */
   set(attributes: Attributes): void {
     if (this.#ended) return;
     this.#guard("set attributes", () => this.span.setAttributes(attributes));
   }
 
   /**
-   * Marks the span as failed: status ERROR, `error.type`, and the exception as an event.
+   * Marks the span as failed: status ERROR, `error.type`, and the exception as an event. Does nothing after the end.
    *
    * @param error - whatever was thrown
-   * @param type - the `error.type`; default the error's name, or `_OTHER` for what is no Error
+   * @param type - the `error.type`. Default: the error's name, or `_OTHER` for what is no Error
    */
   fail(error: unknown, type?: string): void {
     if (this.#ended) return;
@@ -81,7 +87,7 @@ export class ActiveSpan {
     });
   }
 
-  /** Ends the span for something thrown: as failed, unless `isFailure` says that it is no failure. */
+  /** Ends the span because of something thrown: as failed, unless `isFailure` gives false for it. */
   endWith(thrown: unknown, isFailure: (thrown: unknown) => boolean): void {
     if (this.#ended) return;
     let failed = true;
@@ -92,46 +98,47 @@ export class ActiveSpan {
     this.end();
   }
 
-  /** Ends the span; the second time nothing happens. */
+  /** Ends the span. Does nothing the second time. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#guard("end span", () => this.span.end());
   }
 
-  #guard(place: string, act: () => void): void {
+  #guard(operation: string, action: () => void): void {
     try {
-      act();
+      action();
     } catch (error) {
-      this.#reporter.fault(place, error);
+      this.#reporter.fault(operation, error);
     }
   }
 }
 
 /**
- * Runs a function inside a span and ends the span when all is done: when it returns or throws, when its
- * promise settles, when its iterator is finished or let go, when its stream closes. What the function throws
- * is noted on the span and thrown on, the same object.
+ * Runs a function inside a span and ends the span when the result is finished: when the function returns or
+ * throws, its promise settles, its iterator is finished or left, its stream closes. What the function throws is
+ * recorded on the span and thrown on, the same object.
  *
- * @param isFailure - whether something thrown is a failure; default all is. Flow control of a library is none.
+ * @param isFailure - gives false for something thrown that is no failure, such as a library's flow control.
+ *   Default: all that is thrown is a failure
  */
 export function withSpan<T>(
-  open: ActiveSpan,
+  activeSpan: ActiveSpan,
   fn: (span: Span) => T,
-  isFailure: (thrown: unknown) => boolean = always,
+  isFailure: (thrown: unknown) => boolean = everythingIsFailure,
 ): T {
-  const fail = (thrown: unknown): void => open.endWith(thrown, isFailure);
+  const fail = (thrown: unknown): void => activeSpan.endWith(thrown, isFailure);
   let result: T;
   try {
-    result = open.run(() => fn(open.span));
+    result = activeSpan.run(() => fn(activeSpan.span));
   } catch (thrown) {
     fail(thrown);
     throw thrown;
   }
-  return watchResult(result, open.context, () => open.end(), fail);
+  return watchResult(result, activeSpan.context, () => activeSpan.end(), fail);
 }
 
-/** The low-cardinality name of an error, by the conventions for `error.type`. */
+/** Gives the low-cardinality name of an error, by the conventions for `error.type`; `_OTHER` for what is no Error. */
 export function errorType(error: unknown): string {
   try {
     if (!isError(error)) return "_OTHER";
@@ -141,15 +148,15 @@ export function errorType(error: unknown): string {
   }
 }
 
-// Messages may quote what a stranger sent.
+// Cut to 500 characters: messages may quote what a stranger sent.
 function errorMessage(error: unknown): string {
   const text: unknown = isError(error) ? error.message : error;
   return typeof text === "string" ? text.slice(0, 500) : typeof text;
 }
 
-const always = (): boolean => true;
+const everythingIsFailure = (): boolean => true;
 
-// The active span may be somebody else's that throws.
+// The parent may hold a span of another instrumentation that throws.
 function spanContextOf(parent: Context): SpanContext | undefined {
   try {
     return trace.getSpanContext(parent);

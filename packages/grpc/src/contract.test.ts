@@ -13,42 +13,43 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
+import { echoServer, headersIn, NOWHERE, requestIn } from "./echo-server.test-support.js";
 import { withClientTracing, withServerTracing } from "./index.js";
-import {
-  barePeer,
-  headersOf,
-  loopback,
-  metadataOf,
-  NOWHERE,
-  OrdersClient,
-  requestOf,
-} from "./loopback.test-support.js";
+import { loopback, metadataOf, OrdersClient } from "./loopback.test-support.js";
 
 type Patch = <Result>(next: () => Result) => Result;
 
-const patches = new WeakMap<Harness, { patch: Patch }>();
+// The patching of each harness. By default there is none: the patch only goes on.
+const patchings = new WeakMap<Harness, Patching>();
 
-/** A traced server that a bare client calls, and a traced client that calls a bare peer. */
+interface Patching {
+  patch: Patch;
+}
+
+/** A traced server that an untraced client calls, and a traced client that calls an echo server. */
 async function open(options: AdapterOptions = {}): Promise<Harness> {
   const handlers = new Map<string, () => unknown>();
-  const patched: { patch: Patch } = { patch: (next) => next() };
+  const patching: Patching = { patch: (next) => next() };
   const serverOptions = withServerTracing({}, options);
-  const interceptors = [between(patched), ...(serverOptions.interceptors ?? [])];
-  const server = await loopback({ place: running(handlers) }, { ...serverOptions, interceptors });
-  const peer = await barePeer();
-  let calls = 0;
-  const counting = countingStarts(() => calls++);
-  const traced = new OrdersClient(peer.port, withClientTracing(counting, options));
-  const bare = new OrdersClient(peer.port, counting);
+  const interceptors = [patchInterceptor(patching), ...(serverOptions.interceptors ?? [])];
+  const server = await loopback(
+    { place: placeHandler(handlers) },
+    { ...serverOptions, interceptors },
+  );
+  const echo = await echoServer();
+  let started = 0;
+  const counting = countStarts(() => started++);
+  const traced = new OrdersClient(echo.port, withClientTracing(counting, options));
+  const untraced = new OrdersClient(echo.port, counting);
   let received = 0;
-  const toPeer = async (client: OrdersClient, message: unknown): Promise<Sent> => {
-    const answer = await client.placed("one order", metadataFrom(message));
-    return { headers: headersOf(answer), body: requestOf(answer) };
+  const sendBy = async (client: OrdersClient, message: unknown): Promise<SentMessage> => {
+    const answer = await client.placeAsync("one order", metadataFrom(message));
+    return { headers: headersIn(answer), body: requestIn(answer) };
   };
 
   const harness: Harness = {
@@ -56,7 +57,7 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
       const id = String(received++);
       handlers.set(id, handler);
       try {
-        await server.client.placed(id, metadataOf(headers));
+        await server.client.placeAsync(id, metadataOf(headers));
       } finally {
         handlers.delete(id);
       }
@@ -67,25 +68,25 @@ async function open(options: AdapterOptions = {}): Promise<Harness> {
       return frozen ? Object.freeze(metadata) : metadata;
     },
     snapshot: (message) => structuredClone(metadataFrom(message).toJSON()),
-    send: (message) => toPeer(traced, message),
-    sendBare: (message) => toPeer(bare, message),
-    reached: () => calls,
+    send: (message) => sendBy(traced, message),
+    sendUninstrumented: (message) => sendBy(untraced, message),
+    transportSends: () => started,
     async sendFailing(message) {
-      await traced.called(NOWHERE, "one order", metadataFrom(message));
+      await traced.callAsync(NOWHERE, "one order", metadataFrom(message));
     },
     async [Symbol.asyncDispose]() {
       traced.close();
-      bare.close();
+      untraced.close();
       server[Symbol.dispose]();
-      await peer[Symbol.asyncDispose]();
+      await echo[Symbol.asyncDispose]();
     },
   };
-  patches.set(harness, patched);
+  patchings.set(harness, patching);
   return harness;
 }
 
-/** An interceptor next to grpc-js itself. */
-function countingStarts(count: () => void): ClientOptions {
+/** Returns options with an interceptor, the last before grpc-js itself, that counts the calls that start. */
+function countStarts(count: () => void): ClientOptions {
   const interceptor: Interceptor = (options, nextCall) =>
     new InterceptingCall(nextCall(options), {
       start(metadata, listener, next) {
@@ -96,8 +97,10 @@ function countingStarts(count: () => void): ClientOptions {
   return { interceptors: [interceptor] };
 }
 
-// As users write them: what they throw at once reaches grpc-js, what they reject with they answer themselves.
-function running(handlers: ReadonlyMap<string, () => unknown>): handleUnaryCall<string, string> {
+// Like a user's handler: what it throws at once reaches grpc-js, and what it rejects with is its answer.
+function placeHandler(
+  handlers: ReadonlyMap<string, () => unknown>,
+): handleUnaryCall<string, string> {
   return (call, answer) => {
     const result = handlers.get(call.request)?.();
     Promise.resolve(result).then(
@@ -111,12 +114,12 @@ function statusFor(error: unknown): status {
   return error instanceof TypeError ? status.INTERNAL : status.UNKNOWN;
 }
 
-/** Somebody else's patching, nearer to the wire than we are. */
-function between(patched: { readonly patch: Patch }): ServerInterceptor {
-  return (_definition, wire) =>
+/** Returns an interceptor, to stand before ours, that acts as somebody else's patching does. */
+function patchInterceptor(patching: Patching): ServerInterceptor {
+  return (_definition, nextCall) =>
     new (class extends ServerInterceptingCall {
       override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
-        const { patch } = patched;
+        const { patch } = patching;
         super.start({
           onReceiveMetadata: (metadata) => patch(() => listener.onReceiveMetadata(metadata)),
           onReceiveMessage: (message) => patch(() => listener.onReceiveMessage(message)),
@@ -124,22 +127,23 @@ function between(patched: { readonly patch: Patch }): ServerInterceptor {
           onCancel: () => patch(() => listener.onCancel()),
         });
       }
-    })(wire);
+    })(nextCall);
 }
 
 function metadataFrom(message: unknown): Metadata {
   if (message instanceof Metadata) return message;
-  throw new TypeError("not a message of this harness");
+  throw new TypeError("not a message of this adapter");
 }
 
-// grpc-js refuses what is not printable ASCII and loses blanks at the ends; Node refuses headers above 64 KiB.
-function carries(headers: Headers): boolean {
+// grpc-js refuses values that are not printable ASCII and drops spaces at their ends; Node refuses headers above
+// 64 KiB.
+function canCarry(headers: Headers): boolean {
   const bytes = headers.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   return bytes < 60_000 && headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value));
 }
 
-const method = { "rpc.system.name": "grpc", "rpc.method": "shop.v1.Orders/Place" };
-const served = { "server.address": "127.0.0.1", "network.peer.address": "127.0.0.1" };
+const METHOD_ATTRIBUTES = { "rpc.system.name": "grpc", "rpc.method": "shop.v1.Orders/Place" };
+const ADDRESS_ATTRIBUTES = { "server.address": "127.0.0.1", "network.peer.address": "127.0.0.1" };
 
 const grpc: Adapter = {
   name: "grpc",
@@ -147,25 +151,25 @@ const grpc: Adapter = {
   incoming: {
     kind: "SERVER",
     name: "shop.v1.Orders/Place",
-    attributes: { ...method, ...served, "rpc.status_code": "OK" },
+    attributes: { ...METHOD_ATTRIBUTES, ...ADDRESS_ATTRIBUTES, "rpc.status_code": "OK" },
     errorType: (error) => status[statusFor(error)],
   },
   outgoing: {
     kind: "CLIENT",
     name: "shop.v1.Orders/Place",
-    attributes: { ...method, ...served, "rpc.status_code": "OK" },
+    attributes: { ...METHOD_ATTRIBUTES, ...ADDRESS_ATTRIBUTES, "rpc.status_code": "OK" },
     errorType: () => "UNIMPLEMENTED",
   },
   messaging: false,
   maxBytes: 4096,
-  messages: 2000,
-  failure: "wrapped",
-  carries,
+  leakMessages: 2000,
+  handlerError: "wrapped",
+  canCarry,
   open,
   async receivePatched(harness, headers, handler, patch) {
-    const patched = patches.get(harness);
-    if (patched === undefined) throw new TypeError("not a harness of ours");
-    patched.patch = patch;
+    const patching = patchings.get(harness);
+    if (patching === undefined) throw new TypeError("not a harness of this adapter");
+    patching.patch = patch;
     await harness.receive(headers, handler);
   },
 };

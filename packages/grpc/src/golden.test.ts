@@ -4,26 +4,29 @@ import { w3cPropagator } from "@traceferry/core";
 import { GOLDEN_HEADERS, GOLDEN_SENDER } from "@traceferry/testkit/golden";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { extractMetadata } from "./carrier.js";
+import { extractMetadata } from "./carrier/index.js";
 
-const grpc = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "grpc");
+const recordings = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "grpc");
 
-test.for(grpc)("$library of $peer is continued (sender: $continues)", ({ continues, headers }) => {
-  using _ = recordSpans({ propagator: w3cPropagator() });
-  const metadata = new Metadata();
-  for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
-  const read = extractMetadata(metadata);
+test.for(recordings)(
+  "$library of $peer is continued (sender: $continues)",
+  ({ continues, headers }) => {
+    using _ = recordSpans({ propagator: w3cPropagator() });
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+    const extracted = extractMetadata(metadata);
 
-  const [, traceId, spanId, flags = ""] = headers.traceparent?.split("-") ?? [];
-  expect(trace.getSpanContext(read)).toMatchObject({
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags, 16),
-    isRemote: true,
-  });
-  expect(GOLDEN_SENDER.traceparent.includes(traceId ?? "")).toBe(continues);
-  expect(trace.getSpanContext(read)?.traceState?.serialize()).toBe(headers.tracestate);
-  expect(propagation.getBaggage(read)?.getEntry("tenant")?.value).toBe(
-    continues ? "acme" : undefined,
-  );
-});
+    const [, traceId, spanId, flags = ""] = headers.traceparent?.split("-") ?? [];
+    expect(trace.getSpanContext(extracted)).toMatchObject({
+      traceId,
+      spanId,
+      traceFlags: Number.parseInt(flags, 16),
+      isRemote: true,
+    });
+    expect(GOLDEN_SENDER.traceparent.includes(traceId ?? "")).toBe(continues);
+    expect(trace.getSpanContext(extracted)?.traceState?.serialize()).toBe(headers.tracestate);
+    expect(propagation.getBaggage(extracted)?.getEntry("tenant")?.value).toBe(
+      continues ? "acme" : undefined,
+    );
+  },
+);

@@ -1,7 +1,8 @@
 // For users.
-export { extractMetadata, injectMetadata, type MetadataLike } from "./carrier.js";
+
+export { extractMetadata, injectMetadata, type MetadataLike } from "./carrier/index.js";
 export { serverInterceptor, withServerTracing } from "./incoming/index.js";
 export type { GrpcTracingOptions, IncomingCall } from "./options.js";
 export { clientInterceptor, withClientTracing } from "./outgoing/index.js";
 
-// For adapters: the entry "./carrier".
+// Adapters import from the entry "./carrier".

@@ -4,32 +4,32 @@ import {
   type TracingOptions,
   wrongOption,
 } from "@traceferry/core";
-import type { MetadataLike } from "./carrier.js";
+import type { MetadataLike } from "./carrier/metadata.js";
 import { VERSION } from "./version.js";
 
-/** A call that has come in: what the option `relation` is asked about. */
+/** An incoming call, as the option `relation` gets it. */
 export interface IncomingCall {
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** The client's metadata. It is the handler's too: read it, leave it as it is. */
+  /** The client's metadata. The handler gets the same object: do not change it. */
   readonly metadata: MetadataLike;
-  /** The address and port of the client, `"unknown"` where it cannot be told. */
+  /** The client's address and port, `"unknown"` where grpc-js does not know them. */
   readonly peer: string;
 }
 
-/** What the tracing of a server or a client takes. All of it may be left out. */
+/** Options of a traced server or client. All of them may be left out. */
 export interface GrpcTracingOptions extends TracingOptions<IncomingCall> {
   /**
-   * Calls that get no span, by their path: `(path) => path.startsWith("/grpc.health.v1.Health/")`. Context
-   * passes all the same: a handler works in its caller's trace, a call that goes out carries the active span.
-   * A function that throws ignores nothing. Default: no call is ignored.
+   * Tells by its path if a call gets no span: `(path) => path.startsWith("/grpc.health.v1.Health/")`. Context is
+   * propagated all the same: the handler of an ignored call runs in the caller's trace, and an ignored outgoing
+   * call carries the active span. A function that throws ignores nothing. Default: every call gets a span.
    */
   readonly ignore?: (path: string) => boolean;
 }
 
 /**
- * What the gRPC instrumenter says of itself. 4 KiB, because peers refuse more: C-core (Python, C++) at random
- * above 8 KiB for all metadata together, grpc-java's Netty at 10 KiB and then for the whole connection.
+ * Settings of every instrumenter of this package. `maxBytes` is 4 KiB because peers refuse more: C-core (Python,
+ * C++) fails calls at random when all metadata exceed 8 KiB, grpc-java's Netty drops the connection above 10 KiB.
  */
 export const SETTINGS: InstrumenterSettings = {
   name: "grpc",
@@ -40,11 +40,11 @@ export const SETTINGS: InstrumenterSettings = {
 };
 
 /**
- * The option `ignore` as a function that never throws.
+ * Returns the option `ignore` as a function that never throws, undefined where the option is not set.
  *
- * @throws TypeError when it is no function.
+ * @throws TypeError when the option is not a function
  */
-export function ignoreOf(
+export function safeIgnore(
   { ignore }: GrpcTracingOptions,
   reporter: Reporter,
 ): ((path: string) => boolean) | undefined {

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "vitest";
 import {
-  isAbout,
-  offsetOf,
-  placeAttributes,
+  identifiesRecord,
+  parseOffset,
   processAttributes,
+  recordMetadataAttributes,
   sendAttributes,
   transactionAttributes,
 } from "./attributes.js";
 
-const SENDING = {
+const SEND_ATTRIBUTES = {
   "messaging.system.name": "kafka",
   "messaging.destination.name": "orders",
   "messaging.operation.name": "send",
   "messaging.operation.type": "send",
 };
-const PROCESSING = {
+const PROCESS_ATTRIBUTES = {
   "messaging.system.name": "kafka",
   "messaging.destination.name": "orders",
   "messaging.operation.name": "process",
@@ -23,29 +23,29 @@ const PROCESSING = {
 };
 
 describe("the span of a message that is sent", () => {
-  test("names the client, the partition that was asked for, and a tombstone", () => {
+  test("names the client, the requested partition, and a tombstone", () => {
     expect(sendAttributes("orders", "checkout", 2, null)).toStrictEqual({
-      ...SENDING,
+      ...SEND_ATTRIBUTES,
       "messaging.client.id": "checkout",
       "messaging.destination.partition.id": "2",
       "kafka.message.tombstone": true,
     });
   });
 
-  test("says nothing of what is not known", () => {
-    expect(sendAttributes("orders", undefined, undefined, "{}")).toStrictEqual(SENDING);
+  test("leaves out what is not known", () => {
+    expect(sendAttributes("orders", undefined, undefined, "{}")).toStrictEqual(SEND_ATTRIBUTES);
   });
 
-  test.each([null, "2", 2n, {}])("names no partition where %o was asked for", (partition) => {
-    expect(sendAttributes("orders", undefined, partition, "{}")).toStrictEqual(SENDING);
+  test.each([null, "2", 2n, {}])("names no partition where %o was requested", (partition) => {
+    expect(sendAttributes("orders", undefined, partition, "{}")).toStrictEqual(SEND_ATTRIBUTES);
   });
 
-  test("names the first partition and the first offset as such", () => {
+  test("names partition 0 and offset 0", () => {
     expect(sendAttributes("orders", undefined, 0, "{}")).toStrictEqual({
-      ...SENDING,
+      ...SEND_ATTRIBUTES,
       "messaging.destination.partition.id": "0",
     });
-    expect(placeAttributes(0, 0)).toStrictEqual({
+    expect(recordMetadataAttributes(0, 0)).toStrictEqual({
       "messaging.destination.partition.id": "0",
       "kafka.offset": 0,
     });
@@ -61,7 +61,7 @@ describe("the span of a transaction's end", () => {
     });
   });
 
-  test("says nothing of a client that is not known", () => {
+  test("leaves out a client that is not known", () => {
     expect(transactionAttributes("commit", undefined)).toStrictEqual({
       "messaging.system.name": "kafka",
       "messaging.operation.name": "commit",
@@ -70,11 +70,11 @@ describe("the span of a transaction's end", () => {
 });
 
 describe("the span of a message that is processed", () => {
-  test("names where it lay, who reads it, and a tombstone", () => {
+  test("names its partition and offset, the consumer group, the client, and a tombstone", () => {
     const record = { topic: "orders", partition: 2, message: { offset: "41", value: null } };
 
     expect(processAttributes(record, "billing", "biller")).toStrictEqual({
-      ...PROCESSING,
+      ...PROCESS_ATTRIBUTES,
       "kafka.offset": 41,
       "messaging.consumer.group.name": "billing",
       "messaging.client.id": "biller",
@@ -82,10 +82,10 @@ describe("the span of a message that is processed", () => {
     });
   });
 
-  test("says nothing of what is not known", () => {
+  test("leaves out what is not known", () => {
     const record = { topic: "orders", partition: 2, message: {} };
 
-    expect(processAttributes(record, undefined, undefined)).toStrictEqual(PROCESSING);
+    expect(processAttributes(record, undefined, undefined)).toStrictEqual(PROCESS_ATTRIBUTES);
   });
 });
 
@@ -97,7 +97,7 @@ describe("an offset", () => {
     ["0", 0],
     [String(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER],
   ])("is read from %o", (given, offset) => {
-    expect(offsetOf(given)).toBe(offset);
+    expect(parseOffset(given)).toBe(offset);
   });
 
   test.each<[string, unknown]>([
@@ -111,40 +111,43 @@ describe("an offset", () => {
     ["a fraction", 1.5],
     ["more than a number can hold", 2n ** 53n],
   ])("is not known from %s", (_, given) => {
-    expect(offsetOf(given)).toBeUndefined();
+    expect(parseOffset(given)).toBeUndefined();
   });
 });
 
-describe("somebody else's span", () => {
+describe("another span's attributes", () => {
   const record = { topic: "orders", partition: 2, message: { offset: "41" } };
-  const theirs = {
+  const attributes = {
     "messaging.destination.name": "orders",
     "messaging.destination.partition.id": "2",
     "kafka.offset": 41,
   };
 
-  test("is about a record when it names its topic, partition and offset", () => {
-    expect(isAbout(theirs, record)).toBe(true);
+  test("identify a record when they name its topic, partition and offset", () => {
+    expect(identifiesRecord(attributes, record)).toBe(true);
   });
 
   test.each<[string, unknown]>([
-    ["another topic", { ...theirs, "messaging.destination.name": "shipments" }],
-    ["another partition", { ...theirs, "messaging.destination.partition.id": "3" }],
-    ["another offset", { ...theirs, "kafka.offset": 42 }],
-    ["no topic", { ...theirs, "messaging.destination.name": undefined }],
-    ["no partition", { ...theirs, "messaging.destination.partition.id": undefined }],
-    ["no offset", { ...theirs, "kafka.offset": undefined }],
-  ])("is about another record when it names %s", (_, attributes) => {
-    expect(isAbout(attributes, record)).toBe(false);
+    ["another topic", { ...attributes, "messaging.destination.name": "shipments" }],
+    ["another partition", { ...attributes, "messaging.destination.partition.id": "3" }],
+    ["another offset", { ...attributes, "kafka.offset": 42 }],
+    ["no topic", { ...attributes, "messaging.destination.name": undefined }],
+    ["no partition", { ...attributes, "messaging.destination.partition.id": undefined }],
+    ["no offset", { ...attributes, "kafka.offset": undefined }],
+  ])("identify another record when they name %s", (_, others) => {
+    expect(identifiesRecord(others, record)).toBe(false);
   });
 
-  test("is not about a record of which no offset is known", () => {
+  test("identify no record whose offset is not known", () => {
     const unknown = { topic: "orders", partition: 2, message: {} };
 
-    expect(isAbout({ ...theirs, "kafka.offset": undefined }, unknown)).toBe(false);
+    expect(identifiesRecord({ ...attributes, "kafka.offset": undefined }, unknown)).toBe(false);
   });
 
-  test.each([undefined, null, "orders", 41])("without attributes (%o) is about nothing", (none) => {
-    expect(isAbout(none, record)).toBe(false);
-  });
+  test.each([undefined, null, "orders", 41])(
+    "identify nothing where there are none (%o)",
+    (none) => {
+      expect(identifiesRecord(none, record)).toBe(false);
+    },
+  );
 });

@@ -1,9 +1,9 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { IncomingRecord } from "./incoming.js";
+import type { IncomingRecord } from "./options.js";
 
 // Semantic conventions 1.45.
 
-/** Of a span around one message that is sent; the partition only where the message names it. */
+/** Attributes of the span of one message that is sent; the partition only where the message requests one. */
 export function sendAttributes(
   topic: string,
   clientId: string | undefined,
@@ -24,12 +24,12 @@ export function sendAttributes(
   return attributes;
 }
 
-/** Where a message came to lie: what joins its sender's span to its reader's. */
-export function placeAttributes(partition: number, offset: number): Attributes {
+/** Attributes that identify a record within its topic, on the sender's span and on the consumer's. */
+export function recordMetadataAttributes(partition: number, offset: number): Attributes {
   return { "messaging.destination.partition.id": String(partition), "kafka.offset": offset };
 }
 
-/** Of a span around the end of a transaction. The conventions have no operation type for it. */
+/** Attributes of the span that ends a transaction. The conventions have no operation type for it. */
 export function transactionAttributes(
   operation: "commit" | "abort",
   clientId: string | undefined,
@@ -42,7 +42,7 @@ export function transactionAttributes(
   return attributes;
 }
 
-/** Of a span around the handler of one message. */
+/** Attributes of the span around the handler of one message. */
 export function processAttributes(
   { topic, partition, message }: IncomingRecord,
   groupId: string | undefined,
@@ -55,7 +55,7 @@ export function processAttributes(
     "messaging.operation.type": "process",
     "messaging.destination.partition.id": String(partition),
   };
-  const offset = offsetOf(message.offset);
+  const offset = parseOffset(message.offset);
   if (offset !== undefined) attributes["kafka.offset"] = offset;
   if (groupId !== undefined) attributes["messaging.consumer.group.name"] = groupId;
   if (clientId !== undefined) attributes["messaging.client.id"] = clientId;
@@ -63,8 +63,8 @@ export function processAttributes(
   return attributes;
 }
 
-/** Clients give offsets as text or bigint; the conventions want an integer. */
-export function offsetOf(offset: unknown): number | undefined {
+/** Converts an offset, which clients give as text or bigint, to the integer of the conventions; else undefined. */
+export function parseOffset(offset: unknown): number | undefined {
   if (typeof offset !== "string" && typeof offset !== "bigint" && typeof offset !== "number") {
     return undefined;
   }
@@ -72,15 +72,18 @@ export function offsetOf(offset: unknown): number | undefined {
   return Number.isSafeInteger(number) && number >= 0 ? number : undefined;
 }
 
-/** Whether a span with these attributes is about this very record. Also in the names before 1.45. */
-export function isAbout(span: unknown, { topic, partition, message }: IncomingRecord): boolean {
-  if (typeof span !== "object" || span === null) return false;
-  const of = (name: string): unknown => Reflect.get(span, name);
-  const offset = offsetOf(of("kafka.offset") ?? of("messaging.kafka.offset"));
+/** Whether a span's attributes name this very record. Knows the names before the conventions 1.45 too. */
+export function identifiesRecord(
+  attributes: unknown,
+  { topic, partition, message }: IncomingRecord,
+): boolean {
+  if (typeof attributes !== "object" || attributes === null) return false;
+  const get = (name: string): unknown => Reflect.get(attributes, name);
+  const offset = parseOffset(get("kafka.offset") ?? get("messaging.kafka.offset"));
   return (
     offset !== undefined &&
-    offset === offsetOf(message.offset) &&
-    of("messaging.destination.name") === topic &&
-    of("messaging.destination.partition.id") === String(partition)
+    offset === parseOffset(message.offset) &&
+    get("messaging.destination.name") === topic &&
+    get("messaging.destination.partition.id") === String(partition)
   );
 }

@@ -11,23 +11,25 @@ import {
   traceProducer,
 } from "./index.js";
 
-const real = () => new Kafka({ brokers: ["localhost:1"], logLevel: logLevel.NOTHING });
+const realKafka = () => new Kafka({ brokers: ["localhost:1"], logLevel: logLevel.NOTHING });
 
 test("a client keeps its type, and so do its producers, consumers and transactions", () => {
-  const kafka = traceKafka(real(), {
+  const kafka = traceKafka(realKafka(), {
     relation: ({ topic }) => (topic === "audit" ? "link" : "child"),
   });
 
   expectTypeOf(kafka).toEqualTypeOf<Kafka>();
   expectTypeOf(kafka.producer()).toEqualTypeOf<Producer>();
   expectTypeOf(kafka.consumer({ groupId: "billing" })).toEqualTypeOf<Consumer>();
-  expectTypeOf(traceProducer(real().producer())).toEqualTypeOf<Producer>();
-  expectTypeOf(traceConsumer(real().consumer({ groupId: "billing" }))).toEqualTypeOf<Consumer>();
+  expectTypeOf(traceProducer(realKafka().producer())).toEqualTypeOf<Producer>();
+  expectTypeOf(
+    traceConsumer(realKafka().consumer({ groupId: "billing" })),
+  ).toEqualTypeOf<Consumer>();
   const handler = traceEachMessage(async ({ message }: EachMessagePayload) => {
     expectTypeOf(message.value).toEqualTypeOf<Buffer | null>();
   });
   expectTypeOf(handler).toEqualTypeOf<(payload: EachMessagePayload) => Promise<void>>();
-  // The handler's type comes from where it stands.
+  // The handler's type is inferred from the configuration's.
   const config: Parameters<Consumer["run"]>[0] = {
     eachMessage: traceEachMessage(async ({ message, heartbeat }) => {
       expectTypeOf(message.value).toEqualTypeOf<Buffer | null>();
@@ -37,12 +39,12 @@ test("a client keeps its type, and so do its producers, consumers and transactio
   expect(config).toBeDefined();
 });
 
-test("a real client of kafkajs is still one, and answers as it did", async () => {
-  const bare = real();
-  const kafka = traceKafka(bare);
+test("a real client of kafkajs keeps its class and its behaviour", async () => {
+  const untraced = realKafka();
+  const kafka = traceKafka(untraced);
 
   expect(kafka).toBeInstanceOf(Kafka);
-  expect(kafka.logger()).toBe(bare.logger());
+  expect(kafka.logger()).toBe(untraced.logger());
   expect(kafka.admin()).toHaveProperty("createTopics");
   expect(kafka.producer().events.CONNECT).toBe("producer.connect");
   expect(() => kafka.consumer({ groupId: "" })).toThrow(
@@ -60,28 +62,28 @@ test("a real client of kafkajs is still one, and answers as it did", async () =>
 });
 
 test("a client with private state works, and is not changed", () => {
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
-  const before = Reflect.ownKeys(bare);
-  const kafka = traceKafka(bare);
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 }));
+  const before = Reflect.ownKeys(untraced);
+  const kafka = traceKafka(untraced);
 
   expect(kafka).toBeInstanceOf(FakeKafka);
   expect(kafka.logger()).toBe("private");
-  expect(kafka.admin().of).toBe(bare);
+  expect(kafka.admin().of).toBe(untraced);
   expect(kafka.logger).toBe(kafka.logger);
   expect(kafka.constructor).toBe(FakeKafka);
-  expect(String(kafka)).toBe(String(bare));
-  expect(Reflect.ownKeys(bare)).toEqual(before);
+  expect(String(kafka)).toBe(String(untraced));
+  expect(Reflect.ownKeys(untraced)).toEqual(before);
   expect(Object.hasOwn(FakeKafka.prototype, "producer")).toBe(true);
 });
 
 test("what is written to a traced client reaches the client", () => {
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
-  const kafka = traceKafka(bare);
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 }));
+  const kafka = traceKafka(untraced);
   const gate = Promise.resolve();
 
   kafka.gate = gate;
 
-  expect(bare.gate).toBe(gate);
+  expect(untraced.gate).toBe(gate);
   expect(kafka.gate).toBe(gate);
 });
 
@@ -102,13 +104,13 @@ test("the client's name is on the spans of its producers and consumers", async (
   ]);
 });
 
-describe("a client that stands for kafkajs in somebody's test", () => {
+describe("a fake client in an application's test", () => {
   test("may have no producers and no consumers", () => {
     using _ = recordSpans({ propagator: w3cPropagator() });
-    const bare = new FakeKafka(new FakeBroker({}));
-    Reflect.set(bare, "producer", () => null);
-    Reflect.set(bare, "consumer", () => null);
-    const kafka = traceKafka(bare);
+    const untraced = new FakeKafka(new FakeBroker({}));
+    Reflect.set(untraced, "producer", () => null);
+    Reflect.set(untraced, "consumer", () => null);
+    const kafka = traceKafka(untraced);
 
     expect([kafka.producer(), kafka.consumer({ groupId: "billing" })]).toEqual([null, null]);
   });
@@ -121,10 +123,13 @@ describe("a client that stands for kafkajs in somebody's test", () => {
     ["no group, where the options name one", [{}], { groupId: "audit" }, "audit"],
   ])("may have consumers of %s", async (_, args, options, group) => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    const bare = new FakeKafka(new FakeBroker({ orders: 1 }));
-    const theirs = bare.consumer({ groupId: "theirs" });
-    bare.broker.partition("orders", 0).push({ key: null, value: null, headers: [] });
-    const kafka = traceKafka({ producer: () => bare.producer(), consumer: () => theirs }, options);
+    const untraced = new FakeKafka(new FakeBroker({ orders: 1 }));
+    const theirs = untraced.consumer({ groupId: "theirs" });
+    untraced.broker.partition("orders", 0).push({ key: null, value: null, headers: [] });
+    const kafka = traceKafka(
+      { producer: () => untraced.producer(), consumer: () => theirs },
+      options,
+    );
 
     const consumer: typeof theirs = Reflect.apply(kafka.consumer, undefined, args);
     await consumer.run({ eachMessage: async () => {} });
@@ -134,15 +139,15 @@ describe("a client that stands for kafkajs in somebody's test", () => {
   });
 });
 
-test("a producer's methods are the same at each look, and follow when the client's are replaced", async () => {
+test("a producer's methods keep their identity, and follow when the client's are replaced", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
-  const producer = traceProducer(bare);
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const producer = traceProducer(untraced);
   const { send, connect } = producer;
 
   expect(producer.send).toBe(send);
-  expect(connect).toBe(bare.connect);
-  bare.send = async () => [];
+  expect(connect).toBe(untraced.connect);
+  untraced.send = async () => [];
 
   expect(await producer.send({ topic: "orders", messages: [{ value: "a" }] })).toEqual([]);
   expect(spans.named("send orders").status.code).toBe("UNSET");
@@ -165,10 +170,10 @@ test("what is traced already is not traced twice", async () => {
 });
 
 test("a producer without prototype keeps its methods", () => {
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
-  const plain: typeof bare = Object.assign(Object.create(null), bare);
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const plain: typeof untraced = Object.assign(Object.create(null), untraced);
 
-  expect(traceProducer(plain).connect).toBe(bare.connect);
+  expect(traceProducer(plain).connect).toBe(untraced.connect);
 });
 
 test("a sealed producer is traced", async () => {
@@ -182,7 +187,7 @@ test("a sealed producer is traced", async () => {
   expect(spans.ended.map(({ name }) => name)).toEqual(["send orders"]);
 });
 
-test("a frozen producer stays bare rather than break", async () => {
+test("a frozen producer stays untraced rather than break", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
   const broker = new FakeBroker({ orders: 1 });
   const producer = traceProducer(Object.freeze(new FakeKafka(broker).producer()));

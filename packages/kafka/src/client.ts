@@ -1,7 +1,7 @@
 import { Incoming } from "./incoming.js";
 import { createInstrumenter, type KafkaOptions } from "./options.js";
 import { Outgoing } from "./outgoing/index.js";
-import { isObject, isOverlay, overlay } from "./wrap.js";
+import { isObject, isWrapped, wrap } from "./wrap.js";
 
 /** A client as kafkajs has it. */
 export interface KafkaLike {
@@ -10,8 +10,8 @@ export interface KafkaLike {
 }
 
 /**
- * A client whose producers and consumers are traced; all else, `admin()` for one, is the given client's, which
- * stays as it is.
+ * Wraps a client so that its producers and consumers are traced. Everything else, such as `admin()`, is that of
+ * the given client, which is not changed. A client that is traced already is returned as it is.
  *
  * @throws TypeError when an option is wrong.
  */
@@ -20,26 +20,26 @@ export function traceKafka<Kafka extends KafkaLike>(
   options: KafkaOptions = {},
 ): Kafka {
   const instrumenter = createInstrumenter(options);
-  if (isOverlay(kafka)) return kafka;
+  if (isWrapped(kafka)) return kafka;
   const outgoing = new Outgoing(instrumenter, options);
-  return overlay<Kafka>(kafka, {
-    producer(bare, args) {
-      const producer = Reflect.apply(bare, kafka, args);
-      return isObject(producer) ? outgoing.producer(producer) : producer;
+  return wrap<Kafka>(kafka, {
+    producer(original, args) {
+      const producer = Reflect.apply(original, kafka, args);
+      return isObject(producer) ? outgoing.wrapProducer(producer) : producer;
     },
-    consumer(bare, args) {
-      const consumer = Reflect.apply(bare, kafka, args);
+    consumer(original, args) {
+      const consumer = Reflect.apply(original, kafka, args);
       if (!isObject(consumer)) return consumer;
-      const groupId = groupOf(args[0]);
+      const groupId = readGroupId(args[0]);
       return new Incoming(instrumenter, {
         ...options,
         ...(groupId !== undefined && { groupId }),
-      }).consumer(consumer);
+      }).wrapConsumer(consumer);
     },
   });
 }
 
-function groupOf(config: unknown): string | undefined {
+function readGroupId(config: unknown): string | undefined {
   const groupId: unknown = isObject(config) ? Reflect.get(config, "groupId") : undefined;
   return typeof groupId === "string" ? groupId : undefined;
 }

@@ -3,7 +3,7 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { w3cPropagator } from "@traceferry/core";
 import type { Headers } from "@traceferry/testkit";
@@ -44,7 +44,7 @@ const kafkajs: Adapter = {
   },
   messaging: true,
   maxBytes: 8192,
-  repeated: "last",
+  repeatedTraceparent: "last",
   open: (options) => openHarness(options),
   receivePatched: async (_, headers, handler, patch) => {
     const harness = await openHarness({}, patch);
@@ -57,16 +57,16 @@ async function openHarness(
   patch: <Result>(next: () => Result) => Result = (next) => next(),
 ): Promise<Harness> {
   const broker = new FakeBroker({ [TOPIC]: 1 });
-  const bare = new CountingKafka(broker);
-  const kafka = traceKafka(bare, options);
+  const untraced = new CountingKafka(broker);
+  const kafka = traceKafka(untraced, options);
   const producer = kafka.producer();
-  const bareProducer = bare.producer();
+  const untracedProducer = untraced.producer();
   const handlers = new Map<number, () => unknown>();
 
-  async function send(by: typeof producer, message: unknown): Promise<Sent> {
+  async function send(by: typeof producer, message: unknown): Promise<SentMessage> {
     if (!isMessage(message)) throw new TypeError("not a message of this harness");
     const [metadata] = await by.send({ topic: TOPIC, messages: [message] });
-    return taken(broker, Number(metadata?.baseOffset));
+    return takeSent(broker, Number(metadata?.baseOffset));
   }
 
   return {
@@ -89,14 +89,14 @@ async function openHarness(
         await patch(() => consumer.deliver(TOPIC, 0, offset));
       } finally {
         handlers.delete(offset);
-        taken(broker, offset);
+        takeSent(broker, offset);
       }
     },
     message: (headers, frozen) => (frozen ? deepFreeze(messageOf(headers)) : messageOf(headers)),
     snapshot: (message) => structuredClone(message),
     send: (message) => send(producer, message),
-    sendBare: (message) => send(bareProducer, message),
-    reached: () => bare.sends,
+    sendUninstrumented: (message) => send(untracedProducer, message),
+    transportSends: () => untraced.sends,
     async sendFailing(message) {
       if (isMessage(message)) await producer.send({ topic: "nowhere", messages: [message] });
     },
@@ -119,8 +119,8 @@ function isMessage(value: unknown): value is Message {
   return typeof value === "object" && value !== null && "value" in value;
 }
 
-/** A record as it travelled, which the broker then forgets: what stays in memory is to be the adapter's. */
-function taken(broker: FakeBroker, offset: number): Sent {
+/** Takes a record off the broker, so that whatever stays in memory is the adapter's. */
+function takeSent(broker: FakeBroker, offset: number): SentMessage {
   const log = broker.partition(TOPIC, 0);
   const { key, value, headers = [] } = log[offset] ?? {};
   Reflect.deleteProperty(log, offset);
@@ -130,7 +130,7 @@ function taken(broker: FakeBroker, offset: number): Sent {
   };
 }
 
-/** Counts what its producers are asked to send. */
+/** Counts the calls of `send` that reach its producers. */
 class CountingKafka extends FakeKafka {
   sends = 0;
 

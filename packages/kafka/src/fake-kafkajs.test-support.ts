@@ -10,9 +10,10 @@ import type {
   RecordMetadata,
 } from "kafkajs";
 
-/** A header as it travels. */
+/** A header on the wire. */
 export type WireHeader = readonly [key: string, value: Buffer | null];
 
+/** A record in a partition's log. */
 export interface StoredRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -32,6 +33,7 @@ export class FakeBroker {
     }
   }
 
+  /** The log of a partition. @throws as kafkajs does, when there is none. */
   partition(topic: string, partition: number): StoredRecord[] {
     const log = this.topics.get(topic)?.[partition];
     if (log === undefined) {
@@ -60,7 +62,7 @@ export class FakeKafka {
     this.broker = broker;
   }
 
-  /** What each `produce` waits for. */
+  /** A promise that each `produce` awaits. */
   get gate(): Promise<unknown> {
     return this.#gate;
   }
@@ -69,7 +71,7 @@ export class FakeKafka {
     this.#gate = gate;
   }
 
-  /** Needs the private state of the class. */
+  /** Reads private state, which a proxy does not have. */
   logger(): string {
     return this.#name;
   }
@@ -84,7 +86,7 @@ export class FakeKafka {
       await this.gate;
       return append(this.broker, partitioner, batch);
     };
-    const { send, sendBatch } = sender(produce);
+    const { send, sendBatch } = makeSender(produce);
     let open = false;
     const transaction = async () => {
       if (config.transactionalId === undefined) {
@@ -121,21 +123,21 @@ export class FakeKafka {
 
   consumer(config: { groupId: string }) {
     if (!config.groupId) throw new NonRetriable("Consumer groupId must be a non-empty string.");
-    let running: ConsumerRunConfig = {};
+    let runConfig: ConsumerRunConfig = {};
     return {
       groupId: config.groupId,
       run: async (given: ConsumerRunConfig = {}) => {
-        running = given;
+        runConfig = given;
       },
-      /** Hands out one record as the runner does; settles as the handler did. */
+      /** Delivers one record as the runner does; settles as the handler does. */
       deliver: async (topic: string, partition: number, offset: number): Promise<void> => {
         const record = this.broker.partition(topic, partition)[offset];
         if (record === undefined) throw new Error(`no record at ${topic}/${partition}/${offset}`);
-        const message = decoded(record, offset);
-        if (running.eachMessage) {
-          await running.eachMessage(payload(topic, partition, message));
+        const message = decodeRecord(record, offset);
+        if (runConfig.eachMessage) {
+          await runConfig.eachMessage(messagePayload(topic, partition, message));
         } else {
-          await running.eachBatch?.(batchPayload(topic, partition, [message]));
+          await runConfig.eachBatch?.(batchPayload(topic, partition, [message]));
         }
       },
     };
@@ -145,41 +147,51 @@ export class FakeKafka {
 type Partitioner = (args: { topic: string; partitions: number; message: Message }) => number;
 
 function defaultPartitioner(): Partitioner {
-  let turn = -1;
+  let counter = -1;
   return ({ partitions, message }) => {
     if (message.partition !== null && message.partition !== undefined) return message.partition;
     if (message.key !== null && message.key !== undefined) return message.key.length % partitions;
-    turn += 1;
-    return turn % partitions;
+    counter += 1;
+    return counter % partitions;
   };
 }
 
-function sender(produce: (batch: ProducerBatch) => Promise<RecordMetadata[]>) {
+type TopicMessages = NonNullable<ProducerBatch["topicMessages"]>;
+
+function makeSender(produce: (batch: ProducerBatch) => Promise<RecordMetadata[]>) {
   const sendBatch = async ({ acks = -1, topicMessages = [] }: ProducerBatch) => {
-    if (topicMessages.some(({ topic }) => !topic)) throw new NonRetriable("Invalid topic");
-    for (const { topic, messages } of topicMessages) {
-      if (!messages) {
-        throw new NonRetriable(`Invalid messages array [${messages}] for topic "${topic}"`);
-      }
-      const without = messages.find((message) => message.value === undefined);
-      if (without) {
-        throw new NonRetriable(
-          `Invalid message without value for topic "${topic}": ${JSON.stringify(without)}`,
-        );
-      }
-    }
-    const merged: { topic: string; messages: Message[] }[] = [];
-    for (const { topic, messages } of topicMessages) {
-      const known = merged.find((entry) => entry.topic === topic);
-      if (known === undefined) merged.push({ topic, messages });
-      else known.messages = [...known.messages, ...messages];
-    }
-    const answer = await produce({ acks, topicMessages: merged });
-    return acks === 0 ? [] : answer;
+    validate(topicMessages);
+    const response = await produce({ acks, topicMessages: mergeTopics(topicMessages) });
+    return acks === 0 ? [] : response;
   };
   const send = async ({ topic, messages, ...rest }: ProducerRecord) =>
     sendBatch({ ...rest, topicMessages: [{ topic, messages }] });
   return { send, sendBatch };
+}
+
+function validate(topicMessages: TopicMessages): void {
+  if (topicMessages.some(({ topic }) => !topic)) throw new NonRetriable("Invalid topic");
+  for (const { topic, messages } of topicMessages) {
+    if (!messages) {
+      throw new NonRetriable(`Invalid messages array [${messages}] for topic "${topic}"`);
+    }
+    const withoutValue = messages.find((message) => message.value === undefined);
+    if (withoutValue) {
+      throw new NonRetriable(
+        `Invalid message without value for topic "${topic}": ${JSON.stringify(withoutValue)}`,
+      );
+    }
+  }
+}
+
+function mergeTopics(topicMessages: TopicMessages): TopicMessages {
+  const merged: TopicMessages = [];
+  for (const { topic, messages } of topicMessages) {
+    const known = merged.find((entry) => entry.topic === topic);
+    if (known === undefined) merged.push({ topic, messages });
+    else known.messages = [...known.messages, ...messages];
+  }
+  return merged;
 }
 
 function append(
@@ -187,32 +199,32 @@ function append(
   partitioner: Partitioner,
   { topicMessages = [] }: ProducerBatch,
 ): RecordMetadata[] {
-  const answers: RecordMetadata[] = [];
+  const response: RecordMetadata[] = [];
   for (const { topic, messages } of topicMessages) {
     const partitions = broker.topics.get(topic)?.length ?? 0;
-    const first = new Map<number, number>();
+    const baseOffsets = new Map<number, number>();
     for (const message of messages) {
       const partition = partitioner({ topic, partitions, message });
       const log = broker.partition(topic, partition);
       const encoded = encode(message);
-      if (!first.has(partition)) first.set(partition, log.length);
+      if (!baseOffsets.has(partition)) baseOffsets.set(partition, log.length);
       log.push(encoded);
     }
-    for (const [partition, offset] of first) {
-      answers.push({ topicName: topic, partition, errorCode: 0, baseOffset: String(offset) });
+    for (const [partition, offset] of baseOffsets) {
+      response.push({ topicName: topic, partition, errorCode: 0, baseOffset: String(offset) });
     }
   }
-  return answers;
+  return response;
 }
 
 function encode({ key, value, headers = {} }: Message): StoredRecord {
   const list = Object.keys(headers).flatMap((name): WireHeader[] => {
-    const given = headers[name];
-    const values = Array.isArray(given) ? given : [given];
+    const value = headers[name];
+    const values = Array.isArray(value) ? value : [value];
     // Throws for null, undefined and numbers, before it looks for null: kafkajs#1500.
-    return values.map((one) => {
-      Buffer.byteLength(one ?? missing(one));
-      return [name, bytes(one)];
+    return values.map((item) => {
+      Buffer.byteLength(item ?? missing(item));
+      return [name, bytes(item)];
     });
   });
   return { key: bytes(key), value: bytes(value), headers: list };
@@ -227,23 +239,19 @@ function bytes(value: string | Buffer | null | undefined): Buffer | null {
   return Buffer.isBuffer(value) ? value : Buffer.from(String(value));
 }
 
-/** Headers as kafkajs hands them out: a plain object, repeats as a list, and what its prototype adds to them. */
+/** Decodes headers as kafkajs does: a plain object, repeats as a list, starting from what the object inherits. */
 export function decodeHeaders(headers: readonly WireHeader[]): IHeaders {
-  const step = (object: object, [key, value]: WireHeader): object => {
-    const before: unknown = Reflect.get(object, key);
-    const now =
-      before === undefined
-        ? value
-        : Array.isArray(before)
-          ? before.concat([value])
-          : [before, value];
-    return { ...object, [key]: now };
-  };
-  const out: IHeaders = {};
-  return Object.assign(out, headers.reduce(step, {}));
+  const decoded: IHeaders = {};
+  return Object.assign(decoded, headers.reduce(addHeader, {}));
 }
 
-function decoded({ key, value, headers }: StoredRecord, offset: number): KafkaMessage {
+function addHeader(headers: object, [key, value]: WireHeader): object {
+  const before: unknown = Reflect.get(headers, key);
+  if (before === undefined) return { ...headers, [key]: value };
+  return { ...headers, [key]: Array.isArray(before) ? before.concat([value]) : [before, value] };
+}
+
+function decodeRecord({ key, value, headers }: StoredRecord, offset: number): KafkaMessage {
   return {
     key,
     value,
@@ -254,7 +262,11 @@ function decoded({ key, value, headers }: StoredRecord, offset: number): KafkaMe
   };
 }
 
-function payload(topic: string, partition: number, message: KafkaMessage): EachMessagePayload {
+function messagePayload(
+  topic: string,
+  partition: number,
+  message: KafkaMessage,
+): EachMessagePayload {
   return { topic, partition, message, heartbeat: async () => {}, pause: () => () => {} };
 }
 

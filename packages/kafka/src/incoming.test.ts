@@ -4,20 +4,20 @@ import { type Sender, sender } from "@traceferry/testkit";
 import type { ConsumerRunConfig, EachBatchPayload, EachMessagePayload } from "kafkajs";
 import { beforeEach, expect, test } from "vitest";
 import { FakeBroker, FakeKafka, type WireHeader } from "./fake-kafkajs.test-support.js";
+import { startRecording } from "./fixtures.test-support.js";
 import { traceConsumer, traceEachMessage } from "./index.js";
-import { record } from "./sends.test-support.js";
 
 let broker: FakeBroker;
-let bare: ReturnType<FakeKafka["consumer"]>;
+let untraced: ReturnType<FakeKafka["consumer"]>;
 beforeEach(() => {
   broker = new FakeBroker({ orders: 1 });
-  bare = new FakeKafka(broker).consumer({ groupId: "billing" });
+  untraced = new FakeKafka(broker).consumer({ groupId: "billing" });
 });
 
-const fieldsOf = (from: Sender) => Object.fromEntries(from.headers);
+const headersOf = (from: Sender) => Object.fromEntries(from.headers);
 
-/** A record as it lies on the broker. @returns its offset */
-function arrive(
+/** Stores a record on the broker. @returns its offset */
+function storeRecord(
   headers: readonly (readonly [string, string])[],
   value: string | null = "{}",
 ): number {
@@ -26,13 +26,13 @@ function arrive(
   return broker.partition("orders", 0).push({ key: null, value: bytes, headers: wire }) - 1;
 }
 
-test("a message is processed in its sender's trace, in a span that says where it lay", async () => {
-  using spans = record();
+test("a message is processed in its sender's trace, in a span with its topic, partition and offset", async () => {
+  using spans = startRecording();
   const from = sender();
-  const consumer = traceConsumer(bare, { groupId: "billing", clientId: "biller" });
+  const consumer = traceConsumer(untraced, { groupId: "billing", clientId: "biller" });
   await consumer.run({ eachMessage: async () => {} });
 
-  await consumer.deliver("orders", 0, arrive(from.headers, null));
+  await consumer.deliver("orders", 0, storeRecord(from.headers, null));
 
   expect(spans.named("process orders")).toMatchObject({
     kind: "CONSUMER",
@@ -56,12 +56,12 @@ test("a message is processed in its sender's trace, in a span that says where it
 });
 
 test("a message that is delivered again after a failure gets a span of its own with the same parent", async () => {
-  using spans = record();
+  using spans = startRecording();
   const from = sender();
   const outcomes = [() => Promise.reject(new Error("no stock")), () => Promise.resolve()];
-  const consumer = traceConsumer(bare);
+  const consumer = traceConsumer(untraced);
   await consumer.run({ eachMessage: () => outcomes.shift()?.() ?? Promise.resolve() });
-  const offset = arrive(from.headers);
+  const offset = storeRecord(from.headers);
 
   await expect(consumer.deliver("orders", 0, offset)).rejects.toThrow("no stock");
   await consumer.deliver("orders", 0, offset);
@@ -78,8 +78,8 @@ test("a message that is delivered again after a failure gets a span of its own w
   ]);
 });
 
-test("records of a message set of old, without headers, start a new trace", async () => {
-  using spans = record();
+test("records without headers, as in old message sets, start a new trace", async () => {
+  using spans = startRecording();
   const handle = traceEachMessage(() => trace.getSpanContext(context.active())?.spanId);
 
   const seen = handle({ topic: "orders", partition: 0, message: { offset: "7" } });
@@ -91,14 +91,14 @@ test("records of a message set of old, without headers, start a new trace", asyn
 });
 
 test("the relation is decided for each record", async () => {
-  using spans = record();
+  using spans = startRecording();
   const from = sender();
   const handle = traceEachMessage(() => {}, {
     relation: ({ topic, partition, message }) =>
       topic === "orders" && partition === 2 && message.offset === "5" ? "link" : "none",
   });
 
-  handle({ topic: "orders", partition: 2, message: { offset: "5", headers: fieldsOf(from) } });
+  handle({ topic: "orders", partition: 2, message: { offset: "5", headers: headersOf(from) } });
 
   const span = spans.named("process orders");
   expect(span.traceId).not.toBe(from.traceId);
@@ -106,17 +106,17 @@ test("the relation is decided for each record", async () => {
 });
 
 test("a handler that is wrapped twice makes one span", () => {
-  using spans = record();
+  using spans = startRecording();
   const handle = traceEachMessage(traceEachMessage(() => {}));
 
-  handle({ topic: "orders", partition: 0, message: { offset: "1", headers: fieldsOf(sender()) } });
+  handle({ topic: "orders", partition: 0, message: { offset: "1", headers: headersOf(sender()) } });
   handle({ topic: "orders", partition: 0, message: { offset: "2" } });
 
   expect(spans.ended.length).toBe(2);
 });
 
 test("nothing is traced where tracing is suppressed", () => {
-  using spans = record();
+  using spans = startRecording();
   const handle = traceEachMessage(() => "done");
 
   const result = context.with(suppressTracing(ROOT_CONTEXT), () =>
@@ -128,7 +128,7 @@ test("nothing is traced where tracing is suppressed", () => {
 });
 
 test("a handler is called as the client calls it", async () => {
-  using _ = record();
+  using _ = startRecording();
   const calls: unknown[][] = [];
   const config: ConsumerRunConfig = Object.freeze({
     autoCommit: false,
@@ -136,57 +136,57 @@ test("a handler is called as the client calls it", async () => {
       calls.push([this, ...args]);
     },
   });
-  let got: ConsumerRunConfig = {};
+  let received: ConsumerRunConfig = {};
   const consumer = traceConsumer({
     run: async (given: ConsumerRunConfig) => {
-      got = given;
+      received = given;
     },
   });
   await consumer.run(config);
   const runner = { name: "runner" };
   const payload = { topic: "orders", partition: 0, message: { offset: "1", value: null } };
 
-  await Reflect.apply(got.eachMessage ?? (() => {}), runner, [payload, "more"]);
+  await Reflect.apply(received.eachMessage ?? (() => {}), runner, [payload, "more"]);
 
   expect(calls).toEqual([[runner, payload, "more"]]);
-  expect(got.autoCommit).toBe(false);
+  expect(received.autoCommit).toBe(false);
 });
 
 test("eachBatch is passed on as it is, with the context it would have", async () => {
-  using spans = record();
+  using spans = startRecording();
   const seen: unknown[] = [];
   const eachBatch = async ({ batch }: EachBatchPayload) => {
     seen.push(batch.messages.length, trace.getSpan(context.active()));
   };
-  const consumer = traceConsumer(bare);
+  const consumer = traceConsumer(untraced);
   await consumer.run({ eachBatch });
 
-  await consumer.deliver("orders", 0, arrive(sender().headers));
+  await consumer.deliver("orders", 0, storeRecord(sender().headers));
 
   expect(seen).toEqual([1, undefined]);
   expect(spans.ended).toEqual([]);
 });
 
 test("in a batch each message can be handled in its own trace", async () => {
-  using spans = record();
+  using spans = startRecording();
   const senders = [sender(), sender()];
   const handle = traceEachMessage(async () => trace.getSpanContext(context.active())?.traceId);
   const seen: unknown[] = [];
   const eachBatch = async ({ batch: { topic, partition, messages } }: EachBatchPayload) => {
     for (const message of messages) seen.push(await handle({ topic, partition, message }));
   };
-  await bare.run({ eachBatch });
+  await untraced.run({ eachBatch });
 
-  for (const from of senders) await bare.deliver("orders", 0, arrive(from.headers));
+  for (const from of senders) await untraced.deliver("orders", 0, storeRecord(from.headers));
 
   expect(seen).toEqual(senders.map(({ traceId }) => traceId));
   expect(spans.ended.length).toBe(2);
 });
 
-test("a configuration of a class keeps what the class computes, and nothing is added", async () => {
-  using _ = record();
-  const got: object[] = [];
-  const consumer = traceConsumer({ run: async (given: object) => void got.push(given) });
+test("a configuration keeps the getters' values of its class, and nothing is added", async () => {
+  using _ = startRecording();
+  const received: object[] = [];
+  const consumer = traceConsumer({ run: async (given: object) => void received.push(given) });
   class Config {
     get autoCommit() {
       return false;
@@ -210,7 +210,7 @@ test("a configuration of a class keeps what the class computes, and nothing is a
   await consumer.run(new Config());
   await consumer.run({ eachMessage: async () => {} });
 
-  expect(got).toEqual([
+  expect(received).toEqual([
     {
       autoCommit: false,
       autoCommitInterval: 1,
@@ -222,13 +222,13 @@ test("a configuration of a class keeps what the class computes, and nothing is a
     },
     { eachMessage: expect.any(Function) },
   ]);
-  expect(Object.keys(got[1] ?? {})).toEqual(["eachMessage"]);
+  expect(Object.keys(received[1] ?? {})).toEqual(["eachMessage"]);
 });
 
-test("a configuration that throws when it is read is the client's, and it is reported", async () => {
-  using spans = record();
-  const got: unknown[] = [];
-  const consumer = traceConsumer({ run: async (given: object) => void got.push(given) });
+test("a configuration that throws when it is read is passed on as it is, and the fault is reported", async () => {
+  using spans = startRecording();
+  const received: unknown[] = [];
+  const consumer = traceConsumer({ run: async (given: object) => void received.push(given) });
   const config = {
     get eachMessage(): never {
       throw new Error("not today");
@@ -237,27 +237,27 @@ test("a configuration that throws when it is read is the client's, and it is rep
 
   await consumer.run(config);
 
-  expect(got[0]).toBe(config);
+  expect(received[0]).toBe(config);
   expect(spans.warnings).toEqual([
     expect.stringContaining("traceferry kafka: run: Error: not today"),
   ]);
 });
 
-test("run without a configuration, or with a wrong one, is the client's affair", async () => {
-  using spans = record();
-  const got: unknown[] = [];
-  const consumer = traceConsumer({ run: async (...args: unknown[]) => void got.push(args) });
+test("run without a configuration, or with a wrong one, is left to the client", async () => {
+  using spans = startRecording();
+  const received: unknown[] = [];
+  const consumer = traceConsumer({ run: async (...args: unknown[]) => void received.push(args) });
 
   await consumer.run();
   await consumer.run(null, "more");
   await consumer.run({ eachMessage: "no function" });
 
-  expect(got).toEqual([[undefined], [null, "more"], [{ eachMessage: "no function" }]]);
+  expect(received).toEqual([[undefined], [null, "more"], [{ eachMessage: "no function" }]]);
   expect(spans.warnings).toEqual([]);
 });
 
 test("a handler that is given no record at all still runs", () => {
-  using spans = record();
+  using spans = startRecording();
   const handle = traceEachMessage((payload: never) => payload);
 
   const payloads = [undefined, null, 7, {}, { topic: "orders" }, { topic: 1, message: {} }];
@@ -268,8 +268,8 @@ test("a handler that is given no record at all still runs", () => {
   expect(spans.warnings).toEqual([]);
 });
 
-test("a record that throws when it is read is handled all the same, and it is reported", () => {
-  using spans = record();
+test("a record that throws when it is read is handled all the same, and the fault is reported", () => {
+  using spans = startRecording();
   const handle = traceEachMessage(() => "done");
   const message = {
     get headers(): never {
@@ -284,8 +284,8 @@ test("a record that throws when it is read is handled all the same, and it is re
   ]);
 });
 
-test("what else is active where run() was called does not reach the handler", () => {
-  using _ = record();
+test("other context values active where run() was called do not reach the handler", () => {
+  using _ = startRecording();
   const startUp = createContextKey("start up");
   const handle = traceEachMessage(() => context.active().getValue(startUp));
 

@@ -1,5 +1,4 @@
 import {
-  type Context,
   context,
   isSpanContextValid,
   type Link,
@@ -10,54 +9,34 @@ import {
 } from "@opentelemetry/api";
 import {
   type ActiveSpan,
-  Instrumenter,
+  type Instrumenter,
   isTracingSuppressed,
-  withoutSpan,
   withSpan,
 } from "@traceferry/core";
-import { isAbout, processAttributes } from "./attributes.js";
-import { type KafkaHeaders, kafkaGetter } from "./carrier.js";
-import { type ConsumerOptions, createInstrumenter, SETTINGS } from "./options.js";
-import { copyWith, isMethod, isObject, isOverlay, overlay } from "./wrap.js";
-
-/** A record that came in, as far as we look at it: what the handler `eachMessage` of kafkajs is given. */
-export interface IncomingRecord {
-  readonly topic: string;
-  readonly partition: number;
-  readonly message: {
-    readonly offset?: string | number | bigint;
-    readonly key?: unknown;
-    readonly value?: unknown;
-    readonly headers?: KafkaHeaders | null | undefined;
-  };
-}
+import { identifiesRecord, processAttributes } from "./attributes.js";
+import { kafkaGetter } from "./carrier/index.js";
+import { type ConsumerOptions, createInstrumenter, type IncomingRecord } from "./options.js";
+import { copyWith, isMethod, isObject, isWrapped, wrap } from "./wrap.js";
 
 /** A consumer as kafkajs makes it. */
 export interface ConsumerLike {
   run(config: never): Promise<unknown>;
 }
 
-const pure = new Instrumenter(SETTINGS);
-
-/**
- * The context in which a record was sent, for code of your own: in `eachBatch`, in a stream. Reads every form
- * of headers, and any letter case; where a key is repeated the last sound value counts.
- *
- * @param base - what the context is put into. Its own span and baggage do not stay. Default: the root context.
- * @returns the base with the sender's span, remote, and baggage; without a valid sender the base without span
- */
-export function extractHeaders(
-  headers: KafkaHeaders | null | undefined,
-  base: Context = ROOT_CONTEXT,
-): Context {
-  // Without the span: in a handler it is the one that was made for this very record, and would be found.
-  return pure.extract(headers, kafkaGetter, undefined, withoutSpan(base)).parent;
-}
+// The fields of the configuration of `run`, besides `eachMessage`.
+const RUN_FIELDS = [
+  "autoCommit",
+  "autoCommitInterval",
+  "autoCommitThreshold",
+  "eachBatch",
+  "eachBatchAutoResolve",
+  "partitionsConsumedConcurrently",
+];
 
 /**
  * Wraps a handler of single messages so that it runs inside the sender's trace, in a span `process <topic>`
- * that ends when the handler is done. It works in `consumer.run({ eachMessage })` and in a loop of your own.
- * What the handler throws passes through.
+ * that ends when the handler is done. Works in `consumer.run({ eachMessage })` and in a loop of your own. What
+ * the handler throws is recorded and thrown on.
  *
  * @throws TypeError when an option is wrong.
  */
@@ -70,8 +49,8 @@ export function traceEachMessage<Payload extends IncomingRecord, Result>(
 }
 
 /**
- * A consumer whose `run` traces `eachMessage`. The consumer that is given, and the configuration of `run`,
- * stay as they are; `eachBatch` is passed on untraced.
+ * Wraps a consumer so that its `run` traces `eachMessage`; `eachBatch` is passed on untraced. Neither the given
+ * consumer nor the configuration of `run` is changed. A consumer that is traced already is returned as it is.
  *
  * @throws TypeError when an option is wrong.
  */
@@ -79,19 +58,10 @@ export function traceConsumer<Consumer extends ConsumerLike>(
   consumer: Consumer,
   options: ConsumerOptions = {},
 ): Consumer {
-  return new Incoming(createInstrumenter(options), options).consumer(consumer);
+  return new Incoming(createInstrumenter(options), options).wrapConsumer(consumer);
 }
 
-const RUN_FIELDS = [
-  "autoCommit",
-  "autoCommitInterval",
-  "autoCommitThreshold",
-  "eachBatch",
-  "eachBatchAutoResolve",
-  "partitionsConsumedConcurrently",
-];
-
-/** The receiving side of one client or consumer. */
+/** Traces what one client, or one consumer, receives. */
 export class Incoming {
   readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #groupId: string | undefined;
@@ -103,16 +73,17 @@ export class Incoming {
     this.#clientId = clientId;
   }
 
-  consumer<Consumer extends object>(consumer: Consumer): Consumer {
-    if (isOverlay(consumer)) return consumer;
-    return overlay(consumer, {
-      run: (bare, [config, ...rest]) =>
-        Reflect.apply(bare, consumer, [this.#traced(config), ...rest]),
+  /** Wraps a consumer; one that is traced already is returned as it is. */
+  wrapConsumer<Consumer extends object>(consumer: Consumer): Consumer {
+    if (isWrapped(consumer)) return consumer;
+    return wrap(consumer, {
+      run: (original, [config, ...rest]) =>
+        Reflect.apply(original, consumer, [this.#traceConfig(config), ...rest]),
     });
   }
 
-  // kafkajs answers a missing configuration, and one of a wrong type, in its own way.
-  #traced(config: unknown): unknown {
+  // kafkajs itself answers a missing configuration, and one of a wrong type.
+  #traceConfig(config: unknown): unknown {
     try {
       if (!isObject(config)) return config;
       const eachMessage: unknown = Reflect.get(config, "eachMessage");
@@ -129,18 +100,18 @@ export class Incoming {
     }
   }
 
-  /** Runs what is to be done with a record in a span of its own, or as it is where there should be none. */
-  process<Result>(payload: unknown, next: () => Result): Result {
-    const open = this.#open(payload);
-    return open === undefined ? next() : withSpan(open, next);
+  /** Runs the handler of a record in a span of its own, or without one where none is to be made. */
+  process<Result>(payload: unknown, handler: () => Result): Result {
+    const activeSpan = this.#startSpan(payload);
+    return activeSpan === undefined ? handler() : withSpan(activeSpan, handler);
   }
 
-  #open(payload: unknown): ActiveSpan | undefined {
+  #startSpan(payload: unknown): ActiveSpan | undefined {
     try {
       const active = context.active();
-      if (!isRecord(payload) || isTracingSuppressed(active)) return undefined;
+      if (!isIncomingRecord(payload) || isTracingSuppressed(active)) return undefined;
       const ambient = trace.getSpan(active);
-      // Handlers run in the context in which `run` was called, long ago: nothing but a live span counts.
+      // Handlers run in the context in which `run` was called, long ago: of it only a live span is used.
       const live = ambient?.isRecording() === true ? ambient : undefined;
       const base = live === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, live);
       const extraction = this.#instrumenter.extract(
@@ -149,7 +120,9 @@ export class Incoming {
         payload,
         base,
       );
-      if (extraction.spanInProgress !== undefined || isOfRecord(live, payload)) return undefined;
+      if (extraction.spanInProgress !== undefined || isSpanForRecord(live, payload)) {
+        return undefined;
+      }
       const { parent, links } = extraction;
       const plan = {
         name: `process ${payload.topic}`,
@@ -166,7 +139,7 @@ export class Incoming {
   }
 }
 
-function isRecord(payload: unknown): payload is IncomingRecord {
+function isIncomingRecord(payload: unknown): payload is IncomingRecord {
   return (
     isObject(payload) &&
     typeof Reflect.get(payload, "topic") === "string" &&
@@ -174,16 +147,16 @@ function isRecord(payload: unknown): payload is IncomingRecord {
   );
 }
 
-// Another instrumentation's span for a record without a sender, or with one that it could not read.
-function isOfRecord(span: Span | undefined, record: IncomingRecord): boolean {
+// Finds another instrumentation's span also where the record has no sender, or one that it could not read.
+function isSpanForRecord(span: Span | undefined, record: IncomingRecord): boolean {
   if (span === undefined) return false;
-  // The SDK's own fields, of both lines; the API has no way to ask for them.
+  // Fields of the SDK's spans, of both major versions; the API has no way to read them.
   const isConsumer = Reflect.get(span, "kind") === SpanKind.CONSUMER;
-  return isConsumer && isAbout(Reflect.get(span, "attributes"), record);
+  return isConsumer && identifiesRecord(Reflect.get(span, "attributes"), record);
 }
 
-// The conventions ask for it where the sender, and not the span around, is the parent.
+// The conventions ask for a link to the ambient span where the sender is the parent instead.
 function linkTo(span: Span): Link[] {
-  const around = span.spanContext();
-  return isSpanContextValid(around) ? [{ context: around }] : [];
+  const spanContext = span.spanContext();
+  return isSpanContextValid(spanContext) ? [{ context: spanContext }] : [];
 }

@@ -6,7 +6,7 @@ import { traceConsumer, traceEachMessage, traceKafka, traceProducer } from "./in
 import { VERSION } from "./version.js";
 
 const kafka = new FakeKafka(new FakeBroker({}));
-const wrong = (options: object, name: string) => {
+const expectRefused = (options: object, name: string) => {
   const producer = kafka.producer();
   const consumer = kafka.consumer({ groupId: "billing" });
   const calls = [
@@ -18,21 +18,21 @@ const wrong = (options: object, name: string) => {
   for (const call of calls) expect(call).toThrow(new RegExp(`option "${name}" must be .* but is`));
 };
 
-test("a wrong option is told at set-up, by name and value", () => {
-  wrong({ clientId: 7 }, "clientId");
-  wrong({ groupId: null }, "groupId");
-  wrong({ relation: "parent" }, "relation");
-  wrong({ maxBytes: 0 }, "maxBytes");
+test("a wrong option is refused at set-up, and the error names it", () => {
+  expectRefused({ clientId: 7 }, "clientId");
+  expectRefused({ groupId: null }, "groupId");
+  expectRefused({ relation: "parent" }, "relation");
+  expectRefused({ maxBytes: 0 }, "maxBytes");
 });
 
-test("a wrong option is told with what it may be and what it was", () => {
+test("the error for a wrong option tells the allowed values and the given one", () => {
   expect(() =>
     Reflect.apply(traceProducer, undefined, [kafka.producer(), { clientId: 7 }]),
   ).toThrow(new TypeError('option "clientId" must be a text, but is 7'));
 });
 
 test.each([
-  ["as much as fits into 8192 bytes", 8192, 1],
+  ["what fits into 8192 bytes", 8192, 1],
   ["nothing that needs one more", 8193, 0],
 ])("by default a message carries %s", async (_, bytes, headers) => {
   const broker = new FakeBroker({ orders: 1 });
@@ -54,16 +54,16 @@ test("spans name the version of the package", async () => {
   const manifest: unknown = JSON.parse(
     await readFile(new URL("../package.json", import.meta.url), "utf8"),
   );
-  const asked: unknown[] = [];
+  const requested: unknown[] = [];
   const tracerProvider: TracerProvider = {
     getTracer: (...args) => {
-      asked.push(args);
+      requested.push(args);
       return trace.getTracer("test");
     },
   };
 
   traceEachMessage(() => {}, { tracerProvider })({ topic: "orders", partition: 0, message: {} });
 
-  expect(asked).toEqual([["@traceferry/kafka", VERSION]]);
+  expect(requested).toEqual([["@traceferry/kafka", VERSION]]);
   expect(manifest).toHaveProperty("version", VERSION);
 });

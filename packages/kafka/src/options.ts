@@ -4,21 +4,34 @@ import {
   type TracingOptions,
   wrongOption,
 } from "@traceferry/core";
-import type { IncomingRecord } from "./incoming.js";
+import type { KafkaHeaders } from "./carrier/headers.js";
 import { VERSION } from "./version.js";
 
-/** What `traceKafka` and `traceProducer` take. All of it may be left out; `maxBytes` is 8192 by default. */
+/** The part of an incoming record that is read here. The payload of kafkajs' `eachMessage` has it. */
+export interface IncomingRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly message: {
+    readonly offset?: string | number | bigint;
+    readonly key?: unknown;
+    readonly value?: unknown;
+    readonly headers?: KafkaHeaders | null | undefined;
+  };
+}
+
+/** Options of `traceKafka` and `traceProducer`, all of them optional; `maxBytes` is 8192 by default. */
 export interface KafkaOptions extends TracingOptions<IncomingRecord> {
-  /** The attribute `messaging.client.id`; kafkajs does not tell what it was created with. Default: none. */
+  /** The attribute `messaging.client.id`; a kafkajs client does not expose its own. Default: none. */
   readonly clientId?: string;
 }
 
-/** What `traceConsumer` and `traceEachMessage` take besides. */
+/** Options of `traceConsumer` and `traceEachMessage`, all of them optional. */
 export interface ConsumerOptions extends KafkaOptions {
-  /** The attribute `messaging.consumer.group.name`. Default: none; `traceKafka` knows it by itself. */
+  /** The attribute `messaging.consumer.group.name`. Default: none; `traceKafka` reads it from the configuration. */
   readonly groupId?: string;
 }
 
+/** The settings that all instrumenters of this adapter share. */
 export const SETTINGS: InstrumenterSettings = {
   name: "kafka",
   scope: "@traceferry/kafka",
@@ -27,7 +40,11 @@ export const SETTINGS: InstrumenterSettings = {
   maxBytes: 8192,
 };
 
-/** Checks the options. @throws TypeError when one is wrong; it names the option and its value. */
+/**
+ * Checks the options and makes an instrumenter with them.
+ *
+ * @throws TypeError when an option is wrong; it names the option and its value.
+ */
 export function createInstrumenter(options: ConsumerOptions): Instrumenter<IncomingRecord> {
   for (const name of ["clientId", "groupId"] as const) {
     const value: unknown = options[name];

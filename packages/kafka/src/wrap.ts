@@ -1,53 +1,55 @@
 /** A method of an object that is not ours. */
 export type Method = (...args: readonly unknown[]) => unknown;
 
-/** What runs in place of a method: it gets the method as it is now, and the arguments of the call. */
-export type Around = (bare: Method, args: readonly unknown[]) => unknown;
+/** Runs in place of a method: gets the original method, as it is at the time of the call, and the arguments. */
+export type Override = (original: Method, args: readonly unknown[]) => unknown;
 
-const overlays = new WeakSet<object>();
+const proxies = new WeakSet<object>();
 
-/** Whether this is traced already. */
-export function isOverlay(object: object): boolean {
-  return overlays.has(object);
+/** Whether an object was made by `wrap`: it is traced already. */
+export function isWrapped(object: object): boolean {
+  return proxies.has(object);
 }
 
 /**
- * Stands for a client, with some of its methods run in our way and all else passed on: what is written, read
- * or called reaches the original, which is not changed. A client whose properties are frozen stays bare.
+ * Makes a proxy of a client on which some methods are overridden. Everything else that is read, written or
+ * called reaches the client, which itself is not changed. Methods of a frozen client cannot be overridden.
  */
-export function overlay<Original extends object>(
-  original: Original,
-  ours: Readonly<Record<string, Around>>,
-): Original {
-  // A method of a class may need its own private fields, which a proxy has not; those of kafkajs need no `this`.
-  const bind = !isPlain(original);
-  const arounds = new Map<PropertyKey, Around>(Object.entries(ours));
-  const made = new Map<PropertyKey, { readonly bare: Method; readonly given: Method }>();
+export function wrap<Client extends object>(
+  client: Client,
+  overrides: Readonly<Record<string, Override>>,
+): Client {
+  // A method of a class may need private fields, which a proxy does not have. Those of kafkajs need no `this`.
+  const needsBinding = !isPlain(client);
+  const overrideOf = new Map<PropertyKey, Override>(Object.entries(overrides));
+  const cache = new Map<PropertyKey, { readonly original: Method; readonly wrapped: Method }>();
 
-  const stand = new Proxy(original, {
+  const proxy = new Proxy(client, {
     get(target, key) {
-      const bare: unknown = Reflect.get(target, key);
-      if (!isMethod(bare)) return bare;
-      const around = arounds.get(key);
-      if ((around === undefined && !bind) || key === "constructor" || isFixed(target, key)) {
-        return bare;
-      }
-      const known = made.get(key);
-      if (known?.bare === bare) return known.given;
-      const given =
-        around === undefined ? bare.bind(target) : (...args: unknown[]) => around(bare, args);
-      made.set(key, { bare, given });
-      return given;
+      const original: unknown = Reflect.get(target, key);
+      if (!isMethod(original)) return original;
+      const override = overrideOf.get(key);
+      if (override === undefined && !needsBinding) return original;
+      if (key === "constructor" || isReadOnly(target, key)) return original;
+      const cached = cache.get(key);
+      if (cached?.original === original) return cached.wrapped;
+      const wrapped =
+        override === undefined
+          ? original.bind(target)
+          : (...args: unknown[]) => override(original, args);
+      cache.set(key, { original, wrapped });
+      return wrapped;
     },
     set: (target, key, value) => Reflect.set(target, key, value),
   });
-  overlays.add(stand);
-  return stand;
+  proxies.add(proxy);
+  return proxy;
 }
 
 /**
- * A plain copy of what a caller gave, with some fields changed. What a class computes comes along where it is
- * named; a spread would lose it.
+ * Makes a plain copy of an object with some fields changed.
+ *
+ * @param names - fields to copy also when a getter of the object's class computes them, which a spread would lose
  */
 export function copyWith(
   original: object,
@@ -62,15 +64,17 @@ export function copyWith(
   return copy;
 }
 
-/** Whether the patching of an OpenTelemetry instrumentation lies around a method. */
+/** Whether an OpenTelemetry instrumentation has patched a method. */
 export function isPatched(method: Method): boolean {
   return Reflect.get(method, "__wrapped") === true && "__original" in method;
 }
 
+/** Whether a value is an object, and not null. */
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
+/** Whether a value can be called. */
 export function isMethod(value: unknown): value is Method {
   return typeof value === "function";
 }
@@ -80,8 +84,8 @@ function isPlain(object: object): boolean {
   return prototype === null || prototype === Object.prototype;
 }
 
-// A proxy must give such a property as it is.
-function isFixed(target: object, key: PropertyKey): boolean {
-  const own = Reflect.getOwnPropertyDescriptor(target, key);
-  return own?.configurable === false && own.writable === false;
+// A proxy must return the very value of such a property, or reading it throws.
+function isReadOnly(target: object, key: PropertyKey): boolean {
+  const property = Reflect.getOwnPropertyDescriptor(target, key);
+  return property?.configurable === false && property.writable === false;
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { type Attributes, SpanKind } from "@opentelemetry/api";
-import { property, type RpcMessage } from "./carrier.js";
+import { property, type RpcMessage } from "./carrier/index.js";
 
-/** The name of a span with what is known at its start. */
+/** The name, kind and attributes of a span that is about to start. */
 interface SpanStart {
   readonly name: string;
   readonly kind: SpanKind;
@@ -11,7 +11,7 @@ interface SpanStart {
 
 // HTTP
 
-const METHODS: ReadonlySet<string> = new Set([
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "CONNECT",
   "DELETE",
   "GET",
@@ -23,49 +23,52 @@ const METHODS: ReadonlySet<string> = new Set([
   "QUERY",
   "TRACE",
 ]);
-// Longer ones are no names of hosts: RFC 1035.
-const MAX_HOST = 255;
+// Of a host name, by RFC 1035.
+const MAX_HOST_LENGTH = 255;
 
-/** A request, before its route is known. The query is left out: it is where secrets are. */
-export function httpStart(request: IncomingMessage): SpanStart {
+/** Describes the span of a request whose route is not known yet. The query is left out, since it may hold secrets. */
+export function httpSpanStart(request: IncomingMessage): SpanStart {
   const { method = "GET", headers, socket } = request;
-  const known = METHODS.has(method);
+  const known = KNOWN_METHODS.has(method);
   const attributes: Attributes = {
     "http.request.method": known ? method : "_OTHER",
-    "url.path": pathOf(request),
+    "url.path": requestPath(request),
     "url.scheme": property(socket, "encrypted") === true ? "https" : "http",
   };
   if (!known) attributes["http.request.method_original"] = method;
   const userAgent = headers["user-agent"];
   if (userAgent !== undefined) attributes["user_agent.original"] = userAgent;
-  addServer(attributes, headers.host ?? headers[":authority"]);
+  addServerAddress(attributes, headers.host ?? headers[":authority"]);
   return { name: known ? method : "HTTP", kind: SpanKind.SERVER, attributes };
 }
 
-/** The name of a request's span when its route is known. */
-export function httpName(request: IncomingMessage, route: string): string {
+/** Returns the span name of a request whose route is known. */
+export function httpSpanName(request: IncomingMessage, route: string): string {
   const { method = "GET" } = request;
-  return `${METHODS.has(method) ? method : "HTTP"} ${route}`;
+  return `${KNOWN_METHODS.has(method) ? method : "HTTP"} ${route}`;
 }
 
-/** What is known of a request in the end. No status: nothing was answered, the caller had gone. */
-export function httpEnd(route: string | undefined, status: number | undefined): Attributes {
+/** Returns the attributes of a request that has ended; no status where the caller left before the response. */
+export function httpEndAttributes(
+  route: string | undefined,
+  status: number | undefined,
+): Attributes {
   const attributes: Attributes = {};
   if (route !== undefined) attributes["http.route"] = route;
   if (status !== undefined) attributes["http.response.status_code"] = status;
   return attributes;
 }
 
-/** The path of a request without its query. */
-export function pathOf(request: IncomingMessage): string {
+/** Returns the path of a request without its query. */
+export function requestPath(request: IncomingMessage): string {
   const url = request.url ?? "/";
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
 }
 
-// `Host: [::1]:3000` has colons of its own.
-function addServer(attributes: Attributes, host: string | string[] | undefined): void {
-  if (typeof host !== "string" || host === "" || host.length > MAX_HOST) return;
+// The port follows the last colon, unless that is inside the brackets of an IPv6 address: `[::1]:3000`.
+function addServerAddress(attributes: Attributes, host: string | string[] | undefined): void {
+  if (typeof host !== "string" || host === "" || host.length > MAX_HOST_LENGTH) return;
   const colon = host.lastIndexOf(":");
   if (colon <= host.lastIndexOf("]")) {
     attributes["server.address"] = host;
@@ -78,7 +81,7 @@ function addServer(attributes: Attributes, host: string | string[] | undefined):
 
 // Messages and calls
 
-/** What Nest's server knows and a message does not. */
+/** As much as we read of a server of Nest; the message itself does not know it. */
 export interface RpcServer {
   readonly groupId?: unknown;
   readonly clientId?: unknown;
@@ -86,21 +89,21 @@ export interface RpcServer {
 }
 
 /**
- * A message or call whose handler is about to run.
+ * Describes the span of a message or call whose handler is about to run.
  *
- * @param isEvent - asked only where the transport does not say it
+ * @param isEvent - whether the handler gives no reply; called only where the transport does not tell
  */
-export function rpcStart(
+export function rpcSpanStart(
   message: RpcMessage,
   server: RpcServer,
   isEvent: () => boolean,
 ): SpanStart {
-  if (message.transport === "grpc") return grpcStart(message.destination);
-  if (message.transport === "kafka") return kafkaStart(message, server);
+  if (message.transport === "grpc") return grpcSpanStart(message.destination);
+  if (message.transport === "kafka") return kafkaSpanStart(message, server);
   const { transport, destination } = message;
   return isEvent()
     ? {
-        name: named(`process ${destination}`),
+        name: boundedName(`process ${destination}`),
         kind: SpanKind.CONSUMER,
         attributes: {
           "messaging.system.name": transport,
@@ -110,25 +113,25 @@ export function rpcStart(
         },
       }
     : {
-        name: named(destination),
+        name: boundedName(destination),
         kind: SpanKind.SERVER,
         attributes: { "rpc.system.name": `nestjs_${transport}`, "rpc.method": destination },
       };
 }
 
-// Wildcard subjects of MQTT and NATS are as long as a stranger likes.
-function named(name: string): string {
+// Bounded, because topics of MQTT and subjects of NATS that match a wildcard have any length.
+function boundedName(name: string): string {
   return name.slice(0, 200);
 }
 
-function kafkaStart({ destination, identity }: RpcMessage, server: RpcServer): SpanStart {
+function kafkaSpanStart({ destination, identity }: RpcMessage, server: RpcServer): SpanStart {
   const attributes: Attributes = {
     "messaging.system.name": "kafka",
     "messaging.operation.name": "process",
     "messaging.operation.type": "process",
     "messaging.destination.name": destination,
   };
-  // Partition and offset are what finds the same record on the sender's side.
+  // Partition and offset identify the record on the sender's side too.
   if ("getPartition" in identity && typeof identity.getPartition === "function") {
     attributes["messaging.destination.partition.id"] = String(identity.getPartition());
   }
@@ -145,7 +148,7 @@ function kafkaStart({ destination, identity }: RpcMessage, server: RpcServer): S
   return { name: `process ${destination}`, kind: SpanKind.CONSUMER, attributes };
 }
 
-function grpcStart(path: string): SpanStart {
+function grpcSpanStart(path: string): SpanStart {
   const method = path.startsWith("/") ? path.slice(1) : path;
   return {
     name: method === "" ? "grpc" : method,
@@ -157,8 +160,8 @@ function grpcStart(path: string): SpanStart {
   };
 }
 
-// What no two calls or records of one process have in common while they are worked on, or nearly so.
-const IDENTITY = [
+// Together these identify a call or record among those that one process handles at a time, or nearly so.
+const IDENTIFYING_ATTRIBUTES = [
   "rpc.method",
   "messaging.destination.name",
   "messaging.destination.partition.id",
@@ -166,21 +169,21 @@ const IDENTITY = [
 ];
 
 /**
- * Whether somebody else's span is about the very call or record that is about to begin: a call without a sender
- * that `@traceferry/grpc` has a span for already. Only gRPC and Kafka say enough of themselves.
+ * Tells whether the active span is another instrumentation's for the very message that is about to be handled. It
+ * goes by attributes, for messages without a sender to compare, so only for gRPC and Kafka, which have enough of them.
  */
-export function isAbout(span: unknown, { kind, attributes }: SpanStart): boolean {
+export function isSpanForMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
   if (property(span, "kind") !== kind) return false;
-  // The SDK's own field, of both lines; the API has no way to ask for attributes.
-  const theirs = property(span, "attributes");
+  // A field of the SDK's span, on both lines. The API has no way to read attributes.
+  const spanAttributes = property(span, "attributes");
   return (
     (attributes["rpc.system.name"] === "grpc" || attributes["kafka.offset"] !== undefined) &&
-    IDENTITY.every((name) => property(theirs, name) === attributes[name])
+    IDENTIFYING_ATTRIBUTES.every((name) => property(spanAttributes, name) === attributes[name])
   );
 }
 
 // In the order of their numbers: https://grpc.io/docs/guides/status-codes/
-const GRPC_CODES = [
+const GRPC_STATUS_NAMES = [
   "OK",
   "CANCELLED",
   "UNKNOWN",
@@ -208,17 +211,17 @@ const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set([
   "DATA_LOSS",
 ]);
 
-/** The name of a gRPC status code; a number that gRPC does not know counts as `UNKNOWN`, as its peers take it. */
-export function grpcCode(code: number): string {
-  return GRPC_CODES[code] ?? "UNKNOWN";
+/** Returns the name of a gRPC status code; `UNKNOWN` for a number that gRPC does not define, as its clients do. */
+export function grpcStatusName(code: number): string {
+  return GRPC_STATUS_NAMES[code] ?? "UNKNOWN";
 }
 
-/** How a call ended. */
-export function grpcEnd(code: string): Attributes {
+/** Returns the attributes of a gRPC call that has ended with this status. */
+export function grpcEndAttributes(code: string): Attributes {
   return { "rpc.status_code": code };
 }
 
-/** Whether a status is the server's failure: the others are answers. */
-export function isServerError(code: string): boolean {
+/** Tells whether the conventions count this status as an error of the server. */
+export function isGrpcServerError(code: string): boolean {
   return GRPC_SERVER_ERRORS.has(code);
 }

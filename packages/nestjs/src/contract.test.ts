@@ -11,23 +11,29 @@ import {
   type AdapterOptions,
   adapterContract,
   type Harness,
-  type Sent,
+  type SentMessage,
 } from "@traceferry/contract";
 import { Instrumenter, w3cPropagator, withSpan } from "@traceferry/core";
 import { type Headers } from "@traceferry/testkit";
 import { describe, test } from "vitest";
+import type { Packet } from "./carrier/index.js";
 import { TracingModule } from "./index.js";
-import { instrumenterSettings } from "./options.js";
-import { type Packet, writePacket } from "./outgoing.js";
-import { metadataOf, ShopClient, shopOptions, type Text } from "./shop.test-support.js";
+import { CALL_SETTINGS } from "./options.js";
+import {
+  OrdersClient,
+  ordersServiceOptions,
+  type Text,
+  toMetadata,
+} from "./orders-service.test-support.js";
+import { outgoingPacket } from "./outgoing.js";
 
-// What comes in comes through Nest. What goes out is a packet, sent as code of one's own would send it.
+// Messages come in through Nest. What goes out is a packet in a CLIENT span, as a client with tracing sends it.
 
 type Patch = <Result>(next: () => Result) => Result;
 type Handlers = ReadonlyMap<string, () => unknown>;
 
-/** The receiving side: one message for the handler with this id. */
-interface Incoming extends AsyncDisposable {
+/** A Nest application with the adapter that receives messages. */
+interface IncomingSide extends AsyncDisposable {
   deliver(id: string, headers: Headers): Promise<void>;
 }
 
@@ -37,28 +43,27 @@ type Listen = (
   handlers: Handlers,
   options: AdapterOptions,
   patched: { readonly patch: Patch },
-) => Promise<Incoming>;
+) => Promise<IncomingSide>;
 
-async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harness> {
+async function openHarness(listen: Listen, options: AdapterOptions = {}): Promise<Harness> {
   const handlers = new Map<string, () => unknown>();
   const patched: { patch: Patch } = { patch: (next) => next() };
   const incoming = await listen(handlers, options, patched);
-  const instrumenter = new Instrumenter(instrumenterSettings(false), options);
+  const instrumenter = new Instrumenter(CALL_SETTINGS, options);
   let received = 0;
   let reached = 0;
 
   const transport = (packet: Packet) => {
     reached++;
-    return wire(packet);
+    return asSent(packet);
   };
 
-  async function send(packet: Packet, transport: (packet: Packet) => Promise<Sent>) {
+  async function send(packet: Packet, transport: (packet: Packet) => Promise<SentMessage>) {
     const parent = context.active();
-    const open = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
-    return withSpan(open, () => {
-      const injection = instrumenter.inject(open.context);
-      return transport(injection === undefined ? packet : writePacket(packet, injection));
-    });
+    const activeSpan = instrumenter.startSpan({ name: "orders", kind: SpanKind.CLIENT, parent });
+    return withSpan(activeSpan, () =>
+      transport(outgoingPacket(packet, instrumenter, activeSpan.context)),
+    );
   }
 
   const harness: Harness = {
@@ -79,8 +84,8 @@ async function open(listen: Listen, options: AdapterOptions = {}): Promise<Harne
     },
     snapshot: (message) => structuredClone(message),
     send: (message) => send(packetFrom(message), transport),
-    sendBare: (message) => transport(packetFrom(message)),
-    reached: () => reached,
+    sendUninstrumented: (message) => transport(packetFrom(message)),
+    transportSends: () => reached,
     async sendFailing(message) {
       await send(packetFrom(message), () => Promise.reject(new Error("connection refused")));
     },
@@ -102,8 +107,8 @@ function packetFrom(message: unknown): Packet {
   throw new TypeError("not a message of this harness");
 }
 
-/** A packet as it lies in its JSON. */
-async function wire(packet: Packet): Promise<Sent> {
+/** Returns the headers and body of the JSON that TCP sends for a packet. */
+async function asSent(packet: Packet): Promise<SentMessage> {
   const { metadata, ...body }: Packet = JSON.parse(JSON.stringify(packet));
   return {
     headers: Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]),
@@ -111,15 +116,15 @@ async function wire(packet: Packet): Promise<Sent> {
   };
 }
 
-/** Runs a handler; its TypeErrors get a status that Nest would not choose. */
-async function answering(
+/** Runs a handler and converts its TypeErrors to errors with a status that Nest does not choose by itself. */
+async function runHandler(
   handler: (() => unknown) | undefined,
-  failure: (error: TypeError) => Error,
+  handlerError: (error: TypeError) => Error,
 ): Promise<void> {
   try {
     await handler?.();
   } catch (error) {
-    throw error instanceof TypeError ? failure(error) : error;
+    throw error instanceof TypeError ? handlerError(error) : error;
   }
 }
 
@@ -128,7 +133,7 @@ const listenHttp: Listen = async (handlers, options, patched) => {
   class Orders {
     @Get(":id")
     async place(@Param("id") id: string): Promise<string> {
-      await answering(handlers.get(id), ({ message }) => new BadGatewayException(message));
+      await runHandler(handlers.get(id), ({ message }) => new BadGatewayException(message));
       return "done";
     }
   }
@@ -137,7 +142,7 @@ const listenHttp: Listen = async (handlers, options, patched) => {
   const app = await NestFactory.create(App, new ExpressAdapter(), { logger: false });
   await app.init();
   const express: RequestListener = app.getHttpAdapter().getInstance();
-  // A span ends when its response closes, a little after the caller has it.
+  // A span ends when its response closes, which is a little after the caller has received it.
   const closed = new Map<string, Promise<unknown>>();
   const server = createServer((request, response) => {
     patched.patch(() => express(request, response));
@@ -178,32 +183,32 @@ const listenGrpc: Listen = async (handlers, options, patched) => {
     @GrpcMethod("Orders", "Place")
     async place({ text }: Text): Promise<Text> {
       const internal = ({ message }: Error) => new RpcException({ code: status.INTERNAL, message });
-      await answering(handlers.get(text), internal);
+      await runHandler(handlers.get(text), internal);
       return { text: "done" };
     }
   }
   @Module({ imports: [TracingModule.forRoot(options)], controllers: [Orders] })
   class App {}
-  let open = 0;
+  let openCalls = 0;
   let idle: (() => void)[] = [];
-  const { options: shop, port } = shopOptions([
-    between(patched, () => {
-      open--;
-      if (open > 0) return;
+  const { options: serviceOptions, port } = ordersServiceOptions([
+    patchedInterceptor(patched, () => {
+      openCalls--;
+      if (openCalls > 0) return;
       for (const resolve of idle) resolve();
       idle = [];
     }),
   ]);
-  const app = await NestFactory.createMicroservice(App, { ...shop, logger: false });
+  const app = await NestFactory.createMicroservice(App, { ...serviceOptions, logger: false });
   await app.listen();
-  const client = new ShopClient(await port);
+  const client = new OrdersClient(await port);
 
   return {
     async deliver(id, headers) {
-      open++;
+      openCalls++;
       const over = new Promise<void>((resolve) => idle.push(resolve));
       try {
-        await client.place(id, metadataOf(headers));
+        await client.place(id, toMetadata(headers));
       } finally {
         await over;
       }
@@ -215,9 +220,12 @@ const listenGrpc: Listen = async (handlers, options, patched) => {
   };
 };
 
-/** Somebody else's patching, nearer to the wire than we are. */
-function between(patched: { readonly patch: Patch }, closed: () => void): ServerInterceptor {
-  return (_definition, wire) =>
+/** Runs all that comes in inside the patch, as another instrumentation below ours does. */
+function patchedInterceptor(
+  patched: { readonly patch: Patch },
+  closed: () => void,
+): ServerInterceptor {
+  return (_definition, call) =>
     new (class extends ServerInterceptingCall {
       override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
         const { patch } = patched;
@@ -231,7 +239,7 @@ function between(patched: { readonly patch: Patch }, closed: () => void): Server
           },
         });
       }
-    })(wire);
+    })(call);
 }
 
 const shared = {
@@ -240,10 +248,10 @@ const shared = {
   outgoing: { kind: "CLIENT", name: "orders", attributes: {} },
   messaging: false,
   maxBytes: 8192,
-  messages: 2000,
-  failure: "wrapped",
-  // The metadata of a packet are an object, which holds a key once.
-  ownRepeated: "one",
+  leakMessages: 2000,
+  handlerError: "wrapped",
+  // The metadata of a packet is an object, which holds a key once.
+  repeatedUserHeader: "one",
   async receivePatched(harness, headers, handler, patch) {
     const patched = patches.get(harness);
     if (patched === undefined) throw new TypeError("not a harness of ours");
@@ -269,11 +277,11 @@ const http: Adapter = {
     },
     errorType: (error) => (error instanceof TypeError ? "502" : "500"),
   },
-  // Node's parser ends at 16 KiB, and takes no control character.
-  carries: (headers) =>
+  // Node's HTTP parser takes at most 16 KiB, and no control character.
+  canCarry: (headers) =>
     size(headers) < 14_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
-  open: (options) => open(listenHttp, options),
+  open: (options) => openHarness(listenHttp, options),
 };
 
 const grpc: Adapter = {
@@ -288,10 +296,10 @@ const grpc: Adapter = {
     },
     errorType: (error) => (error instanceof TypeError ? "INTERNAL" : "UNKNOWN"),
   },
-  carries: (headers) =>
+  canCarry: (headers) =>
     size(headers) < 60_000 &&
     headers.every(([, value]) => /^(?:[!-~](?:[ -~]*[!-~])?)?$/.test(value)),
-  open: (options) => open(listenGrpc, options),
+  open: (options) => openHarness(listenGrpc, options),
 };
 
 describe("Nest over HTTP keeps the contract of adapters", () => {

@@ -1,8 +1,6 @@
 // For users.
-export { extractRpcContext } from "./carrier.js";
-export { TracingInterceptor } from "./incoming/interceptor.js";
+
+export { extractRpcContext, injectPacket, type Packet } from "./carrier/index.js";
+export { TracingInterceptor } from "./incoming/index.js";
 export { TracingModule } from "./module.js";
-export type { IgnoreRule, TracingModuleOptions } from "./options.js";
-// For adapters.
-export { TRACING_OPTIONS } from "./options.js";
-export { injectPacket, type Packet } from "./outgoing.js";
+export { type IgnoreRule, TRACING_OPTIONS, type TracingModuleOptions } from "./options.js";

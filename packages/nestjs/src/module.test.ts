@@ -13,7 +13,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { expect, test, vi } from "vitest";
 
-// What an application with HTTP alone does not have.
+// An application with HTTP alone does not have these.
 vi.mock("@nestjs/microservices", () => {
   throw new Error("this application has no @nestjs/microservices");
 });
@@ -22,13 +22,13 @@ vi.mock("@grpc/grpc-js", () => {
 });
 const { TRACING_OPTIONS, TracingInterceptor, TracingModule } = await import("./index.js");
 
-let handled: string | undefined;
+let handlerSpanId: string | undefined;
 
 @Controller()
 class Health {
   @Get("health")
   health(): unknown {
-    handled = trace.getSpanContext(context.active())?.spanId;
+    handlerSpanId = trace.getSpanContext(context.active())?.spanId;
     return {};
   }
 }
@@ -66,26 +66,26 @@ async function start(...imports: (DynamicModule | (new () => unknown))[]): Promi
   };
 }
 
-async function names(spans: RecordedSpans, count: number): Promise<string[]> {
+async function waitForNames(spans: RecordedSpans, count: number): Promise<string[]> {
   await vi.waitFor(() => expect(spans.ended.length).toBeGreaterThanOrEqual(count));
   expect(spans.open).toEqual([]);
   return spans.ended.map(({ name }) => name);
 }
 
-const record = () => recordSpans({ propagator: w3cPropagator() });
+const startRecording = () => recordSpans({ propagator: w3cPropagator() });
 
-test("it loads and works where there is nothing but HTTP", async () => {
-  using spans = record();
+test("it loads and works in an application with HTTP alone", async () => {
+  using spans = startRecording();
   await using app = await start(TracingModule.forRoot());
 
   const response = await app.get("/health");
 
   expect(response.headers.get("x-trace-id")).toMatch(/^[0-9a-f]{32}$/);
-  expect(await names(spans, 1)).toEqual(["GET /health"]);
+  expect(await waitForNames(spans, 1)).toEqual(["GET /health"]);
 });
 
 test("options may come from other providers", async () => {
-  using spans = record();
+  using spans = startRecording();
   @Injectable()
   class Config {
     readonly header = "Trace";
@@ -103,11 +103,11 @@ test("options may come from other providers", async () => {
   const response = await app.get("/health");
 
   expect(response.headers.get("trace")).toMatch(/^[0-9a-f]{32}$/);
-  expect(await names(spans, 1)).toEqual(["GET /health"]);
+  expect(await waitForNames(spans, 1)).toEqual(["GET /health"]);
 });
 
 test("options may come from a class", async () => {
-  using spans = record();
+  using spans = startRecording();
   class Options {
     createTracingOptions() {
       return { ignore: "/health" };
@@ -118,7 +118,7 @@ test("options may come from a class", async () => {
   await app.get("/health");
   await app.get("/decorated");
 
-  expect(await names(spans, 1)).toEqual(["GET /decorated"]);
+  expect(await waitForNames(spans, 1)).toEqual(["GET /decorated"]);
 });
 
 test.each([
@@ -126,32 +126,32 @@ test.each([
   [false, "hidden from"],
 ])("with isGlobal: %s the options are %s modules that do not import this one", async (isGlobal) => {
   const options = { isGlobal, responseHeader: "Trace" };
-  const seen = {
-    provide: "seen",
-    useFactory: (given: unknown) => given,
+  const probe = {
+    provide: "probe",
+    useFactory: (options: unknown) => options,
     inject: [{ token: TRACING_OPTIONS, optional: true }],
   };
-  @Module({ providers: [seen] })
+  @Module({ providers: [probe] })
   class Other {}
   @Module({ imports: [TracingModule.forRoot(options), Other] })
   class App {}
 
   const app = await NestFactory.createApplicationContext(App, { logger: false });
-  const found = app.select(Other).get("seen");
+  const visible = app.select(Other).get("probe");
   await app.close();
 
-  expect(found).toEqual(isGlobal ? { responseHeader: "Trace" } : undefined);
+  expect(visible).toEqual(isGlobal ? { responseHeader: "Trace" } : undefined);
 });
 
 test("exceptions may be left off the spans, which still end as errors", async () => {
-  using spans = record();
-  await using traced = await start(TracingModule.forRoot());
-  await using lean = await start(TracingModule.forRoot({ exceptions: false }));
+  using spans = startRecording();
+  await using withErrors = await start(TracingModule.forRoot());
+  await using withoutErrors = await start(TracingModule.forRoot({ exceptions: false }));
 
-  await traced.get("/broken");
-  await names(spans, 1);
-  await lean.get("/broken");
-  await names(spans, 2);
+  await withErrors.get("/broken");
+  await waitForNames(spans, 1);
+  await withoutErrors.get("/broken");
+  await waitForNames(spans, 2);
 
   expect(spans.ended.map(({ status, events }) => [status.code, events.length])).toEqual([
     ["ERROR", 1],
@@ -160,7 +160,7 @@ test("exceptions may be left off the spans, which still end as errors", async ()
 });
 
 test("imported twice it makes one span", async () => {
-  using spans = record();
+  using spans = startRecording();
   await using app = await start(
     TracingModule.forRoot(),
     TracingModule.forRoot({ responseHeader: "Trace" }),
@@ -169,21 +169,21 @@ test("imported twice it makes one span", async () => {
   await app.get("/health");
   await app.get("/decorated");
 
-  expect(await names(spans, 2)).toEqual(["GET /health", "GET /decorated"]);
+  expect(await waitForNames(spans, 2)).toEqual(["GET /health", "GET /decorated"]);
 });
 
 test("the interceptor on a controller makes the span where the module is not imported", async () => {
-  using spans = record();
+  using spans = startRecording();
   await using app = await start();
 
   await app.get("/health");
   await app.get("/decorated");
 
-  expect(await names(spans, 1)).toEqual(["GET /decorated"]);
+  expect(await waitForNames(spans, 1)).toEqual(["GET /decorated"]);
 });
 
 test("the interceptor on a controller takes the module's options", async () => {
-  using spans = record();
+  using spans = startRecording();
   const options = { provide: TRACING_OPTIONS, useValue: { responseHeader: "Trace" } };
   const module = await Test.createTestingModule({
     controllers: [Decorated],
@@ -194,12 +194,14 @@ test("the interceptor on a controller takes the module's options", async () => {
 
   const response = await fetch(`${await app.getUrl()}/decorated`);
 
-  expect(response.headers.get("trace")).toBe((await names(spans, 1)) && spans.ended[0]?.traceId);
+  expect(response.headers.get("trace")).toBe(
+    (await waitForNames(spans, 1)) && spans.ended[0]?.traceId,
+  );
   await app.close();
 });
 
 test("in a TestingModule, which gets its adapter late, requests are traced and options replaced", async () => {
-  using spans = record();
+  using spans = startRecording();
   const module = await Test.createTestingModule({
     imports: [TracingModule.forRoot()],
     controllers: [Health],
@@ -212,14 +214,14 @@ test("in a TestingModule, which gets its adapter late, requests are traced and o
 
   const response = await fetch(`${await app.getUrl()}/health`);
 
-  expect(await names(spans, 1)).toEqual(["GET /health"]);
-  expect(handled).toBe(spans.ended[0]?.spanId);
+  expect(await waitForNames(spans, 1)).toEqual(["GET /health"]);
+  expect(handlerSpanId).toBe(spans.ended[0]?.spanId);
   expect(response.headers.get("trace")).toBe(spans.ended[0]?.traceId);
   await app.close();
 });
 
 test("an application context without a server works, starts and closes", async () => {
-  using spans = record();
+  using spans = startRecording();
   @Injectable()
   class Stock {
     left = 2;

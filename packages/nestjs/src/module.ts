@@ -11,13 +11,15 @@ import {
 import { APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from "@nestjs/core";
 import { wrongOption } from "@traceferry/core";
 import type { Subscription } from "rxjs";
-import { ProcessingHooks } from "./incoming/hooks.js";
-import { HttpIncoming } from "./incoming/http.js";
-import { TracingInterceptor } from "./incoming/interceptor.js";
-import { RpcIncoming } from "./incoming/rpc.js";
+import {
+  HttpIncoming,
+  ProcessingHooks,
+  RpcIncoming,
+  TracingInterceptor,
+} from "./incoming/index.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "./options.js";
 
-/** As much of Fastify as we use. */
+/** As much as we use of Fastify. */
 interface Fastify {
   addHook(
     name: "onRequest",
@@ -27,11 +29,11 @@ interface Fastify {
       done: () => void,
     ) => void,
   ): unknown;
-  /** There when its plugin for middleware is. */
+  /** There once its plugin for middleware is registered. */
   readonly use?: unknown;
 }
 
-/** Puts us where requests and messages come in: into the HTTP adapter, and into each server of messages. */
+/** Installs us where requests and messages come in: in the HTTP adapter, and in each server of messages. */
 @Injectable()
 class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #http: HttpIncoming;
@@ -50,18 +52,18 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
     this.#hooks = new ProcessingHooks(rpc);
     this.#host = host;
     this.#modules = modules;
-    // Completes by itself: at once in an application, later in a TestingModule, which has no adapter yet.
+    // Completes by itself: at once in an application, later in a TestingModule, which gets its adapter late.
     host.init$.subscribe(() => this.#installHttp());
     this.#servers = this.#installRpc();
   }
 
-  // Once more: each hook of Nest has one slot, and others take it in `onModuleInit`. Here alone it would be too
-  // late: microservices may be started before the application is initialised.
+  // Installs again, around hooks that others installed over ours in `onModuleInit`, since each hook has one slot.
+  // Installing only here would be too late: microservices may start before the application is initialised.
   onApplicationBootstrap(): void {
     this.#installRpc().unsubscribe();
   }
 
-  // The registry of servers never completes.
+  // The registry of servers never completes by itself.
   onModuleDestroy(): void {
     this.#servers.unsubscribe();
   }
@@ -71,35 +73,38 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
     return servers.subscribe((server) => this.#hooks.install(server));
   }
 
-  // Comes before the body parser and the user's middleware.
+  // Runs before the body parser and the user's middleware.
   #installHttp(): void {
     const adapter = this.#host.httpAdapter;
-    // A microservice, or an application context.
+    // There is none in a microservice, nor in an application context.
     if (!adapter) return;
     const middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => {
-      this.#http.enter({ request, response, routed: request }, next);
+      this.#http.run({ request, response, frameworkRequest: request }, next);
     };
     if (adapter.getType() !== "fastify") {
       adapter.use(middleware);
       return;
     }
     const fastify = adapter.getInstance<Fastify>();
-    // NestFactory has made middleware a hook of fastify's by now, so that ours would come behind it.
+    // NestFactory has registered middleware as a hook of Fastify by now, so our own hook would run after the user's.
     if (typeof fastify.use === "function") adapter.use(middleware);
     fastify.addHook("onRequest", (request, reply, done) => {
-      this.#http.enter({ request: request.raw, response: reply.raw, routed: request }, done);
+      this.#http.run(
+        { request: request.raw, response: reply.raw, frameworkRequest: request },
+        done,
+      );
     });
   }
 }
 
-/** What is decided with the module itself, before any provider of options is asked. */
+/** Options that shape the module itself, so that they cannot come from other providers. */
 interface TracingModuleExtras {
-  /** Whether other modules see the options without importing this one. Default: `true`. */
+  /** Makes the options visible to modules that do not import this one. Default: `true`. */
   readonly isGlobal?: boolean;
   /**
-   * Whether a span tells what its handler threw, by a `TracingInterceptor` for all handlers. Without it a
-   * request still ends as an error by its status, a call of gRPC by its status code, and an event of Kafka
-   * because it fails; a request over any other transport looks well. Default: `true`.
+   * Records on spans what handlers throw, by a `TracingInterceptor` for all handlers. With `false` a failed HTTP
+   * request or gRPC call is still an error by its status code, and a failed Kafka event because it rejects; a
+   * failed request over any other transport is not marked. Default: `true`.
    */
   readonly exceptions?: boolean;
 }
@@ -115,18 +120,17 @@ const { ConfigurableModuleClass, OPTIONS_TYPE } =
       { isGlobal: true, exceptions: true },
       (definition, { isGlobal = true, exceptions = true }) => ({
         ...definition,
-        providers: [...(definition.providers ?? []), ...(exceptions ? [forAllHandlers] : [])],
+        providers: [...(definition.providers ?? []), ...(exceptions ? [GLOBAL_INTERCEPTOR] : [])],
         exports: [TRACING_OPTIONS],
         global: isGlobal,
       }),
     )
     .build();
 
-const forAllHandlers = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
-const inject = [TRACING_OPTIONS];
+const GLOBAL_INTERCEPTOR = { provide: APP_INTERCEPTOR, useClass: TracingInterceptor };
 
 /**
- * Traces a Nest application: HTTP requests from before its middleware on, and messages of its microservices.
+ * Traces the HTTP requests of a Nest application, its middleware included, and the messages of its microservices.
  * Import it once, in the root module: `TracingModule.forRoot()`, or `TracingModule.forRootAsync(...)` where the
  * options come from other providers.
  */
@@ -134,22 +138,26 @@ const inject = [TRACING_OPTIONS];
   providers: [
     {
       provide: HttpIncoming,
-      useFactory: (given: TracingModuleOptions) => new HttpIncoming(given),
-      inject,
+      useFactory: (options: TracingModuleOptions) => new HttpIncoming(options),
+      inject: [TRACING_OPTIONS],
     },
     {
       provide: RpcIncoming,
-      useFactory: (given: TracingModuleOptions) => new RpcIncoming(given),
-      inject,
+      useFactory: (options: TracingModuleOptions) => new RpcIncoming(options),
+      inject: [TRACING_OPTIONS],
     },
     TracingInstaller,
   ],
   exports: [HttpIncoming, RpcIncoming],
 })
 export class TracingModule extends ConfigurableModuleClass {
-  /** @throws TypeError when an option is wrong; it names the option and its value. */
+  /**
+   * Returns the module with these options.
+   *
+   * @throws TypeError when an option is wrong; it names the option and its value.
+   */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
-    // Only to check them: here the stack says who gave them.
+    // Checks the options here, where the stack trace shows who gave them.
     new HttpIncoming(options);
     for (const name of ["isGlobal", "exceptions"] as const) {
       const value: unknown = options[name];

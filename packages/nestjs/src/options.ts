@@ -3,40 +3,44 @@ import { type InstrumenterSettings, type TracingOptions, wrongOption } from "@tr
 import { VERSION } from "./version.js";
 
 /**
- * Requests that get no span: those of exactly this path, those whose path matches, or those for which the
- * function says so. The path is without its query.
+ * Matches HTTP requests by their path without the query: the exact path, an expression that matches it, or a
+ * function that returns true. A function that throws matches nothing.
  */
 export type IgnoreRule = string | RegExp | ((request: IncomingMessage) => boolean);
 
 /**
- * What the tracing of a Nest application can be told. All of it may be left out. A function as `relation` is
- * asked about the `IncomingMessage` of a request, or about what Nest gives a message handler as its context:
- * a `KafkaContext`, a `TcpContext`, the call for gRPC.
+ * The options of `TracingModule` and `TracingInterceptor`. All may be left out. A function as `relation` is called
+ * with the `IncomingMessage` of an HTTP request, the call of gRPC, or the context that Nest gives a message handler,
+ * for example a `KafkaContext`.
  */
 export interface TracingModuleOptions extends TracingOptions<unknown> {
   /**
-   * HTTP requests that get no span, health checks for one. The context of their sender is active all the same,
-   * so what they send on stays in its trace. Default: none.
+   * HTTP requests that get no span, for example health checks. The context of their sender is still active, so
+   * that what they call stays in its trace. Default: none.
    */
   readonly ignore?: IgnoreRule | readonly IgnoreRule[];
   /**
-   * The response header that tells the caller the id of the trace, error responses included; `false` for none.
+   * The response header with the trace id, also on error responses; `false` for none.
    * Default: `"X-Trace-Id"`.
    */
   readonly responseHeader?: string | false;
 }
 
-/** Where the options lie in Nest's container; the same symbol in every copy of this package. */
+/** The injection token of the module's options. Every copy of this package has the same. */
 export const TRACING_OPTIONS: unique symbol = Symbol.for("@traceferry/nestjs options");
 
-/** The options that only HTTP has, with their defaults. */
+/** The options for HTTP alone, with their defaults filled in. */
 export interface HttpOptions {
   readonly ignore: readonly IgnoreRule[];
   readonly responseHeader: string | false;
 }
 
-/** @throws TypeError when an option is wrong; it names the option and its value. */
-export function httpOptions(options: TracingModuleOptions): HttpOptions {
+/**
+ * Checks the options for HTTP and fills in their defaults.
+ *
+ * @throws TypeError when an option is wrong; it names the option and its value.
+ */
+export function resolveHttpOptions(options: TracingModuleOptions): HttpOptions {
   const { ignore = [], responseHeader = "X-Trace-Id" } = options;
   const rules: readonly unknown[] = Array.isArray(ignore) ? ignore : [ignore];
   if (!rules.every(isIgnoreRule)) {
@@ -62,13 +66,15 @@ function isHeaderName(name: unknown): boolean {
   }
 }
 
-/** What the instrumenter says of itself; one that carries messages links the sender of each. */
-export function instrumenterSettings(messaging: boolean): InstrumenterSettings {
-  return {
-    name: "nestjs",
-    scope: "@traceferry/nestjs",
-    version: VERSION,
-    messaging,
-    maxBytes: 8192,
-  };
-}
+const SETTINGS = {
+  name: "nestjs",
+  scope: "@traceferry/nestjs",
+  version: VERSION,
+  maxBytes: 8192,
+} as const;
+
+/** The settings of an instrumenter for messages, whose spans also link their sender. */
+export const MESSAGE_SETTINGS: InstrumenterSettings = { ...SETTINGS, messaging: true };
+
+/** The settings of an instrumenter for HTTP requests and RPC calls. */
+export const CALL_SETTINGS: InstrumenterSettings = { ...SETTINGS, messaging: false };

@@ -2,32 +2,38 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Finding } from "../choose.js";
-import type { Need } from "../engines.js";
-import { withProgress } from "../progress.js";
-import type { Run, Start, Started } from "../scope.js";
+import type { Availability } from "../choose.js";
+import type { Need } from "../options.js";
+import type { Scope, StartEngines, StartedAddresses } from "../scope.js";
+import { withProgress } from "../waiting.js";
 import { findJava, type Java } from "./java.js";
 import { freeKafkaPorts, type KafkaPorts, kafkaHome, kafkaRelease, startKafka } from "./kafka.js";
 import { hasMaven } from "./maven.js";
 import { findRedis, type RedisSource, startRedis } from "./redis.js";
 
-/** Engines as processes of this machine: Apache Kafka from Maven Central under a Java 17+, and a redis-server. */
-export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promise<Finding<Start>> {
+/**
+ * Finds out whether engines can run as processes of this machine: Apache Kafka from Maven Central on Java 17 or newer,
+ * and a redis-server.
+ */
+export async function detectLocal(
+  need: Need,
+  choosePorts = freeKafkaPorts,
+): Promise<Availability<StartEngines>> {
   const missing: string[] = [];
-  const because: string[] = [];
+  const reasons: string[] = [];
   const toFetch: string[] = [];
 
   const java = need.kafka === false ? undefined : await findJava();
   if (typeof java === "string") missing.push(java);
   if (typeof java === "object") {
     const release = kafkaRelease();
-    because.push(`java ${java.version}`, `Kafka ${release.version}`);
+    reasons.push(`java ${java.version}`, `Kafka ${release.version}`);
     if (!release.isCached) toFetch.push(`Kafka ${release.version}`);
   }
   const redis = need.redis === false ? undefined : await findRedis();
   if (typeof redis === "string") missing.push(redis);
   if (typeof redis === "object") {
-    because.push(redis.description);
+    reasons.push(redis.description);
     if (redis.missing !== undefined) toFetch.push(redis.missing);
   }
   if (toFetch.length > 0 && !(await hasMaven())) {
@@ -35,37 +41,39 @@ export async function lookLocal(need: Need, choosePorts = freeKafkaPorts): Promi
   }
 
   if (typeof java === "string" || typeof redis === "string" || missing.length > 0) {
-    return { works: false, missing };
+    return { available: false, missing };
   }
   return {
-    works: true,
-    because: because.join(", "),
-    start: (run) => startLocal(run, java, redis, choosePorts),
+    available: true,
+    reason: reasons.join(", "),
+    start: (scope) => startLocal(scope, java, redis, choosePorts),
   };
 }
 
 async function startLocal(
-  run: Run,
+  scope: Scope,
   java: Java | undefined,
   redis: RedisSource | undefined,
   choosePorts: () => Promise<KafkaPorts>,
-): Promise<Started> {
+): Promise<StartedAddresses> {
   const scratch = mkdtempSync(join(tmpdir(), "traceferry-engines-"));
-  run.guard.removes(scratch);
-  run.atEnd(() => rm(scratch, { recursive: true, force: true }));
+  scope.reaper.addFolder(scratch);
+  scope.onEnd(() => rm(scratch, { recursive: true, force: true }));
 
-  // One after the other: two Mavens at a time may spoil each other's repository.
-  const home = java && (await run.step(() => kafkaHome(run, java)));
-  const server = redis && (await run.step(() => redis.file(run)));
+  // One after the other: two Maven processes may corrupt each other's local repository.
+  const home = java && (await scope.step(() => kafkaHome(scope, java)));
+  const server = redis && (await scope.step(() => redis.file(scope)));
 
-  const tasks: (() => Promise<Started>)[] = [];
+  const tasks: (() => Promise<StartedAddresses>)[] = [];
   if (java !== undefined && home !== undefined) {
     const kafka = { java, home, scratch, choosePorts };
-    tasks.push(async () => ({ kafkaBrokers: [await startKafka(run, kafka)] }));
+    tasks.push(async () => ({ kafkaBrokers: [await startKafka(scope, kafka)] }));
   }
   if (server !== undefined) {
-    tasks.push(async () => ({ redisUrl: await startRedis(run, server, scratch) }));
+    tasks.push(async () => ({ redisUrl: await startRedis(scope, server, scratch) }));
   }
-  const started = await withProgress(run.say, "local engines: starting", () => run.together(tasks));
+  const started = await withProgress(scope.log, "local engines: starting", () =>
+    scope.parallel(tasks),
+  );
   return Object.assign({}, ...started);
 }

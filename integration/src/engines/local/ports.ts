@@ -1,17 +1,20 @@
 import getPort from "get-port";
-import type { Run } from "../scope.js";
+import type { Scope } from "../scope.js";
 
-/** A port of this host that nobody uses now. */
+/** Finds a free port of 127.0.0.1. */
 export function freePort(): Promise<number> {
   return getPort({ host: "127.0.0.1" });
 }
 
-/** How Kafka and Redis call it. */
-export const portInUse = /Address already in use/;
+/** Matches the message of Kafka and Redis about a port that is in use. */
+export const PORT_IN_USE = /Address already in use/;
 
-/** Starts something on ports that are free. Between the search and the use somebody else may take one: three attempts. */
+/**
+ * Starts something on free ports. Another process may take one between the search and the start, so there are three
+ * attempts.
+ */
 export async function onFreePorts<Ports, T>(
-  run: Run,
+  scope: Scope,
   name: string,
   choose: () => Promise<Ports>,
   start: (ports: Ports) => Promise<T>,
@@ -21,9 +24,9 @@ export async function onFreePorts<Ports, T>(
     try {
       return await start(ports);
     } catch (error) {
-      const isTaken = error instanceof Error && portInUse.test(error.message);
+      const isTaken = error instanceof Error && PORT_IN_USE.test(error.message);
       if (!isTaken || attempt === 3) throw error;
-      run.say(`${name}: somebody else took its port, once more with another`);
+      scope.log(`${name}: somebody else took its port, once more with another`);
     }
   }
 }

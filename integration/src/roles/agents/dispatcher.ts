@@ -3,12 +3,18 @@ import { Controller, Inject } from "@nestjs/common";
 import { EventPattern, Payload } from "@nestjs/microservices";
 import type { Queue } from "bullmq";
 import type { Producer } from "kafkajs";
-import { type AgentRequest, agentRequest } from "../../system/messages.js";
-import { AGENT_REQUESTS, PLANNER_QUEUE, TOOL_REQUESTS } from "../../system/topics.js";
+import {
+  AGENT_REQUESTS,
+  type AgentRequest,
+  agentRequest,
+  PLANNER_QUEUE,
+  TOOL_REQUESTS,
+} from "../../system/messages.js";
 
+/** The injection token of the Kafka producer. */
 export const PRODUCER = Symbol("producer");
 
-/** Hands each request over to the worker that can do it, and returns: the worker sends the reply. */
+/** Passes each request on to the worker of its agent. The worker sends the reply. */
 @Controller()
 export class Dispatcher {
   readonly #queue: Queue;
@@ -19,11 +25,12 @@ export class Dispatcher {
     this.#producer = producer;
   }
 
+  /** Dispatches one request. */
   @EventPattern(AGENT_REQUESTS)
   async dispatch(@Payload() payload: unknown): Promise<void> {
     const parsed = agentRequest.safeParse(payload);
     if (!parsed.success) {
-      // Nobody can be answered: whoever sent this did not say where. A retry would not mend it.
+      // An invalid request has no reply topic, and would be just as invalid in a retry.
       process.stderr.write(`jeeves-agents: dropped a request: ${parsed.error.message}\n`);
       return;
     }

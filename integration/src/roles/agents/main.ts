@@ -4,8 +4,8 @@ import { NestFactory } from "@nestjs/core";
 import { type MicroserviceOptions, Transport } from "@nestjs/microservices";
 import { readConfig } from "../../system/config.js";
 import { kafkaConfig, MAX_WAIT_MS } from "../../system/kafka.js";
+import { PARTITIONS } from "../../system/messages.js";
 import { runRole, type Service } from "../../system/service.js";
-import { PARTITIONS } from "../../system/topics.js";
 import { AgentsModule } from "./module.js";
 
 const NAME = "jeeves-agents";
@@ -15,11 +15,11 @@ async function start(): Promise<Service> {
   const module = await AgentsModule.with(config);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     logger: ["error", "warn"],
-    // Nest would end the process itself, and not in the way of a role.
+    // Nest would exit by itself, without the error message of a role.
     abortOnError: false,
     transport: Transport.KAFKA,
     options: {
-      // Nest adds "-server" to client and group otherwise.
+      // Otherwise Nest appends "-server" to the ids of client and group.
       postfixId: "",
       client: kafkaConfig(config, NAME),
       consumer: { groupId: NAME, maxWaitTimeInMs: MAX_WAIT_MS },

@@ -10,10 +10,10 @@ import type { Producer } from "kafkajs";
 import { edgeModules, queueTelemetry, tracedKafka } from "../../system/adapters.js";
 import type { Config } from "../../system/config.js";
 import { createKafka } from "../../system/kafka.js";
-import { PLANNER_QUEUE } from "../../system/topics.js";
+import { PLANNER_QUEUE } from "../../system/messages.js";
 import { Dispatcher, PRODUCER } from "./dispatcher.js";
 
-/** Lets go of the producer when the application closes. */
+/** Disconnects the producer when the application closes. */
 @Injectable()
 class ProducerLifetime implements OnModuleDestroy {
   readonly #producer: Producer;
@@ -27,6 +27,7 @@ class ProducerLifetime implements OnModuleDestroy {
   }
 }
 
+/** The application of the agents role. */
 @Module({})
 export class AgentsModule {
   static async with(config: Config): Promise<DynamicModule> {

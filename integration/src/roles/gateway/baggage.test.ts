@@ -12,7 +12,7 @@ import { nodeCommand } from "../../topology/hosts.js";
 import { RoleProcess } from "../../topology/process.js";
 import { GATEWAY, ROLES } from "../../topology/roles.js";
 
-// In place of the orchestrator: it notes the baggage that the gateway hands on.
+// Stands in for the orchestrator and records the baggage that the gateway sends.
 const received: string[] = [];
 const orchestrator = new Server();
 let address: string;
@@ -45,7 +45,7 @@ test.each([
     { EDGE_RELATION: "link", EDGE_BAGGAGE: "tenant" },
     ["tenant"],
   ],
-])("of a caller's baggage the gateway lets in %s: %j", async (_, env, expected) => {
+])("the gateway accepts of a caller's baggage %s: %j", async (_, env, expected) => {
   const entry = ROLES.find(({ name }) => name === GATEWAY);
   if (entry === undefined) throw new Error("no gateway");
   const gateway = new RoleProcess(GATEWAY, nodeCommand(entry, "ts"), {

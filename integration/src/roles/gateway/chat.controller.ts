@@ -17,7 +17,9 @@ import type { ServiceClient } from "../../system/grpc.js";
 import { withRequest } from "../../system/spans.js";
 import { toHttpError } from "./errors.js";
 
+/** The injection token of the client of the orchestrator. */
 export const ORCHESTRATOR = Symbol("orchestrator");
+/** The injection token of the configuration. */
 export const CONFIG = Symbol("config");
 
 const MAX_MESSAGE_CHARACTERS = 16_384;
@@ -36,13 +38,14 @@ const pipelineEvent = z.object({
   done: pipelineReply.nullish(),
 });
 
-/** One accepted request: what the orchestrator is asked, and the context that carries its ids. */
+/** A valid request: the message for the orchestrator, and the context with its ids in baggage. */
 interface Accepted {
   readonly requestId: string;
   readonly request: object;
   readonly context: ReturnType<typeof withRequest>;
 }
 
+/** Answers chat requests, in one piece or as server-sent events. */
 @Controller("api/v1/chat")
 export class ChatController {
   readonly #orchestrator: ServiceClient;

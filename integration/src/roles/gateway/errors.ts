@@ -9,7 +9,7 @@ const HTTP_STATUS: ReadonlyMap<unknown, readonly [number, string]> = new Map([
   [status.DEADLINE_EXCEEDED, [504, "TIMEOUT"]],
 ]);
 
-/** What the caller is told when the orchestrator failed: a clean error, none of our insides. */
+/** The HTTP error for a failure of the orchestrator. It has no internal details. */
 export function toHttpError(error: unknown, requestId: string): HttpException {
   const code =
     typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

@@ -1,5 +1,6 @@
 import { Controller, Get } from "@nestjs/common";
 
+/** Answers health checks. */
 @Controller()
 export class HealthController {
   @Get("healthz")

@@ -11,6 +11,7 @@ import { loadService, ServiceClient } from "../../system/grpc.js";
 import { ChatController, CONFIG, ORCHESTRATOR } from "./chat.controller.js";
 import { HealthController } from "./health.controller.js";
 
+/** Closes the client of the orchestrator when the application closes. */
 @Injectable()
 class ClientLifetime implements OnModuleDestroy {
   readonly #client: ServiceClient;
@@ -24,6 +25,7 @@ class ClientLifetime implements OnModuleDestroy {
   }
 }
 
+/** The application of the gateway role. */
 @Module({})
 export class GatewayModule {
   static async with(config: Config): Promise<DynamicModule> {

@@ -4,22 +4,24 @@ import type { Config } from "../../system/config.js";
 import { inSpan, messageOf, requestIdInBaggage } from "../../system/spans.js";
 import { type Completion, ProviderError } from "./provider-client.js";
 
+/** The request of Generate and GenerateStream. */
 export const generateRequest = z.object({
   agent: z.string().default(""),
   prompt: z.string().default(""),
 });
 
+/** The reply of Generate, and the last message of GenerateStream. */
 export interface GenerateReply {
   readonly text: string;
   readonly model: string;
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number };
 }
 
-// What a thousand tokens of the local model would cost, to have a figure on the span.
+// An invented price of the local model, for the attribute on the span.
 const USD_PER_1000_TOKENS = 0.002;
 const PREVIEW_CHARACTERS = 200;
 
-/** One generation: the application's two spans around the provider's call. */
+/** Runs one generation: the call of the provider in the application's two spans. */
 export function generate(
   config: Config,
   request: z.infer<typeof generateRequest>,
@@ -65,7 +67,7 @@ function callProvider(config: Config, call: () => Promise<Completion>): Promise<
   });
 }
 
-/** A failure as gRPC says it: the provider's own is UNAVAILABLE, too many requests RESOURCE_EXHAUSTED. */
+/** The gRPC status of an error. A failed provider is UNAVAILABLE, or RESOURCE_EXHAUSTED when it answered 429. */
 export function toStatus(error: unknown): { code: status; details: string } {
   if (!(error instanceof ProviderError))
     return { code: status.INTERNAL, details: messageOf(error) };

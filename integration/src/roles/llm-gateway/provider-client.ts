@@ -17,11 +17,12 @@ const completion = z.object({
 });
 const chunk = z.object({
   model: z.string(),
-  // OpenAI's last chunk has the usage and no choice.
+  // The last chunk of OpenAI has the usage and no choice.
   choices: z.array(z.object({ delta: z.object({ content: z.string().nullish() }) })),
   usage: usage.nullish(),
 });
 
+/** The answer of the provider. */
 export interface Completion {
   readonly text: string;
   readonly model: string;
@@ -29,7 +30,7 @@ export interface Completion {
   readonly completionTokens: number;
 }
 
-/** The provider said no, or nothing that makes sense. `status` is its HTTP status, 0 when there is none. */
+/** The provider failed, or its answer is invalid. `status` is its HTTP status, 0 when there is none. */
 export class ProviderError extends Error {
   override readonly name = "ProviderError";
   readonly status: number;
@@ -40,7 +41,7 @@ export class ProviderError extends Error {
   }
 }
 
-/** Speaks OpenAI's chat completions to whatever LLM_BASE_URL names. */
+/** A client of OpenAI's chat completions at LLM_BASE_URL. */
 export class ProviderClient {
   readonly #config: Config;
 
@@ -48,7 +49,7 @@ export class ProviderClient {
     this.#config = config;
   }
 
-  /** Asks for all of the answer at once. @throws ProviderError */
+  /** Asks for the answer in one piece. @throws ProviderError */
   async complete(prompt: string, signal: AbortSignal): Promise<Completion> {
     const response = await this.#post(prompt, false, signal);
     const parsed = parseJson(completion, await response.text());
@@ -58,7 +59,7 @@ export class ProviderClient {
     return toCompletion(choices[0]?.message.content ?? "", model, used);
   }
 
-  /** Asks for the answer in pieces; each is handed over as it comes. @throws ProviderError */
+  /** Asks for the answer as a stream. @param onText - is called with each piece @throws ProviderError */
   async stream(
     prompt: string,
     signal: AbortSignal,
@@ -116,7 +117,7 @@ export class ProviderClient {
       });
     let response: Response;
     try {
-      // Baggage and tracestate are ours; the provider is not.
+      // The provider is outside of the system, which baggage and tracestate must not leave.
       response = await context.with(outsideContext(), send);
     } catch (cause) {
       throw new ProviderError("the provider cannot be reached", 0, { cause });
@@ -140,7 +141,7 @@ function toCompletion(
   };
 }
 
-/** `status=503,latency=200` as the request headers that the local provider obeys. */
+/** Parses `status=503,latency=200` into the request headers of the local provider. */
 function directiveHeaders(directive: string | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [, name, value] of directive?.matchAll(/(status|latency|cut)=(\d{1,5})/g) ?? []) {

@@ -3,15 +3,17 @@ import { context } from "@opentelemetry/api";
 import type { Consumer, Kafka, Producer } from "kafkajs";
 import { firstFetch, MAX_WAIT_MS } from "../../system/kafka.js";
 import {
+  AGENT_REPLIES,
+  AGENT_REQUESTS,
   type AgentFailure,
   type AgentReply,
   type AgentRequest,
   agentReply,
+  PARTITIONS,
   parseJson,
 } from "../../system/messages.js";
-import { AGENT_REPLIES, AGENT_REQUESTS, PARTITIONS } from "../../system/topics.js";
 
-/** A stage failed: by the word of the agent, or because no reply came in time. */
+/** A stage failed: the agent reported a failure, or no reply came in time. */
 export class StageError extends Error {
   override readonly name = "StageError";
   readonly code: AgentFailure["code"] | "TIMEOUT" | "CANCELLED";
@@ -22,10 +24,11 @@ export class StageError extends Error {
   }
 }
 
+/** Options of `AgentsClient.ask`. */
 export interface StageOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** Takes the text as it comes; without it the answer comes in one piece. */
+  /** Is called with each piece of the answer. Without it the answer comes in one piece. */
   readonly onPartial?: ((text: string) => void) | undefined;
 }
 
@@ -36,8 +39,8 @@ interface Pending {
 }
 
 /**
- * Asks the agents over Kafka and matches their replies by correlation id. Each instance reads all replies, in
- * a consumer group of its own, and passes over those that answer somebody else.
+ * Sends requests to the agents over Kafka and matches the replies by correlation id. Each instance reads all replies in a
+ * consumer group of its own, and ignores those to other instances.
  */
 export class AgentsClient {
   readonly #producer: Producer;
@@ -52,9 +55,10 @@ export class AgentsClient {
     });
   }
 
+  /** Connects to Kafka. Resolves when no reply can be missed any more. */
   async connect(): Promise<void> {
     await Promise.all([this.#producer.connect(), this.#consumer.connect()]);
-    // Old replies answer nobody who still waits.
+    // Older replies answer no pending request.
     await this.#consumer.subscribe({ topic: AGENT_REPLIES, fromBeginning: false });
     const fetching = firstFetch(this.#consumer);
     await this.#consumer.run({
@@ -67,6 +71,7 @@ export class AgentsClient {
     await fetching;
   }
 
+  /** Cancels all pending requests and disconnects. */
   async disconnect(): Promise<void> {
     for (const { reject } of this.#pending.values()) {
       reject(new StageError("CANCELLED", "the orchestrator is stopping"));
@@ -83,7 +88,7 @@ export class AgentsClient {
     const correlationId = randomUUID();
     const { agent } = request;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    // Partial replies arrive in the consumer's spans; the caller goes on in its own.
+    // Partial replies arrive in the context of the consumer; the callback runs in that of the caller.
     const partial = onPartial && context.bind(context.active(), onPartial);
     this.#pending.set(correlationId, { resolve, reject, onPartial: partial });
     const timer = setTimeout(() => {
@@ -125,10 +130,10 @@ export class AgentsClient {
   }
 
   #settle({ correlationId, partial, result, failure }: AgentReply): void {
-    const waiting = this.#pending.get(correlationId);
-    if (waiting === undefined) return;
-    if (failure !== undefined) waiting.reject(new StageError(failure.code, failure.message));
-    else if (result !== undefined) waiting.resolve(result);
-    else if (partial !== undefined) waiting.onPartial?.(partial);
+    const pending = this.#pending.get(correlationId);
+    if (pending === undefined) return;
+    if (failure !== undefined) pending.reject(new StageError(failure.code, failure.message));
+    else if (result !== undefined) pending.resolve(result);
+    else if (partial !== undefined) pending.onPartial?.(partial);
   }
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { inAgentSpan, inSpan } from "../../system/spans.js";
 import { type AgentsClient, StageError } from "./agents-client.js";
 
+/** The request of ExecutePipeline and StreamPipeline. */
 export const pipelineRequest = z.object({
   requestId: z.string().default(""),
   sessionId: z.string().default(""),
@@ -11,20 +12,23 @@ export const pipelineRequest = z.object({
   message: z.string().default(""),
   mode: z.enum(["sequential", "parallel", ""]).default(""),
 });
+/** The request of ExecutePipeline and StreamPipeline. */
 export type PipelineRequest = z.infer<typeof pipelineRequest>;
 
-/** What happens on the way, for callers that watch: the JSON form of `PipelineEvent`. */
+/** An event of StreamPipeline: the JSON form of `PipelineEvent`. */
 type PipelineEvent =
   | { readonly stage: { readonly agent: string; readonly state: "started" | "completed" } }
   | { readonly text: string };
 
+/** Options of `executePipeline`. */
 export interface PipelineOptions {
   readonly signal: AbortSignal;
   readonly stageTimeoutMs: number;
+  /** Is called with each event. Without it the answer comes in one piece. */
   readonly emit?: ((event: PipelineEvent) => void) | undefined;
 }
 
-/** Runs router, planner and executor for one message and puts their answers together. @throws StageError */
+/** Runs router, planner and executor for one message and joins their answers. @throws StageError */
 export function executePipeline(
   request: PipelineRequest,
   agents: AgentsClient,
@@ -46,7 +50,7 @@ export function executePipeline(
       span.addEvent("pipeline.completed");
       return answers.join(" ");
     } catch (error) {
-      tellWhy(span, error);
+      setTerminationReason(span, error);
       throw error;
     }
   });
@@ -65,7 +69,7 @@ async function runStages(
   return Promise.all([planner(), executor()]);
 }
 
-/** The router works here: it would choose the agents; this one always takes both. */
+/** The router runs in this process. It always chooses both agents. */
 function route(): Promise<void> {
   return inAgentSpan({ name: "router", type: "service" }, async (span) => {
     span.setAttribute("jeeves.router.agents", ["planner", "executor"]);
@@ -102,7 +106,7 @@ async function stage<T>(
   return result;
 }
 
-function tellWhy(span: Span, error: unknown): void {
+function setTerminationReason(span: Span, error: unknown): void {
   const reason = error instanceof StageError ? error.code.toLowerCase() : "error";
   span.setAttribute("termination.reason", reason);
 }

@@ -1,22 +1,21 @@
-import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { suppressTracing } from "@traceferry/core";
+import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { SpanKind, trace as traceOfBullMQ, withDetachedContext } from "bullmq";
 import { describe, expect, test } from "vitest";
-import { addJob, processJob, settle } from "../bullmq.test-support.js";
-import { bullmqTelemetry, type IncomingJob } from "../index.js";
+import { addJob, processJob, runInternalOperation } from "../bullmq.test-support.js";
+import { bullmqTelemetry } from "../index.js";
 
-function stored(metadata: unknown) {
+function storedJob(metadata: unknown) {
   return { id: "7", data: "{}", opts: JSON.stringify({ tm: metadata }) };
 }
 
-function valid(): string {
+function validMetadata(): string {
   return JSON.stringify(Object.fromEntries(sender().headers));
 }
 
 describe("spans", () => {
-  test("tell samplers their name, queue and operation", async () => {
+  test("show samplers their name, queue and operation", async () => {
     const seen: unknown[] = [];
     using _ = recordSpans({
       sampler: {
@@ -28,7 +27,7 @@ describe("spans", () => {
           ]);
           return { decision: 2 };
         },
-        toString: () => "noting",
+        toString: () => "recording sampler",
       },
     });
 
@@ -90,7 +89,7 @@ describe("spans", () => {
 });
 
 describe("the status of a processed job's span", () => {
-  async function statusAfter(events: (span: Noted) => void) {
+  async function statusAfter(act: (span: BullMQSpan) => void) {
     using spans = recordSpans();
     await traceOfBullMQ(
       bullmqTelemetry(),
@@ -98,12 +97,12 @@ describe("the status of a processed job's span", () => {
       "orders",
       "process",
       "orders",
-      (span) => span && events(span),
+      (span) => span && act(span),
     );
     const { status, attributes } = spans.named("process orders");
     return { ...status, type: attributes["error.type"] };
   }
-  type Noted = NonNullable<Parameters<Parameters<typeof traceOfBullMQ>[5]>[0]>;
+  type BullMQSpan = NonNullable<Parameters<Parameters<typeof traceOfBullMQ>[5]>[0]>;
 
   test("is unset when a call to Redis was repeated and the job completed", async () => {
     const status = await statusAfter((span) => {
@@ -146,16 +145,18 @@ describe("the status of a processed job's span", () => {
   });
 });
 
-describe("housekeeping", () => {
-  test("makes no span, nor does what it runs", async () => {
+describe("an internal operation of BullMQ (locks, stalled checks)", () => {
+  test("makes no span, nor do the calls inside it", async () => {
     using spans = recordSpans();
 
-    await settle(bullmqTelemetry(), "extendLocks", () => spans.tracer().startSpan("evalsha").end());
+    await runInternalOperation(bullmqTelemetry(), "extendLocks", () =>
+      spans.tracer().startSpan("evalsha").end(),
+    );
 
     expect(spans.ended).toEqual([]);
   });
 
-  test("that goes on for ever is detached from what was active at its start", () => {
+  test("that never ends is detached from the context that was active at its start", () => {
     using spans = recordSpans();
     const caller = spans.tracer().startSpan("request");
 
@@ -167,27 +168,33 @@ describe("housekeeping", () => {
     expect(seen).toBe(ROOT_CONTEXT);
   });
 
-  test("of a failed attempt notes the span of that attempt", async () => {
+  test("on a failed attempt stores the context of that attempt's span", async () => {
     using spans = recordSpans();
 
-    const { retried } = await processJob(bullmqTelemetry(), stored(valid()), () => {
-      throw new RangeError("out of stock");
-    });
+    const { retryMetadata } = await processJob(
+      bullmqTelemetry(),
+      storedJob(validMetadata()),
+      () => {
+        throw new RangeError("out of stock");
+      },
+    );
 
     expect(spans.ended).toHaveLength(1);
     const { traceId, spanId } = spans.named("process orders");
-    expect(JSON.parse(retried ?? "{}")).toMatchObject({
+    expect(JSON.parse(retryMetadata ?? "{}")).toMatchObject({
       traceparent: `00-${traceId}-${spanId}-01`,
     });
   });
 
-  test("does not swallow jobs that are added while it goes on", async () => {
+  test("does not suppress the spans of jobs that are added inside it", async () => {
     using spans = recordSpans();
     const telemetry = bullmqTelemetry();
     const caller = spans.tracer().startSpan("close shop");
 
     await context.with(trace.setSpan(ROOT_CONTEXT, caller), () =>
-      settle(telemetry, "pause", () => settle(telemetry, "close", () => addJob(telemetry, {}))),
+      runInternalOperation(telemetry, "pause", () =>
+        runInternalOperation(telemetry, "close", () => addJob(telemetry, {})),
+      ),
     );
     caller.end();
 
@@ -195,61 +202,11 @@ describe("housekeeping", () => {
   });
 });
 
-test("a job without a sender is a recorded root, whatever is active around its worker", async () => {
-  using spans = recordSpans();
-  const muted = suppressTracing(
-    propagation.setBaggage(ROOT_CONTEXT, propagation.createBaggage({ a: { value: "1" } })),
-  );
-  const seen: unknown[] = [];
-
-  await context.with(muted, () =>
-    processJob(bullmqTelemetry(), { id: "7", data: "{}", opts: "{}" }, () => {
-      seen.push(propagation.getActiveBaggage());
-    }),
-  );
-
-  expect(spans.named("process orders").parentSpanId).toBeUndefined();
-  expect(seen).toEqual([undefined]);
-});
-
-test("a relation function is asked with the queue and the carrier", async () => {
-  using spans = recordSpans();
-  const asked: IncomingJob[] = [];
-  const telemetry = bullmqTelemetry({
-    relation(job) {
-      asked.push(job);
-      return "link";
-    },
-  });
-  const from = sender();
-
-  await processJob(
-    telemetry,
-    stored(JSON.stringify({ TraceParent: from.traceparent, source: "cron" })),
-    () => 1,
-  );
-
-  expect(asked).toHaveLength(1);
-  expect(asked[0]?.queue).toBe("orders");
-  expect({ ...asked[0]?.carrier }).toEqual({ traceparent: from.traceparent, source: "cron" });
-  expect(spans.named("process orders").links).toMatchObject([{ spanId: from.spanId }]);
-});
-
-test("with nothing to send BullMQ is given nothing, and omitContext is obeyed", async () => {
-  const own = { telemetry: { metadata: "mine" } };
-  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, own)).opts)).toEqual({ tm: "mine" });
-  expect((await addJob(bullmqTelemetry(), {})).opts).toBe("{}");
-
-  using _ = recordSpans();
-  const omitting = { telemetry: { omitContext: true } };
-  expect(JSON.parse((await addJob(bullmqTelemetry(), {}, omitting)).opts)).toEqual({ omc: true });
-});
-
 test("there is no meter, so BullMQ asks for none", () => {
   expect(bullmqTelemetry().meter).toBeUndefined();
 });
 
-test("a wrong option is told at set-up", () => {
+test("a wrong option is refused at set-up", () => {
   // @ts-expect-error: for those without a compiler
   expect(() => bullmqTelemetry({ relation: "sibling" })).toThrow(
     /option "relation" must be .* 'sibling'/,

@@ -1,44 +1,44 @@
 import { type Context, context, ROOT_CONTEXT, SpanKind } from "@opentelemetry/api";
 import { Instrumenter } from "@traceferry/core";
 import type { ContextManager, Span, Telemetry } from "bullmq";
-import { Announcement } from "../attributes.js";
-import { withMetadata } from "../incoming.js";
+import { ParsedSpanName } from "../attributes.js";
+import { contextOfMetadata } from "../incoming.js";
 import { type BullMQTelemetryOptions, type IncomingJob, SETTINGS } from "../options.js";
 import { metadataFor } from "../outgoing.js";
 import { JobSpan } from "./job-span.js";
-import { audible, MutedSpan } from "./suppressed-span.js";
+import { SuppressedSpan, withoutSuppression } from "./suppressed-span.js";
 
 /**
- * What BullMQ's classes take as `telemetry`: `new Queue(name, { connection, telemetry: bullmqTelemetry() })`,
- * and the same for `Worker` and `FlowProducer`. Jobs carry the context of the span that added them; a worker
- * continues it. One object may serve any number of queues and workers.
+ * Makes the `telemetry` for BullMQ's classes: `new Queue(name, { connection, telemetry: bullmqTelemetry() })`, and
+ * the same for `Worker` and `FlowProducer`. Jobs carry the context of the span that added them, and workers
+ * continue it. One telemetry may serve any number of queues and workers.
  *
- * None of its methods throws. BullMQ calls them where nothing catches: a job whose metadata cannot be read would
- * stop the worker for good, without an event or an error.
+ * None of its methods throws. BullMQ does not catch errors where it calls them: one job with unreadable metadata
+ * would stop the worker for good, without an event or an error.
  *
  * @throws TypeError when an option is wrong; it names the option and its value.
  */
 export function bullmqTelemetry(options: BullMQTelemetryOptions = {}): Telemetry<Context> {
   const instrumenter = new Instrumenter<IncomingJob>(SETTINGS, options);
-  const muted = new MutedSpan(instrumenter.reporter);
+  const suppressedSpan = new SuppressedSpan(instrumenter.reporter);
   return {
     tracer: {
       startSpan(
         name: string,
-        start?: { readonly kind: number },
-        received?: Context,
+        spanOptions?: { readonly kind: number },
+        metadataContext?: Context,
       ): Span<Context> {
-        const kind = start?.kind;
-        if (kind !== SpanKind.PRODUCER && kind !== SpanKind.CONSUMER) return muted;
-        const announced = new Announcement(name, kind === SpanKind.CONSUMER);
-        return new JobSpan(instrumenter, announced, received);
+        const kind = spanOptions?.kind;
+        if (kind !== SpanKind.PRODUCER && kind !== SpanKind.CONSUMER) return suppressedSpan;
+        const spanName = new ParsedSpanName(name, kind === SpanKind.CONSUMER);
+        return new JobSpan(instrumenter, spanName, metadataContext);
       },
     },
-    contextManager: contexts(instrumenter),
+    contextManager: createContextManager(instrumenter),
   };
 }
 
-function contexts(instrumenter: Instrumenter<IncomingJob>): ContextManager<Context> {
+function createContextManager(instrumenter: Instrumenter<IncomingJob>): ContextManager<Context> {
   const { reporter } = instrumenter;
   return {
     root: () => ROOT_CONTEXT,
@@ -53,32 +53,33 @@ function contexts(instrumenter: Instrumenter<IncomingJob>): ContextManager<Conte
     },
 
     with(ctx, fn) {
-      let entered = false;
-      let left = false;
+      let called = false;
+      let returned = false;
       let result: ReturnType<typeof fn> | undefined;
       try {
         context.with(ctx, () => {
-          entered = true;
+          called = true;
           result = fn();
-          left = true;
+          returned = true;
         });
       } catch (error) {
-        // What BullMQ's own function throws passes; a context manager that throws must not run it twice.
-        if (entered && !left) throw error;
+        // An error of BullMQ's own function is thrown on. Where the context manager throws after it has called the
+        // function, the function must not be called again.
+        if (called && !returned) throw error;
         reporter.fault("with context", error);
       }
-      return entered ? result : fn();
+      return called ? result : fn();
     },
 
     getMetadata(ctx) {
       try {
-        return metadataFor(instrumenter, audible(ctx));
+        return metadataFor(instrumenter, withoutSuppression(ctx));
       } catch (error) {
         reporter.fault("get metadata", error);
         return "";
       }
     },
 
-    fromMetadata: (_active, metadata) => withMetadata(metadata),
+    fromMetadata: (_active, metadata) => contextOfMetadata(metadata),
   };
 }

@@ -1,47 +1,50 @@
 import { type Attributes, type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { ActiveSpan, Instrumenter } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { type Announcement, failureOf, translate } from "../attributes.js";
-import { openProcess } from "../incoming.js";
+import {
+  type BullMQAttributes,
+  failedReason,
+  type ParsedSpanName,
+  translateAttributes,
+} from "../attributes.js";
+import { startProcessSpan } from "../incoming.js";
 import type { IncomingJob } from "../options.js";
-import { openAdd } from "../outgoing.js";
-import { audible } from "./suppressed-span.js";
-
-type Given = Readonly<Record<string, unknown>>;
+import { startAddSpan } from "../outgoing.js";
+import { withoutSuppression } from "./suppressed-span.js";
 
 /**
- * A span of jobs that are added or processed, as BullMQ wants to have it. BullMQ tells the queue just after it
- * began the span, so ours begins a little later: at `setSpanOnContext`, with its right name and with what
- * samplers want to see. Nothing here throws: see `bullmqTelemetry`.
+ * BullMQ's span of an operation that adds or processes jobs. BullMQ sets the queue just after `startSpan`, so our
+ * span is started later, in `setSpanOnContext`: with its final name, and with the attributes that samplers need.
+ * No method throws: see `bullmqTelemetry`.
  */
 export class JobSpan implements Span<Context> {
   readonly #instrumenter: Instrumenter<IncomingJob>;
-  readonly #announced: Announcement;
-  readonly #received: Context | undefined;
-  // What is known before the span begins.
-  readonly #known: Attributes = {};
-  #open: ActiveSpan | undefined;
+  readonly #spanName: ParsedSpanName;
+  readonly #metadataContext: Context | undefined;
+  // Set before the span is started.
+  readonly #pendingAttributes: Attributes = {};
+  #span: ActiveSpan | undefined;
   #outcome: "completed" | "failed" | undefined;
-  #raised = false;
-  #problem: unknown;
+  #recordedException = false;
+  #error: unknown;
 
-  /** @param received - what was read from the job's metadata, for a job that is processed. */
+  /** @param metadataContext - holds the metadata of a job that is processed: see `contextOfMetadata` */
   constructor(
     instrumenter: Instrumenter<IncomingJob>,
-    announced: Announcement,
-    received: Context | undefined,
+    spanName: ParsedSpanName,
+    metadataContext: Context | undefined,
   ) {
     this.#instrumenter = instrumenter;
-    this.#announced = announced;
-    this.#received = received;
+    this.#spanName = spanName;
+    this.#metadataContext = metadataContext;
   }
 
   setSpanOnContext(ctx: Context): Context {
     try {
-      return this.#begun(ctx).context;
+      return this.#startOnce(ctx).context;
     } catch (error) {
       this.#instrumenter.reporter.fault("set span", error);
-      return this.#announced.consumer ? ROOT_CONTEXT : ctx;
+      return this.#spanName.isConsumer ? ROOT_CONTEXT : ctx;
     }
   }
 
@@ -49,51 +52,53 @@ export class JobSpan implements Span<Context> {
     this.setAttributes({ [key]: value });
   }
 
-  setAttributes(given: Given): void {
+  setAttributes(bullmqAttributes: BullMQAttributes): void {
     try {
-      const attributes = translate(given);
-      if (this.#open === undefined) Object.assign(this.#known, attributes);
-      else this.#open.set(attributes);
+      const attributes = translateAttributes(bullmqAttributes);
+      if (this.#span === undefined) Object.assign(this.#pendingAttributes, attributes);
+      else this.#span.set(attributes);
     } catch (error) {
       this.#instrumenter.reporter.fault("set attributes", error);
     }
   }
 
-  addEvent(name: string, attributes?: Given): void {
+  addEvent(name: string, attributes?: BullMQAttributes): void {
     if (name === "job completed") {
       this.#outcome = "completed";
     } else if (name === "job failed") {
       this.#outcome = "failed";
-      this.#problem = failureOf(attributes);
+      this.#error = failedReason(attributes);
     }
   }
 
   recordException(exception: unknown): void {
-    this.#raised = true;
-    if (this.#outcome !== "failed") this.#problem = exception;
+    this.#recordedException = true;
+    if (this.#outcome !== "failed") this.#error = exception;
   }
 
   /**
-   * Only now it is known how the job went. BullMQ records exceptions for calls to Redis that it then repeats;
-   * and where a lock was lost it reports neither that the job completed nor that it failed.
+   * Sets the status and ends the span. A recorded exception alone is no failure: BullMQ also records those of
+   * calls to Redis that it then repeats. It is one if the job did not complete either: where a lock was lost,
+   * BullMQ sends neither `job completed` nor `job failed`.
    */
   end(): void {
     try {
-      // A context manager may throw, so it is asked only where no span has begun yet.
-      const open = this.#open ?? this.#begun(context.active());
-      const lost = this.#raised && this.#outcome !== "completed";
-      // BullMQ tells the message of what a processor threw, and not its type.
-      if (this.#outcome === "failed" || lost) open.fail(this.#problem);
-      open.end();
+      // A context manager may throw: it is called only if the span was not started yet.
+      const span = this.#span ?? this.#startOnce(context.active());
+      const isUnsettled = this.#recordedException && this.#outcome !== "completed";
+      // For a failed job the error is BullMQ's reason, a text: the type of what the processor threw is unknown.
+      if (this.#outcome === "failed" || isUnsettled) span.fail(this.#error);
+      span.end();
     } catch (error) {
       this.#instrumenter.reporter.fault("end span", error);
     }
   }
 
-  #begun(ctx: Context): ActiveSpan {
-    this.#open ??= this.#announced.consumer
-      ? openProcess(this.#instrumenter, this.#announced, this.#known, this.#received)
-      : openAdd(this.#instrumenter, this.#announced, this.#known, audible(ctx));
-    return this.#open;
+  #startOnce(ctx: Context): ActiveSpan {
+    const attributes = this.#pendingAttributes;
+    this.#span ??= this.#spanName.isConsumer
+      ? startProcessSpan(this.#instrumenter, this.#spanName, attributes, this.#metadataContext)
+      : startAddSpan(this.#instrumenter, this.#spanName, attributes, withoutSuppression(ctx));
+    return this.#span;
   }
 }

@@ -1,24 +1,26 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { type Reporter, suppressTracing } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { isRecord } from "../carrier.js";
+import { isObject } from "../carrier/metadata.js";
 
-const ENCLOSING = createContextKey("traceferry bullmq enclosing");
+const ENCLOSING_CONTEXT_KEY = createContextKey("traceferry bullmq enclosing");
 
 /**
- * BullMQ's housekeeping: locks extended, stalled jobs looked for, each job settled. Nobody asked for it, and
- * it never ends: no span is made, and what the Redis client does for it is not traced either.
+ * BullMQ's span of an internal operation: extending locks, checking for stalled jobs, moving a job to completed or
+ * failed. These repeat for as long as a worker runs, and no caller asked for them. So no span is made, and tracing
+ * is suppressed inside, for the calls of the Redis client too.
  */
-export class MutedSpan implements Span<Context> {
+export class SuppressedSpan implements Span<Context> {
   readonly #reporter: Reporter;
 
+  /** @param reporter - counts and reports what a foreign context throws */
   constructor(reporter: Reporter) {
     this.#reporter = reporter;
   }
 
   setSpanOnContext(ctx: Context): Context {
     try {
-      return suppressTracing(ctx.setValue(ENCLOSING, audible(ctx)));
+      return suppressTracing(ctx.setValue(ENCLOSING_CONTEXT_KEY, withoutSuppression(ctx)));
     } catch (error) {
       this.#reporter.fault("mute", error);
       return ctx;
@@ -33,14 +35,15 @@ export class MutedSpan implements Span<Context> {
 }
 
 /**
- * The context around the housekeeping: what is sent from within it names the span out there. BullMQ notes
- * the context of a failed attempt while it settles the job, and handlers of `paused` may add jobs.
+ * Returns the context that encloses an internal operation; any other context as it is. Jobs that are added inside,
+ * as by handlers of `paused`, are children of the enclosing span; and BullMQ stores that span's context with a
+ * failed attempt, which it does inside an internal operation.
  */
-export function audible(ctx: Context): Context {
-  const enclosing = ctx.getValue(ENCLOSING);
+export function withoutSuppression(ctx: Context): Context {
+  const enclosing = ctx.getValue(ENCLOSING_CONTEXT_KEY);
   return isContext(enclosing) ? enclosing : ctx;
 }
 
 function isContext(value: unknown): value is Context {
-  return isRecord(value) && typeof value.getValue === "function";
+  return isObject(value) && typeof value.getValue === "function";
 }

@@ -2,9 +2,9 @@ import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { boom, watch } from "./watch.test-support.js";
+import { failure, watch } from "./watch.test-support.js";
 
-describe("at once finished, and the same, is", () => {
+describe("a result is returned unchanged, and is finished at once, when it is", () => {
   test.each<[string, unknown]>([
     ["nothing", undefined],
     ["null", null],
@@ -22,35 +22,35 @@ describe("at once finished, and the same, is", () => {
     ["a list whose next is no function", Object.assign([1, 2], { next: "page 2" })],
     ["a web stream", new ReadableStream()],
   ])("%s", (_, value) => {
-    const { result, told } = watch(value);
+    const { result, outcomes } = watch(value);
     expect(result).toBe(value);
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 });
 
 describe("a promise", () => {
   test("is finished when it is fulfilled, with the same value", async () => {
     const value = {};
-    const { result, told } = watch(Promise.resolve(value));
-    expect(told).toEqual([]);
+    const { result, outcomes } = watch(Promise.resolve(value));
+    expect(outcomes).toEqual([]);
     expect(await result).toBe(value);
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("fails with the error it is rejected with, and is rejected with the same", async () => {
-    const { result, told } = watch(Promise.reject(boom));
-    await expect(result).rejects.toBe(boom);
-    expect(told).toEqual([boom]);
+    const { result, outcomes } = watch(Promise.reject(failure));
+    await expect(result).rejects.toBe(failure);
+    expect(outcomes).toEqual([failure]);
   });
 
   test("of another realm is one too", async () => {
-    const { result, told } = watch(runInNewContext("Promise.resolve(1)"));
-    expect(told).toEqual([]);
+    const { result, outcomes } = watch(runInNewContext("Promise.resolve(1)"));
+    expect(outcomes).toEqual([]);
     expect(await result).toBe(1);
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
-  test("of a library of its own is one too, and is asked once", async () => {
+  test("of a library of its own is one too, and its then is called once", async () => {
     let asked = 0;
     const lazy = {
       // biome-ignore lint/suspicious/noThenProperty: query builders are like this.
@@ -59,21 +59,21 @@ describe("a promise", () => {
         fulfilled(1);
       },
     };
-    const { result, told } = watch<unknown>(lazy);
-    expect(told).toEqual([]);
+    const { result, outcomes } = watch<unknown>(lazy);
+    expect(outcomes).toEqual([]);
     expect(await result).toBe(1);
     expect(asked).toBe(1);
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("of a class of its own stays one", async () => {
     class Cancelable extends Promise<number> {
       cancel() {}
     }
-    const { result, told } = watch(Cancelable.resolve(1));
+    const { result, outcomes } = watch(Cancelable.resolve(1));
     expect(result).toBeInstanceOf(Cancelable);
     expect(await result).toBe(1);
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("that nobody handles is still an unhandled rejection, once, with the same error", async () => {
@@ -82,13 +82,13 @@ describe("a promise", () => {
     const unhandled: unknown[] = [];
     process.on("unhandledRejection", (error) => unhandled.push(error));
     try {
-      watch(Promise.reject(boom));
+      watch(Promise.reject(failure));
       await turn();
       await turn();
     } finally {
       process.removeAllListeners("unhandledRejection");
       for (const listener of listeners) process.on("unhandledRejection", listener);
     }
-    expect(unhandled).toEqual([boom]);
+    expect(unhandled).toEqual([failure]);
   });
 });

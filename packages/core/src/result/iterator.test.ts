@@ -2,7 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { context } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { boom, step, watch, where } from "./watch.test-support.js";
+import { failure, iteratorResult, location, watch } from "./watch.test-support.js";
 
 beforeAll(
   () => void context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()),
@@ -11,45 +11,45 @@ afterAll(() => context.disable());
 
 describe("a generator", () => {
   function* letters() {
-    const seen = [where()];
+    const seen = [location()];
     yield "a";
-    seen.push(where());
+    seen.push(location());
     yield "b";
-    seen.push(where());
+    seen.push(location());
     return seen;
   }
 
   test("runs each step in the context, and is finished at its end", () => {
-    const { result, told } = watch(letters());
-    expect([result.next(), result.next()]).toEqual([step("a"), step("b")]);
-    expect(told).toEqual([]);
-    expect(where()).toBe("outside");
-    expect(result.next()).toEqual(step(["inside", "inside", "inside"], true));
-    expect(told).toEqual(["done"]);
+    const { result, outcomes } = watch(letters());
+    expect([result.next(), result.next()]).toEqual([iteratorResult("a"), iteratorResult("b")]);
+    expect(outcomes).toEqual([]);
+    expect(location()).toBe("outside");
+    expect(result.next()).toEqual(iteratorResult(["inside", "inside", "inside"], true));
+    expect(outcomes).toEqual(["done"]);
   });
 
-  test("is finished when its reader breaks off", () => {
-    const { result, told } = watch(letters());
+  test("is finished when its loop is left", () => {
+    const { result, outcomes } = watch(letters());
     for (const letter of result) {
       expect(letter).toBe("a");
       break;
     }
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("fails with what it throws, the same", () => {
-    const { result, told } = watch(
+    const { result, outcomes } = watch(
       (function* () {
         yield 1;
-        throw boom;
+        throw failure;
       })(),
     );
-    expect(() => [...result]).toThrow(boom);
-    expect(told).toEqual([boom]);
+    expect(() => [...result]).toThrow(failure);
+    expect(outcomes).toEqual([failure]);
   });
 
   test("is given values and errors, and may go on after an error", () => {
-    const { result, told } = watch(
+    const { result, outcomes } = watch(
       (function* (): Generator<unknown, string, unknown> {
         try {
           yield yield "first";
@@ -59,18 +59,18 @@ describe("a generator", () => {
         return "end";
       })(),
     );
-    expect([result.next(), result.next("given"), result.throw(boom)]).toEqual([
-      step("first"),
-      step("given"),
-      step(boom),
+    expect([result.next(), result.next("given"), result.throw(failure)]).toEqual([
+      iteratorResult("first"),
+      iteratorResult("given"),
+      iteratorResult(failure),
     ]);
-    expect(told).toEqual([]);
-    expect(result.return("let go")).toEqual(step("let go", true));
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual([]);
+    expect(result.return("let go")).toEqual(iteratorResult("let go", true));
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("that cleans up with a further step is finished after it", () => {
-    const { result, told } = watch(
+    const { result, outcomes } = watch(
       (function* () {
         try {
           yield 1;
@@ -80,104 +80,104 @@ describe("a generator", () => {
       })(),
     );
     result.next();
-    expect(result.return(undefined)).toEqual(step("cleaning"));
-    expect(told).toEqual([]);
+    expect(result.return(undefined)).toEqual(iteratorResult("cleaning"));
+    expect(outcomes).toEqual([]);
     result.next();
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("may be watched twice", () => {
     const inner = watch(letters());
     const outer = watch(inner.result);
     expect([...outer.result]).toEqual(["a", "b"]);
-    expect([inner.told, outer.told]).toEqual([["done"], ["done"]]);
+    expect([inner.outcomes, outer.outcomes]).toEqual([["done"], ["done"]]);
   });
 });
 
 describe("an async generator", () => {
   async function* letters() {
-    yield where();
+    yield location();
     await turn();
-    yield where();
+    yield location();
   }
 
   test("runs each step in the context, and is finished at its end", async () => {
-    const { result, told } = watch(letters());
-    expect(await result.next()).toEqual(step("inside"));
-    expect(told).toEqual([]);
+    const { result, outcomes } = watch(letters());
+    expect(await result.next()).toEqual(iteratorResult("inside"));
+    expect(outcomes).toEqual([]);
     expect([await result.next(), await result.next()]).toEqual([
-      step("inside"),
-      step(undefined, true),
+      iteratorResult("inside"),
+      iteratorResult(undefined, true),
     ]);
-    expect(where()).toBe("outside");
-    expect(told).toEqual(["done"]);
+    expect(location()).toBe("outside");
+    expect(outcomes).toEqual(["done"]);
   });
 
-  test("is finished when its reader breaks off", async () => {
-    const { result, told } = watch(letters());
+  test("is finished when its loop is left", async () => {
+    const { result, outcomes } = watch(letters());
     for await (const _ of result) break;
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("fails with what it throws, the same", async () => {
-    const { result, told } = watch(
+    const { result, outcomes } = watch(
       (async function* () {
         yield 1;
-        throw boom;
+        throw failure;
       })(),
     );
     await result.next();
-    await expect(result.next()).rejects.toBe(boom);
-    expect(told).toEqual([boom]);
+    await expect(result.next()).rejects.toBe(failure);
+    expect(outcomes).toEqual([failure]);
   });
 
   test("fails with what is thrown into it", async () => {
-    const { result, told } = watch(letters());
+    const { result, outcomes } = watch(letters());
     await result.next();
-    await expect(result.throw(boom)).rejects.toBe(boom);
-    expect(told).toEqual([boom]);
+    await expect(result.throw(failure)).rejects.toBe(failure);
+    expect(outcomes).toEqual([failure]);
   });
 });
 
 describe("an iterator of a library's own", () => {
-  const bare = { next: () => step(where()), [Symbol.iterator]: () => bare };
+  const bare = { next: () => iteratorResult(location()), [Symbol.iterator]: () => bare };
   const bareAsync = {
-    next: () => Promise.resolve(step(where())),
+    next: () => Promise.resolve(iteratorResult(location())),
     [Symbol.asyncIterator]: () => bareAsync,
   };
 
   test.each([null, undefined, 42, "text", true])(
-    "whose step is no object, but %s, hands it on, and is not finished",
+    "whose next gives no object, but %s, passes it on, and is not finished",
     (value) => {
-      const { result, told } = watch({ next: () => value, [Symbol.iterator]: () => bare });
+      const { result, outcomes } = watch({ next: () => value, [Symbol.iterator]: () => bare });
       expect(result.next()).toBe(value);
-      expect(told).toEqual([]);
+      expect(outcomes).toEqual([]);
     },
   );
 
-  test("without return is finished when its reader breaks off", () => {
-    const { result, told } = watch(bare);
+  test("without return is finished when its loop is left", () => {
+    const { result, outcomes } = watch(bare);
     for (const one of result) {
       expect(one).toBe("inside");
       break;
     }
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("without throw fails with what is thrown into it", () => {
     const watched = watch<Iterator<unknown>>(bare);
-    expect(() => watched.result.throw?.(boom)).toThrow(boom);
-    expect(watched.told).toEqual([boom]);
+    expect(() => watched.result.throw?.(failure)).toThrow(failure);
+    expect(watched.outcomes).toEqual([failure]);
   });
 
   test("that is async and has neither gives promises all the same", async () => {
     const first = watch<AsyncIterator<unknown>>(bareAsync);
     const end = first.result.return?.("end");
     expect(end).toBeInstanceOf(Promise);
-    expect(await end).toEqual(step("end", true));
-    expect(first.told).toEqual(["done"]);
+    expect(await end).toEqual(iteratorResult("end", true));
+    expect(first.outcomes).toEqual(["done"]);
     const second = watch<AsyncIterator<unknown>>(bareAsync);
-    await expect(second.result.throw?.(boom)).rejects.toBe(boom);
-    expect(second.told).toEqual([boom]);
+    await expect(second.result.throw?.(failure)).rejects.toBe(failure);
+    expect(second.outcomes).toEqual([failure]);
   });
 });

@@ -1,14 +1,14 @@
 import { type Context, context } from "@opentelemetry/api";
 import { isThenable, watchPromise } from "./promise.js";
 
-/** What a generator gives, async or not, or somebody's own. */
+/** An iterator, sync or async, of a generator or of a library's own. */
 interface IteratorLike {
   next(value?: unknown): unknown;
   return?(value?: unknown): unknown;
   throw?(error?: unknown): unknown;
 }
 
-/** An iterator that is an iterable too: what a generator function, async or not, returns. Arrays are not. */
+/** True for an iterator that is iterable too, as generator functions, async or not, return. Arrays are not. */
 export function isIterator(value: object): value is IteratorLike {
   return (
     "next" in value &&
@@ -17,85 +17,86 @@ export function isIterator(value: object): value is IteratorLike {
   );
 }
 
-/** The same iterator in effect, as async or not as it was: each step runs in the context. */
+/** Wraps an iterator, sync or async, so that each step runs in the context, and its end or failure is called back. */
 export function watchIterator(
   inner: IteratorLike,
-  active: Context,
-  done: () => void,
-  fail: (error: unknown) => void,
+  stepContext: Context,
+  onDone: () => void,
+  onError: (error: unknown) => void,
 ): unknown {
-  const Kind = Symbol.asyncIterator in inner ? WatchedAsync : WatchedSync;
-  return new Kind(inner, active, done, fail);
+  const Watched = Symbol.asyncIterator in inner ? WatchedAsyncIterator : WatchedIterator;
+  return new Watched(inner, stepContext, onDone, onError);
 }
 
-abstract class Watched {
+abstract class IteratorWatch {
   readonly #inner: IteratorLike;
-  readonly #active: Context;
-  readonly #done: () => void;
-  readonly #fail: (error: unknown) => void;
+  readonly #stepContext: Context;
+  readonly #onDone: () => void;
+  readonly #onError: (error: unknown) => void;
 
   constructor(
     inner: IteratorLike,
-    active: Context,
-    done: () => void,
-    fail: (error: unknown) => void,
+    stepContext: Context,
+    onDone: () => void,
+    onError: (error: unknown) => void,
   ) {
     this.#inner = inner;
-    this.#active = active;
-    this.#done = done;
-    this.#fail = fail;
+    this.#stepContext = stepContext;
+    this.#onDone = onDone;
+    this.#onError = onError;
   }
 
   next(value?: unknown): unknown {
     return this.#step(() => this.#inner.next(value));
   }
 
-  // Whoever lets an iterator go calls `return`, and only where there is one: ours hears of it in any case.
+  // A loop that is left early calls `return` where there is one. The wrapper has one in any case, to learn of it.
   return(value?: unknown): unknown {
     return this.#step(() =>
       this.#inner.return === undefined
-        ? this.settled({ done: true, value })
+        ? this.asResult({ done: true, value })
         : this.#inner.return(value),
     );
   }
 
   throw(error?: unknown): unknown {
     return this.#step(() => {
-      if (this.#inner.throw === undefined) return this.failed(error);
+      if (this.#inner.throw === undefined) return this.asError(error);
       return this.#inner.throw(error);
     });
   }
 
-  /** A result, and a failure, as this kind of iterator gives them. */
-  abstract settled(result: unknown): unknown;
-  abstract failed(error: unknown): unknown;
+  /** Gives an iterator result: itself, or as a promise. */
+  abstract asResult(result: unknown): unknown;
+  /** Fails: throws the error, or gives a rejected promise. */
+  abstract asError(error: unknown): unknown;
 
-  #step(move: () => unknown): unknown {
+  #step(advance: () => unknown): unknown {
     let result: unknown;
     try {
-      result = context.with(this.#active, move);
+      result = context.with(this.#stepContext, advance);
     } catch (error) {
-      this.#fail(error);
+      this.#onError(error);
       throw error;
     }
-    if (isThenable(result)) return watchPromise(result, this.#look, this.#fail);
-    this.#look(result);
+    if (isThenable(result)) return watchPromise(result, this.#checkDone, this.#onError);
+    this.#checkDone(result);
     return result;
   }
 
-  readonly #look = (result: unknown): void => {
+  readonly #checkDone = (result: unknown): void => {
     if (typeof result === "object" && result !== null && "done" in result && result.done === true) {
-      this.#done();
+      this.#onDone();
     }
   };
 }
 
-class WatchedSync extends Watched {
-  settled(result: unknown): unknown {
+class WatchedIterator extends IteratorWatch {
+  asResult(result: unknown): unknown {
     return result;
   }
 
-  failed(error: unknown): unknown {
+  asError(error: unknown): unknown {
     throw error;
   }
 
@@ -104,12 +105,12 @@ class WatchedSync extends Watched {
   }
 }
 
-class WatchedAsync extends Watched {
-  settled(result: unknown): unknown {
+class WatchedAsyncIterator extends IteratorWatch {
+  asResult(result: unknown): unknown {
     return Promise.resolve(result);
   }
 
-  failed(error: unknown): unknown {
+  asError(error: unknown): unknown {
     return Promise.reject(error);
   }
 

@@ -1,6 +1,6 @@
 import { isPromise } from "node:util/types";
 
-/** Not `instanceof Promise`: a sandbox, a test runner's for one, has a class of its own, and so have libraries. */
+/** True for any promise: libraries and other realms, such as test sandboxes, have promise classes of their own. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" &&
@@ -10,20 +10,20 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** The same promise in effect, which settles after `done` or `fail` was called. */
+/** Gives a promise that settles as the given one does, after `onDone` or `onError` was called. */
 export function watchPromise(
   promise: PromiseLike<unknown>,
-  done: (value: unknown) => void,
-  fail: (error: unknown) => void,
+  onDone: (value: unknown) => void,
+  onError: (error: unknown) => void,
 ): PromiseLike<unknown> {
-  // What is no real promise may run anew with each `then`, and give nothing back: it is asked once.
+  // A thenable that is no real promise may start its work anew with each `then`, and return nothing: call it once.
   return (isPromise(promise) ? promise : Promise.resolve(promise)).then(
     (value) => {
-      done(value);
+      onDone(value);
       return value;
     },
     (error: unknown) => {
-      fail(error);
+      onError(error);
       throw error;
     },
   );

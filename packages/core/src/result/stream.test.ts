@@ -2,48 +2,50 @@ import { Duplex, PassThrough, Readable, Transform, Writable } from "node:stream"
 import { finished, pipeline } from "node:stream/promises";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { boom, watch } from "./watch.test-support.js";
+import { failure, watch } from "./watch.test-support.js";
 
 describe("a stream", () => {
-  test("comes back as it is, and is finished when it has been read", async () => {
+  test("is returned as it is, and is finished when it has been read", async () => {
     const stream = Readable.from(["a", "b"]);
-    const { result, told } = watch(stream);
+    const { result, outcomes } = watch(stream);
     expect(result).toBe(stream);
-    expect(told).toEqual([]);
+    expect(outcomes).toEqual([]);
     expect(await result.toArray()).toEqual(["a", "b"]);
     await turn();
-    expect(new Set(told)).toEqual(new Set(["done"]));
+    expect(new Set(outcomes)).toEqual(new Set(["done"]));
   });
 
   test("fails with the error it is destroyed with", async () => {
-    const { result, told } = watch(new PassThrough());
+    const { result, outcomes } = watch(new PassThrough());
     const seen = new Promise((resolve) => result.once("error", resolve));
-    result.destroy(boom);
-    expect(await seen).toBe(boom);
+    result.destroy(failure);
+    expect(await seen).toBe(failure);
     await turn();
-    expect(told[0]).toBe(boom);
+    expect(outcomes[0]).toBe(failure);
   });
 
   test("is finished when it is destroyed without an error", async () => {
-    const { result, told } = watch(new PassThrough());
+    const { result, outcomes } = watch(new PassThrough());
     result.destroy();
     await turn();
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
-  test("that fails with no handler still throws where such a stream would", async () => {
-    const { result, told } = watch(new PassThrough());
+  test("that fails with no handler still throws", async () => {
+    const { result, outcomes } = watch(new PassThrough());
     expect(result.listenerCount("error")).toBe(0);
-    expect(() => result.emit("error", boom)).toThrow(boom);
-    expect(told).toEqual([boom]);
+    expect(() => result.emit("error", failure)).toThrow(failure);
+    expect(outcomes).toEqual([failure]);
   });
 
   test("that is written to is finished when it is closed", async () => {
-    const { result, told } = watch(new Writable({ write: (_chunk, _encoding, next) => next() }));
+    const { result, outcomes } = watch(
+      new Writable({ write: (_chunk, _encoding, next) => next() }),
+    );
     result.end("x");
     await finished(result);
     await turn();
-    expect(new Set(told)).toEqual(new Set(["done"]));
+    expect(new Set(outcomes)).toEqual(new Set(["done"]));
   });
 
   test("with two sides is finished when both are", async () => {
@@ -52,18 +54,18 @@ describe("a stream", () => {
       write: (_chunk, _encoding, next) => next(),
       emitClose: false,
     });
-    const { result, told } = watch(duplex);
+    const { result, outcomes } = watch(duplex);
     result.push(null);
     result.resume();
     await new Promise((resolve) => result.once("end", resolve));
-    expect(told).toEqual([]);
+    expect(outcomes).toEqual([]);
     result.end();
     await new Promise((resolve) => result.once("finish", resolve));
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
   test("that never closes, as those of older libraries, is finished at its end", async () => {
-    const { result, told } = watch(
+    const { result, outcomes } = watch(
       new Readable({
         read() {
           this.push(null);
@@ -74,27 +76,27 @@ describe("a stream", () => {
     );
     result.resume();
     await new Promise((resolve) => result.once("end", resolve));
-    expect(told).toEqual(["done"]);
+    expect(outcomes).toEqual(["done"]);
   });
 
-  test("that was over before is finished at once", async () => {
+  test("that had ended before is finished at once", async () => {
     const stream = Readable.from(["a"]);
     await stream.toArray();
     await finished(stream).catch(() => {});
     await turn();
-    expect(watch(stream).told).toEqual(["done"]);
+    expect(watch(stream).outcomes).toEqual(["done"]);
   });
 
   test("that had failed before fails at once, with that error", async () => {
     const stream = new PassThrough();
     stream.once("error", () => {});
-    stream.destroy(boom);
+    stream.destroy(failure);
     await turn();
-    expect(watch(stream).told).toEqual([boom]);
+    expect(watch(stream).outcomes).toEqual([failure]);
   });
 
   test("in a pipeline passes its data and its error on", async () => {
-    const { result, told } = watch(Readable.from(["a", "b"]));
+    const { result, outcomes } = watch(Readable.from(["a", "b"]));
     const out: string[] = [];
     const upper = new Transform({
       objectMode: true,
@@ -105,6 +107,6 @@ describe("a stream", () => {
     });
     expect(out).toEqual(["A", "B"]);
     await turn();
-    expect(new Set(told)).toEqual(new Set(["done"]));
+    expect(new Set(outcomes)).toEqual(new Set(["done"]));
   });
 });

@@ -1,6 +1,6 @@
 import { errorMonitor } from "node:events";
 
-/** As much of a Node stream, of any age, as is looked at. */
+/** The members of a Node stream, of any version, that are used here. */
 interface StreamLike {
   once(event: string | symbol, listener: (error: unknown) => void): unknown;
   readonly pipe: unknown;
@@ -10,6 +10,7 @@ interface StreamLike {
   readonly errored?: unknown;
 }
 
+/** True for a Node stream, also one of an older library. */
 export function isStream(value: object): value is StreamLike {
   return (
     "pipe" in value &&
@@ -19,26 +20,26 @@ export function isStream(value: object): value is StreamLike {
   );
 }
 
-/** Tells when a stream has ended, closed or failed, without taking part in it. May tell twice: it ends, then closes. */
+/** Calls back when a stream has ended, closed or failed, without consuming it. May call twice: it ends, then closes. */
 export function watchStream(
   stream: StreamLike,
-  done: () => void,
-  fail: (error: unknown) => void,
+  onDone: () => void,
+  onError: (error: unknown) => void,
 ): void {
   if (stream.closed === true) {
-    if (stream.errored) fail(stream.errored);
-    else done();
+    if (stream.errored) onError(stream.errored);
+    else onDone();
     return;
   }
-  // `errorMonitor` sees the error without being the handler that a stream must have.
-  stream.once(errorMonitor, fail);
-  stream.once("close", done);
-  // Streams of older libraries, and those told to, do not close: they are over when both of their sides are.
-  let sides = Number(stream.readable === true) + Number(stream.writable === true);
-  const sideDone = (): void => {
-    sides--;
-    if (sides === 0) done();
+  // A listener for `errorMonitor` sees the error, and leaves it unhandled where nobody else handles it.
+  stream.once(errorMonitor, onError);
+  stream.once("close", onDone);
+  // Streams of older libraries, and those with `emitClose: false`, never close: they end when both sides have ended.
+  let openSides = Number(stream.readable === true) + Number(stream.writable === true);
+  const onSideDone = (): void => {
+    openSides--;
+    if (openSides === 0) onDone();
   };
-  if (stream.readable === true) stream.once("end", sideDone);
-  if (stream.writable === true) stream.once("finish", sideDone);
+  if (stream.readable === true) stream.once("end", onSideDone);
+  if (stream.writable === true) stream.once("finish", onSideDone);
 }

@@ -3,20 +3,22 @@ import { watchResult } from "./index.js";
 
 const KEY = createContextKey("@traceferry/core test");
 const ACTIVE = ROOT_CONTEXT.setValue(KEY, "inside");
-export const where = () => context.active().getValue(KEY) ?? "outside";
-export const boom = new RangeError("on purpose");
+/** `"inside"` where the context given to `watch` is active, else `"outside"`. */
+export const location = () => context.active().getValue(KEY) ?? "outside";
+/** The error that is thrown on purpose. */
+export const failure = new RangeError("on purpose");
 
-/** Watches a result and writes down what is told, as `"done"` or the error. */
-export function watch<T>(result: T): { result: T; told: unknown[] } {
-  const told: unknown[] = [];
+/** Watches a result and records each callback, as `"done"` or the error. */
+export function watch<T>(result: T): { result: T; outcomes: unknown[] } {
+  const outcomes: unknown[] = [];
   const watched = watchResult(
     result,
     ACTIVE,
-    () => told.push("done"),
-    (error) => told.push(error),
+    () => outcomes.push("done"),
+    (error) => outcomes.push(error),
   );
-  return { result: watched, told };
+  return { result: watched, outcomes };
 }
 
-/** A step, made by hand so that an iterator may have as few methods as it likes. */
-export const step = (value: unknown, done = false) => ({ value, done });
+/** An iterator result, made by hand so that an iterator may have as few methods as it likes. */
+export const iteratorResult = (value: unknown, done = false) => ({ value, done });

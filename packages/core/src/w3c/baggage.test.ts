@@ -1,12 +1,12 @@
 import { type Baggage, baggageEntryMetadataFromString, propagation } from "@opentelemetry/api";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { slow } from "../fixtures.test-support.js";
+import { SLOW_TEST } from "../fixtures.test-support.js";
 import { parseBaggage, StrictBaggage, serializeBaggage } from "./baggage.js";
 import { expectValidFields } from "./grammar.test-support.js";
 
 /** Names and values, in their order. */
-function read(text: string): [string, string][] {
+function parsedEntries(text: string): [string, string][] {
   return (
     parseBaggage(text)
       ?.getAllEntries()
@@ -14,17 +14,17 @@ function read(text: string): [string, string][] {
   );
 }
 
-function sent(text: string): string | undefined {
+function roundTrip(text: string): string | undefined {
   const baggage = parseBaggage(text);
-  return baggage && write(baggage);
+  return baggage && serialize(baggage);
 }
 
-function write(baggage: Baggage): string {
+function serialize(baggage: Baggage): string {
   return serializeBaggage(baggage, () => {});
 }
 
-/** As an application makes it. */
-function made(name: string, value: string, metadata?: string): Baggage {
+/** Baggage as an application makes it. */
+function applicationBaggage(name: string, value: string, metadata?: string): Baggage {
   const entry = {
     value,
     ...(metadata !== undefined && { metadata: baggageEntryMetadataFromString(metadata) }),
@@ -198,7 +198,7 @@ describe("a baggage is read", () => {
       "a=1,c=3",
     ],
   ])("%s", (_, text, entries, out) => {
-    expect({ entries: read(text), out: sent(text) }).toEqual({ entries, out });
+    expect({ entries: parsedEntries(text), out: roundTrip(text) }).toEqual({ entries, out });
   });
 
   test.each<[string, string, string | undefined, string]>([
@@ -224,7 +224,7 @@ describe("a baggage is read", () => {
     expect({
       value: entry?.value,
       properties: entry?.metadata?.toString(),
-      out: sent(text),
+      out: roundTrip(text),
     }).toEqual({ value: "1", properties, out });
   });
 
@@ -238,53 +238,53 @@ describe("a baggage is read", () => {
     expect(parseBaggage(text)).toBeUndefined();
   });
 
-  test("with a value that is longer or shorter on the wire than it came, and never mistaken for its wire form", () => {
-    // Two blanks go, two characters are added: the length is the same, the text is not.
-    expect(sent('a=1  ;p=",b=2')).toBe("a=1;p=%22,b=2");
+  test("with a value that is longer or shorter when encoded, and is never sent unencoded", () => {
+    // Two blanks are dropped, two characters added: the length is the same, the text is not.
+    expect(roundTrip('a=1  ;p=",b=2')).toBe("a=1;p=%22,b=2");
   });
 });
 
-describe("of a large baggage", () => {
-  test("all is kept up to 64 members", () => {
-    expect(sent(members(64).join(","))).toBe(members(64).join(","));
+describe("a large baggage", () => {
+  test("keeps all up to 64 members", () => {
+    expect(roundTrip(members(64).join(","))).toBe(members(64).join(","));
   });
 
-  test("the 65th member goes", () => {
-    expect(sent(members(65).join(","))).toBe(members(64).join(","));
+  test("loses its 65th member", () => {
+    expect(roundTrip(members(65).join(","))).toBe(members(64).join(","));
   });
 
-  test("broken and repeated members do not count", () => {
-    expect(sent(["x", "k0=first", ...members(64), "y"].join(","))).toBe(members(64).join(","));
+  test("does not count malformed and repeated members", () => {
+    expect(roundTrip(["x", "k0=first", ...members(64), "y"].join(","))).toBe(members(64).join(","));
   });
 
-  test("one member of 8192 bytes is kept, one of 8193 is not", () => {
+  test("keeps one member of 8192 bytes, and not one of 8193", () => {
     const whole = `a=${"x".repeat(8190)}`;
-    expect(sent(whole) === whole).toBe(true);
-    expect(sent(`${whole}x`)).toBeUndefined();
+    expect(roundTrip(whole) === whole).toBe(true);
+    expect(roundTrip(`${whole}x`)).toBeUndefined();
   });
 
-  test("all is kept up to 8192 bytes", () => {
+  test("keeps all up to 8192 bytes", () => {
     const text = [...members(63, "x".repeat(100)), "last="].join(",");
     const full = text.padEnd(8192, "x");
     expect(full).toHaveLength(8192);
-    expect(sent(full)).toBe(full);
+    expect(roundTrip(full)).toBe(full);
   });
 
-  test("whole members go from the right beyond 8192 bytes", () => {
+  test("loses whole members from the right beyond 8192 bytes", () => {
     const all = members(20, "x".repeat(500));
     const kept = all.slice(0, Math.floor(8193 / (all.join(",").length / 20)));
-    expect(sent(all.join(","))?.split(",").length).toBe(kept.length);
-    expect(all.join(",").startsWith(`${sent(all.join(","))},`)).toBe(true);
+    expect(roundTrip(all.join(","))?.split(",").length).toBe(kept.length);
+    expect(all.join(",").startsWith(`${roundTrip(all.join(","))},`)).toBe(true);
   });
 
-  test("an application's is held to the same limits", () => {
+  test("of an application has the same limits", () => {
     let many = propagation.createBaggage();
     for (let i = 0; i < 100; i++) many = many.setEntry(`k${i}`, { value: "v" });
-    expect(write(many)).toBe(members(64).join(","));
-    expect(write(many.setEntry("k1", { value: "é".repeat(3000) }))).toBe("k0=v");
+    expect(serialize(many)).toBe(members(64).join(","));
+    expect(serialize(many.setEntry("k1", { value: "é".repeat(3000) }))).toBe("k0=v");
   });
 
-  test("reading ends at the limit: a hundred times as many broken members cost no more", () => {
+  test("is parsed only up to the limit: a hundred times as many malformed members cost no more", () => {
     // Each member is cut out of the text, so that the cuts tell how many were read.
     const cuts = (members: number) => {
       const text = ";,".repeat(members);
@@ -298,33 +298,45 @@ describe("of a large baggage", () => {
 
 describe("an application's baggage is sent", () => {
   test.each([
-    ["with text encoded as UTF-8", made("a", "café 🚀"), "a=caf%C3%A9%20%F0%9F%9A%80"],
-    ["with a blank as %20 and a plus as %2B", made("a", "1 + 1"), "a=1%20%2B%201"],
-    ["with a percent sign encoded", made("a", "100%"), "a=100%25"],
-    ["with separators encoded", made("a", '",;\\='), "a=%22%2C%3B%5C="],
-    ["with half an emoji replaced", made("a", "x\ud83d"), "a=x%EF%BF%BD"],
-    ["with control characters encoded", made("a", "\r\nx-injected: 1"), "a=%0D%0Ax-injected:%201"],
-    ["with its properties", made("a", "1", "p;q=2"), "a=1;p;q=2"],
     [
-      "with its properties made fit to be sent",
-      made("a", "1", "p = x y ; \r\n ; q=\u20ac"),
+      "with text encoded as UTF-8",
+      applicationBaggage("a", "café 🚀"),
+      "a=caf%C3%A9%20%F0%9F%9A%80",
+    ],
+    ["with a blank as %20 and a plus as %2B", applicationBaggage("a", "1 + 1"), "a=1%20%2B%201"],
+    ["with a percent sign encoded", applicationBaggage("a", "100%"), "a=100%25"],
+    ["with separators encoded", applicationBaggage("a", '",;\\='), "a=%22%2C%3B%5C="],
+    ["with half an emoji replaced", applicationBaggage("a", "x\ud83d"), "a=x%EF%BF%BD"],
+    [
+      "with control characters encoded",
+      applicationBaggage("a", "\r\nx-injected: 1"),
+      "a=%0D%0Ax-injected:%201",
+    ],
+    ["with its properties", applicationBaggage("a", "1", "p;q=2"), "a=1;p;q=2"],
+    [
+      "with its properties sanitized",
+      applicationBaggage("a", "1", "p = x y ; \r\n ; q=\u20ac"),
       "a=1;p=x%20y;q=%E2%82%AC",
     ],
-    ["with a comma in a property encoded", made("a", "1", "p=1,b=2"), "a=1;p=1%2Cb=2"],
-    ["with the name __proto__", made("__proto__", "1"), "__proto__=1"],
+    [
+      "with a comma in a property encoded",
+      applicationBaggage("a", "1", "p=1,b=2"),
+      "a=1;p=1%2Cb=2",
+    ],
+    ["with the name __proto__", applicationBaggage("__proto__", "1"), "__proto__=1"],
   ])("%s", (_, baggage, out) => {
-    expect(write(baggage)).toBe(out);
+    expect(serialize(baggage)).toBe(out);
     expectValidFields({ baggage: out });
   });
 
-  test("without the entry whose name is no token, of which is told", () => {
-    const told: unknown[] = [];
-    const baggage = made("user id", "1")
+  test("without the entries whose names are no tokens, which are reported", () => {
+    const invalidKeys: unknown[] = [];
+    const baggage = applicationBaggage("user id", "1")
       .setEntry("b", { value: "2" })
       .setEntry("", { value: "3" })
       .setEntry("é", { value: "4" });
-    expect(serializeBaggage(baggage, (name) => told.push(name))).toBe("b=2");
-    expect(told).toEqual(["user id", "", "é"]);
+    expect(serializeBaggage(baggage, (name) => invalidKeys.push(name))).toBe("b=2");
+    expect(invalidKeys).toEqual(["user id", "", "é"]);
   });
 });
 
@@ -333,9 +345,9 @@ describe("baggage that was read", () => {
 
   test("is changed in a copy, and the copy is what is sent", () => {
     const changed = before.setEntry("c", { value: "3 4" }).removeEntry("a");
-    expect([write(before), write(changed)]).toEqual(["a=1;p,b=2", "b=2,c=3%204"]);
-    expect(write(before.removeEntries("a", "b", "nothing"))).toBe("");
-    expect(write(before.clear())).toBe("");
+    expect([serialize(before), serialize(changed)]).toEqual(["a=1;p,b=2", "b=2,c=3%204"]);
+    expect(serialize(before.removeEntries("a", "b", "nothing"))).toBe("");
+    expect(serialize(before.clear())).toBe("");
   });
 
   test("cannot be changed through an entry", () => {
@@ -350,7 +362,7 @@ describe("baggage that was read", () => {
   });
 });
 
-test("any names and values arrive as they were sent", slow, () => {
+test("any names and values arrive as they were sent", SLOW_TEST, () => {
   const token = fc.string({
     unit: fc.constantFrom(..."!#$%&'*+-.^_`|~0aZ"),
     minLength: 1,
@@ -376,13 +388,13 @@ test("any names and values arrive as they were sent", slow, () => {
             metadata: baggageEntryMetadataFromString(metadata),
           });
         }
-        const field = write(baggage);
+        const field = serialize(baggage);
         if (entries.length > 0) expectValidFields({ baggage: field });
         const arrived = parseBaggage(field)?.getAllEntries() ?? [];
         expect(
           arrived.map(([key, entry]) => [key, entry.value, entry.metadata?.toString() ?? ""]),
         ).toEqual(entries);
-        expect(sent(field) ?? "").toBe(field);
+        expect(roundTrip(field) ?? "").toBe(field);
       },
     ),
   );

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../fixtures.test-support.js";
+import { SLOW_TEST } from "../fixtures.test-support.js";
 import { decodePercent, encodeOutside } from "./percent.js";
 import { characterSet } from "./scan.js";
 
 const LETTERS = characterSet(/[a-z]/);
 
-describe("what is not in the set is written as its UTF-8 bytes:", () => {
+describe("a character outside the set is written as its UTF-8 bytes:", () => {
   test.each([
     ["nothing of it", "abc", "abc"],
     ["a control character", "a\tb\0", "a%09b%00"],
@@ -20,7 +20,7 @@ describe("what is not in the set is written as its UTF-8 bytes:", () => {
   });
 });
 
-describe("percent-encoded text is read, with", () => {
+describe("percent-encoded text is decoded, with", () => {
   test.each([
     ["nothing encoded", "a+b", "a+b"],
     ["upper and lower case digits", "%c3%A9", "é"],
@@ -37,7 +37,7 @@ describe("percent-encoded text is read, with", () => {
   });
 });
 
-test("any text comes back as it was, but for lone surrogates", slow, () => {
+test("any text is decoded as it was encoded, but for lone surrogates", SLOW_TEST, () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       expect(decodePercent(encodeOutside(LETTERS, text))).toBe(Buffer.from(text).toString());
@@ -45,7 +45,7 @@ test("any text comes back as it was, but for lone surrogates", slow, () => {
   );
 });
 
-test("any bytes are read as UTF-8 is, encoded all or only where they must be", slow, () => {
+test("any bytes are decoded as UTF-8", SLOW_TEST, () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
       const all = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");

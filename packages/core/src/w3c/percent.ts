@@ -1,6 +1,6 @@
 import { type CharacterSet, isMadeOf } from "./scan.js";
 
-/** Writes each UTF-8 byte of what is outside the set as `%XX`. A lone surrogate becomes U+FFFD. */
+/** Percent-encodes each character outside the set, as its UTF-8 bytes. A lone surrogate becomes U+FFFD. */
 export function encodeOutside(set: CharacterSet, text: string): string {
   if (isMadeOf(set, text)) return text;
   let out = "";
@@ -13,14 +13,14 @@ export function encodeOutside(set: CharacterSet, text: string): string {
   return out;
 }
 
-// A pair of them is one character by now.
+// A surrogate pair is one character here, so this one is alone.
 function isSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdfff;
 }
 
 /**
- * `%XX` to bytes to text; bytes that are no UTF-8 become U+FFFD, as W3C Baggage asks. A percent sign without
- * two hex digits stays what it is; a plus is a plus.
+ * Decodes percent-encoded UTF-8. Bytes that are no UTF-8 become U+FFFD, as W3C Baggage asks. A percent sign
+ * without two hex digits stays as it is, and so does a plus.
  */
 export function decodePercent(text: string): string {
   if (!text.includes("%")) return text;
@@ -31,7 +31,7 @@ export function decodePercent(text: string): string {
   }
 }
 
-// A byte order mark belongs to the value.
+// A byte order mark is part of the value.
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 const PERCENT = 0x25;

@@ -9,11 +9,11 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   collectWarnings,
+  contentsOf,
   injected,
-  plain,
+  plainGetter,
   REMOTE,
   SPAN_ID,
-  seen,
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
@@ -30,13 +30,13 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-describe("nothing is thrown, the rest goes on, and it is said, when", () => {
-  // One for each test: a warning about the same thing comes once a minute.
+describe("nothing is thrown, the rest is carried on, and there is a warning, when", () => {
+  // A new one for each test: a warning about the same operation comes once a minute.
   const fresh = () => w3cPropagator();
   const boom = (): never => {
     throw new Error("on purpose");
   };
-  const told = () => expect(warnings.join("\n")).toContain("on purpose");
+  const expectWarning = () => expect(warnings.join("\n")).toContain("on purpose");
   const all = { traceparent: TRACEPARENT, tracestate: "a=1", baggage: "b=2" };
 
   test.each([
@@ -46,10 +46,11 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
   ])("a getter throws for the %s", (field, expected) => {
     const getter = {
       keys: boom,
-      get: (carrier: unknown, key: string) => (key === field ? boom() : plain.get(carrier, key)),
+      get: (carrier: unknown, key: string) =>
+        key === field ? boom() : plainGetter.get(carrier, key),
     };
-    expect(seen(fresh().extract(ROOT_CONTEXT, all, getter))).toEqual(expected);
-    told();
+    expect(contentsOf(fresh().extract(ROOT_CONTEXT, all, getter))).toEqual(expected);
+    expectWarning();
   });
 
   test.each<[string, unknown]>([
@@ -57,8 +58,8 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
     ["a list whose items throw", { traceparent: new Proxy([TRACEPARENT], { get: boom }) }],
     ["a list whose length throws", { baggage: new Proxy([], { get: boom }) }],
   ])("there is %s", (_, carrier) => {
-    expect(fresh().extract(ROOT_CONTEXT, carrier, plain)).toBe(ROOT_CONTEXT);
-    told();
+    expect(fresh().extract(ROOT_CONTEXT, carrier, plainGetter)).toBe(ROOT_CONTEXT);
+    expectWarning();
   });
 
   test.each([
@@ -75,13 +76,13 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
   });
 
   test("the setter throws", () => {
-    const context = propagator.extract(ROOT_CONTEXT, all, plain);
+    const context = propagator.extract(ROOT_CONTEXT, all, plainGetter);
     fresh().inject(context, {}, { set: boom });
-    told();
+    expectWarning();
   });
 
   test("the setter throws for one field only", () => {
-    const context = propagator.extract(ROOT_CONTEXT, all, plain);
+    const context = propagator.extract(ROOT_CONTEXT, all, plainGetter);
     const written: string[] = [];
     fresh().inject(
       context,
@@ -89,25 +90,25 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
       { set: (_, key) => void (key === "tracestate" ? boom() : written.push(key)) },
     );
     expect(written).toEqual(["traceparent", "baggage"]);
-    told();
+    expectWarning();
   });
 
-  test("the span is somebody's who throws", () => {
+  test("the span is a foreign one that throws", () => {
     const span = { ...trace.wrapSpanContext(REMOTE), spanContext: boom, isRecording: () => true };
     const context = trace.setSpan(
-      propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain),
+      propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plainGetter),
       span,
     );
     expect(injected(fresh(), context)).toEqual({ baggage: "b=2" });
-    told();
+    expectWarning();
   });
 
-  test("the TraceState is somebody's who throws", () => {
+  test("the TraceState is a foreign one that throws", () => {
     const traceState: TraceState = { get: boom, set: boom, unset: boom, serialize: boom };
-    const context = propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plain);
+    const context = propagator.extract(ROOT_CONTEXT, { baggage: "b=2" }, plainGetter);
     const sent = injected(fresh(), trace.setSpanContext(context, { ...REMOTE, traceState }));
     expect(sent).toEqual({ traceparent: TRACEPARENT, baggage: "b=2" });
-    told();
+    expectWarning();
   });
 
   test.each<[string, Baggage["getAllEntries"]]>([
@@ -131,7 +132,7 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
         ["a", { value: "1", metadata: { ...baggageEntryMetadataFromString(""), toString: boom } }],
       ],
     ],
-  ])("the Baggage is somebody's who %s", (_, getAllEntries) => {
+  ])("the Baggage is a foreign one that %s", (_, getAllEntries) => {
     const baggage: Baggage = {
       ...propagation.createBaggage(),
       getAllEntries,
@@ -143,6 +144,6 @@ describe("nothing is thrown, the rest goes on, and it is said, when", () => {
     };
     const context = propagation.setBaggage(trace.setSpanContext(ROOT_CONTEXT, REMOTE), baggage);
     expect(injected(fresh(), context)).toEqual({ traceparent: TRACEPARENT });
-    told();
+    expectWarning();
   });
 });

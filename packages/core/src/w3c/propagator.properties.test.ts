@@ -8,10 +8,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   injected,
-  plain,
+  plainGetter,
   relayed,
+  SLOW_TEST,
   SPAN_ID,
-  slow,
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
@@ -21,21 +21,25 @@ import { anyHeaders, token, tracestateMember } from "./values.test-support.js";
 
 const propagator = w3cPropagator();
 
-test("whatever comes in, what goes out keeps the grammars, and nothing is thrown", slow, () => {
-  fc.assert(
-    fc.property(anyHeaders, (headers) => {
-      const sent = relayed(propagator, headers);
-      expectValidFields(sent);
-      // What went out once goes through every further service unchanged.
-      expect(relayed(propagator, sent)).toEqual(sent);
-    }),
-    { numRuns: 500 },
-  );
-});
+test(
+  "for any incoming headers the fields sent on keep the grammars, and nothing is thrown",
+  SLOW_TEST,
+  () => {
+    fc.assert(
+      fc.property(anyHeaders, (headers) => {
+        const sent = relayed(propagator, headers);
+        expectValidFields(sent);
+        // Fields that were sent once pass through every further service unchanged.
+        expect(relayed(propagator, sent)).toEqual(sent);
+      }),
+      { numRuns: 500 },
+    );
+  },
+);
 
 test(
-  "whatever an application holds for its span, its state and its baggage, what goes out keeps the grammars",
-  slow,
+  "for any span, state and baggage that an application makes the fields sent keep the grammars",
+  SLOW_TEST,
   () => {
     const anything = fc.oneof(fc.anything(), fc.string({ unit: "binary" }));
     const id = (right: string) => fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, anything);
@@ -52,7 +56,7 @@ test(
         anything,
         fc.array(entry),
         (traceId, spanId, flags, state, entries) => {
-          // Somebody's JavaScript: no type holds it to anything. (Object() gives what it is given, as `any`.)
+          // As untyped JavaScript may make them: Object() returns its argument, as `any`.
           const span = Object({
             traceId,
             spanId,
@@ -76,8 +80,8 @@ test(
 );
 
 test(
-  "every member of a tracestate within the limits goes on, in its order, through any number of fields",
-  slow,
+  "every member of a tracestate within the limits is sent on, in its order, from any number of fields",
+  SLOW_TEST,
   () => {
     const members = fc.uniqueArray(tracestateMember, {
       selector: (one) => one.split("=")[0],
@@ -96,33 +100,37 @@ test(
   },
 );
 
-test("every entry of a baggage within the limits goes on, by its meaning", slow, () => {
-  const text = fc.string({ unit: "grapheme", maxLength: 20 });
-  const entries = fc.uniqueArray(fc.tuple(token, text), {
-    selector: ([key]) => key,
-    maxLength: 64,
-  });
-  // Another hand's encoding: everything, or only what encodeURIComponent does.
-  const all = (value: string) =>
-    [...Buffer.from(value)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
-  fc.assert(
-    fc.property(entries, fc.constantFrom(all, encodeURIComponent), (pairs, encode) => {
-      const baggage = pairs.map(([key, value]) => `${key}=${encode(value)}`).join(" , ");
-      const sent = relayed(propagator, { baggage }).baggage ?? "";
-      fc.pre(baggage.length <= 8192);
-      const meant =
-        sent === ""
-          ? []
-          : sent.split(",").map((member) => {
-              const [, key, value = ""] = /^([^=]*)=(.*)$/.exec(member) ?? [];
-              return [key, decodeURIComponent(value)];
-            });
-      expect(meant).toEqual(pairs);
-    }),
-  );
-});
+test(
+  "every entry of a baggage within the limits is sent on with the same meaning",
+  SLOW_TEST,
+  () => {
+    const text = fc.string({ unit: "grapheme", maxLength: 20 });
+    const entries = fc.uniqueArray(fc.tuple(token, text), {
+      selector: ([key]) => key,
+      maxLength: 64,
+    });
+    // Encodings of other libraries: everything, or only what encodeURIComponent does.
+    const all = (value: string) =>
+      [...Buffer.from(value)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+    fc.assert(
+      fc.property(entries, fc.constantFrom(all, encodeURIComponent), (pairs, encode) => {
+        const baggage = pairs.map(([key, value]) => `${key}=${encode(value)}`).join(" , ");
+        const sent = relayed(propagator, { baggage }).baggage ?? "";
+        fc.pre(baggage.length <= 8192);
+        const meant =
+          sent === ""
+            ? []
+            : sent.split(",").map((member) => {
+                const [, key, value = ""] = /^([^=]*)=(.*)$/.exec(member) ?? [];
+                return [key, decodeURIComponent(value)];
+              });
+        expect(meant).toEqual(pairs);
+      }),
+    );
+  },
+);
 
-test("an application's baggage and a relayed one mean the same", slow, () => {
+test("an application's baggage and a relayed one mean the same", SLOW_TEST, () => {
   const entries = fc.uniqueArray(fc.tuple(token, fc.string({ unit: "binary", maxLength: 20 })), {
     selector: ([key]) => key,
     maxLength: 20,
@@ -134,7 +142,7 @@ test("an application's baggage and a relayed one mean the same", slow, () => {
         baggage = baggage.setEntry(key, { value, metadata: baggageEntryMetadataFromString("p=1") });
       }
       const sent = injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage));
-      const context = propagator.extract(ROOT_CONTEXT, sent, plain);
+      const context = propagator.extract(ROOT_CONTEXT, sent, plainGetter);
       const arrived = propagation.getBaggage(context)?.getAllEntries() ?? [];
       expect(arrived.map(([key, entry]) => [key, entry.value, entry.metadata?.toString()])).toEqual(
         pairs.map(([key, value]) => [key, wellFormed(value), "p=1"]),
@@ -143,7 +151,7 @@ test("an application's baggage and a relayed one mean the same", slow, () => {
   );
 });
 
-/** With U+FFFD for each lone surrogate: what UTF-8 makes of it. */
+/** The text with U+FFFD for each lone surrogate, as UTF-8 encodes it. */
 function wellFormed(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -9,22 +9,22 @@ import {
 import { suppressTracing as stockSuppressTracing } from "@opentelemetry/core";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import { describe, expect, test } from "vitest";
+import { suppressTracing } from "../context.js";
 import {
   injected,
-  plain,
+  plainGetter,
   recordSpans,
   SPAN_ID,
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
-import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();
 const extracted = (headers: Record<string, string>, base = ROOT_CONTEXT) =>
-  propagator.extract(base, headers, plain);
+  propagator.extract(base, headers, plainGetter);
 
-/** What is sent on from within a child span that the real SDK made of these headers. */
+/** The fields that are sent from within a child span that the real SDK made for these headers. */
 function throughSpan(headers: Record<string, string>): Record<string, string> {
   const parent = extracted(headers);
   const span = trace.getTracer("service").startSpan("handle", { kind: SpanKind.SERVER }, parent);
@@ -52,7 +52,7 @@ describe("through a span of the real SDK", () => {
     },
   );
 
-  test("tracestate and baggage go on as they came", () => {
+  test("tracestate and baggage are sent on as they came", () => {
     using _spans = recordSpans();
     const headers = {
       tracestate: "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
@@ -178,7 +178,7 @@ test("a context rebuilt from the root has lost its random bit: derive from the o
   span.end();
 });
 
-test("a span context of the SDK is not touched", () => {
+test("a span context of the SDK is not changed", () => {
   const frozen: SpanContext = Object.freeze({ traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1 });
   expect(injected(propagator, trace.setSpanContext(ROOT_CONTEXT, frozen))).toEqual({
     traceparent: TRACEPARENT,

@@ -8,18 +8,18 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { suppressTracing } from "../context.js";
 import {
   collectWarnings,
+  contentsOf,
   injected,
-  plain,
+  plainGetter,
   REMOTE,
   relayed,
   SPAN_ID,
-  seen,
   TRACE_ID,
   TRACEPARENT,
 } from "../fixtures.test-support.js";
-import { suppressTracing } from "../suppress.js";
 import { w3cPropagator } from "./propagator.js";
 
 const propagator = w3cPropagator();
@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-describe("a sender is found in a traceparent that is", () => {
+describe("a sender is extracted from a traceparent that is", () => {
   test.each<[string, unknown]>([
     ["text", TRACEPARENT],
     ["a Buffer", latin1(TRACEPARENT)],
@@ -47,13 +47,13 @@ describe("a sender is found in a traceparent that is", () => {
     ["a list of one Uint8Array", [bytes(TRACEPARENT)]],
     ["text with blanks and tabs around it", ` \t${TRACEPARENT}\t `],
   ])("%s", (_, traceparent) => {
-    const context = propagator.extract(ROOT_CONTEXT, { traceparent }, plain);
+    const context = propagator.extract(ROOT_CONTEXT, { traceparent }, plainGetter);
     expect(trace.getSpanContext(context)).toEqual(REMOTE);
     expect(relayed(propagator, { traceparent })).toEqual({ traceparent: TRACEPARENT });
   });
 });
 
-describe("no sender and no tracestate is taken from a traceparent that is", () => {
+describe("no sender and no tracestate is extracted from a traceparent that is", () => {
   test.each<[string, unknown]>([
     ["absent", undefined],
     ["null", null],
@@ -82,7 +82,7 @@ describe("no sender and no tracestate is taken from a traceparent that is", () =
   ])("%s", (_, traceparent) => {
     const headers = { traceparent, tracestate: "a=1" };
     // The context that was given comes back: no new value is stored in it.
-    expect(propagator.extract(ROOT_CONTEXT, headers, plain)).toBe(ROOT_CONTEXT);
+    expect(propagator.extract(ROOT_CONTEXT, headers, plainGetter)).toBe(ROOT_CONTEXT);
     expect(relayed(propagator, headers)).toEqual({});
     expect(warnings).toEqual([]);
   });
@@ -93,7 +93,7 @@ describe("no sender and no tracestate is taken from a traceparent that is", () =
   });
 });
 
-describe("flags go out as they came in, but for the reserved ones:", () => {
+describe("flags are sent on as they came in, but for the reserved ones:", () => {
   const versions = ["00", "cc"];
   const flags = ["00", "01", "02", "03", "04", "10", "ff"];
   test.each(versions.flatMap((version) => flags.map((flag) => [version, flag] as const)))(
@@ -109,7 +109,7 @@ describe("flags go out as they came in, but for the reserved ones:", () => {
 
 describe("the random flag", () => {
   const extracted = (flags: string, base = ROOT_CONTEXT) =>
-    propagator.extract(base, { traceparent: `00-${IDS}-${flags}` }, plain);
+    propagator.extract(base, { traceparent: `00-${IDS}-${flags}` }, plainGetter);
   /** A span of the SDK: its flags say nothing but whether it is sampled. */
   const within = (parent: Context, span: Partial<SpanContext> = {}) =>
     injected(
@@ -131,16 +131,16 @@ describe("the random flag", () => {
     expect(within(extracted(flags), { traceFlags })).toBe(expected);
   });
 
-  test("of a trace does not go over to another", () => {
+  test("of one trace is not sent for another", () => {
     expect(within(extracted("03"), { traceId: TRACE_ID.replace("0af", "1af") })).toBe("01");
   });
 
-  test("is that of the message that came last, in the same trace too", () => {
+  test("is that of the last message, in the same trace too", () => {
     expect(within(extracted("01", extracted("03")))).toBe("01");
     expect(within(extracted("03", extracted("01")))).toBe("03");
   });
 
-  test("of a tracer that sets it itself is sent", () => {
+  test("that a tracer sets itself is sent", () => {
     expect(within(ROOT_CONTEXT, { traceFlags: 3 })).toBe("03");
   });
 
@@ -150,7 +150,7 @@ describe("the random flag", () => {
     expect(relayed(clearing, { traceparent: `00-${IDS}-02` }).traceparent).toBe(`00-${IDS}-00`);
   });
 
-  test("is not looked for in what somebody else left under its key", () => {
+  test("is not read from a foreign value under its key", () => {
     const key = createContextKey("@traceferry/core random flag");
     for (const foreign of ["03", 3, null, {}, { traceId: TRACE_ID }]) {
       expect(within(ROOT_CONTEXT.setValue(key, foreign))).toBe("01");
@@ -158,14 +158,14 @@ describe("the random flag", () => {
   });
 });
 
-test("an option that is wrong is named, with its value", () => {
+test("the error for a wrong option names it and its value", () => {
   const wrong: Record<string, "keep"> = JSON.parse('{ "randomFlag": "drop" }');
   expect(() => w3cPropagator(wrong)).toThrow(
     new TypeError('option "randomFlag" must be "keep" or "clear", but is \'drop\''),
   );
 });
 
-describe("a tracestate is found", () => {
+describe("a tracestate is extracted", () => {
   test.each<[string, unknown, string | undefined]>([
     ["in text", "a=1,b=2", "a=1,b=2"],
     ["in a Buffer", Buffer.from("a=1"), "a=1"],
@@ -182,10 +182,10 @@ describe("a tracestate is found", () => {
     const context = propagator.extract(
       ROOT_CONTEXT,
       { traceparent: TRACEPARENT, tracestate },
-      plain,
+      plainGetter,
     );
     // Whatever it is, the traceparent stands; and none is better than an empty one.
-    expect(seen(context)).toEqual({ span: `${IDS}-1`, tracestate: expected, baggage: {} });
+    expect(contentsOf(context)).toEqual({ span: `${IDS}-1`, tracestate: expected, baggage: {} });
     expect(injected(propagator, context)).toEqual({
       traceparent: TRACEPARENT,
       ...(expected !== undefined && { tracestate: expected }),
@@ -203,7 +203,7 @@ describe("a tracestate is found", () => {
   });
 });
 
-describe("a baggage is found", () => {
+describe("a baggage is extracted", () => {
   test.each<[string, unknown, string | undefined]>([
     ["in text", "a=1,b=2", "a=1,b=2"],
     ["in bytes", bytes("a=1"), "a=1"],
@@ -232,7 +232,7 @@ describe("a baggage is found", () => {
       ROOT_CONTEXT,
       propagation.createBaggage({ a: { value: "1" } }),
     );
-    expect(propagator.extract(base, { baggage: ",,;" }, plain)).toBe(base);
+    expect(propagator.extract(base, { baggage: ",,;" }, plainGetter)).toBe(base);
   });
 });
 
@@ -240,7 +240,7 @@ describe("nothing is sent", () => {
   const withAll = propagator.extract(
     ROOT_CONTEXT,
     { traceparent: TRACEPARENT, tracestate: "a=1", baggage: "b=2" },
-    plain,
+    plainGetter,
   );
 
   test("for an empty context", () => {
@@ -262,7 +262,7 @@ describe("nothing is sent", () => {
     expect(injected(propagator, empty)).toEqual({});
   });
 
-  test("of a baggage entry whose name cannot be sent, and that is said", () => {
+  test("of a baggage entry whose name cannot be sent, and there is a warning", () => {
     const baggage = propagation.createBaggage({ "user id": { value: "1" }, b: { value: "2" } });
     expect(injected(propagator, propagation.setBaggage(ROOT_CONTEXT, baggage))).toEqual({
       baggage: "b=2",

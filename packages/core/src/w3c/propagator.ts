@@ -8,45 +8,47 @@ import {
   type TextMapSetter,
   trace,
 } from "@opentelemetry/api";
+import { isTracingSuppressed } from "../context.js";
+import { wrongOption } from "../options.js";
 import { Reporter } from "../report.js";
-import { isTracingSuppressed } from "../suppress.js";
-import { wrongOption } from "../wrong-option.js";
 import { parseBaggage, serializeBaggage } from "./baggage.js";
-import { isRepeated, textOf } from "./text.js";
-import { formatTraceparent, parseTraceparent, RANDOM } from "./traceparent.js";
+import { headerText, isRepeated } from "./text.js";
+import { formatTraceparent, parseTraceparent, RANDOM_FLAG } from "./traceparent.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
+/** The options of `w3cPropagator`. */
 export interface W3CPropagatorOptions {
   /**
-   * What becomes of the random-trace-id flag of a trace that is continued. `"keep"` sends it on, as W3C
-   * Trace Context Level 2 asks; `"clear"` is for peers that reject flags above 1: otel-go before 1.42
-   * (opentelemetry-go#7834), Rust up to 0.31 (opentelemetry-rust#3435). Default: `"keep"`.
+   * The random-trace-id flag of a trace that is continued: `"keep"` sends it on, as W3C Trace Context Level 2
+   * asks; `"clear"` is for peers that reject flags above 1: otel-go before 1.42 (opentelemetry-go#7834), Rust up to
+   * 0.31 (opentelemetry-rust#3435). Default: `"keep"`.
    */
   readonly randomFlag?: "keep" | "clear";
 }
 
-/** Whether the trace with this id came in with the random flag; the SDK makes its own flags and forgets it. */
-interface RandomFlag {
+/** The random flag that the trace with this id came in with. The SDK's spans have flags of their own, without it. */
+interface RememberedRandomFlag {
   readonly traceId: string;
   readonly bit: number;
 }
 
-const RANDOM_FLAG = createContextKey("@traceferry/core random flag");
+const RANDOM_FLAG_KEY = createContextKey("@traceferry/core random flag");
 const FIELDS = ["traceparent", "tracestate", "baggage"];
 
 /**
- * W3C Trace Context Level 2 and W3C Baggage to the letter, for any carrier: values may be text, bytes or
- * lists of these. Install it for the process, `propagation.setGlobalPropagator(w3cPropagator())`, or give it
- * to one adapter. A repeated or malformed `traceparent` gives the context back as it came; it never throws.
+ * Makes a propagator for W3C Trace Context Level 2 and W3C Baggage, to the letter, for any carrier: values may be
+ * text, bytes or lists of these. Install it for the process, `propagation.setGlobalPropagator(w3cPropagator())`,
+ * or pass it to one adapter. For a repeated or malformed `traceparent` it gives the context back unchanged. The
+ * propagator never throws.
  *
- * @throws TypeError when an option is not one of the values above.
+ * @throws TypeError when an option has another value than those listed.
  */
 export function w3cPropagator(options: W3CPropagatorOptions = {}): TextMapPropagator<unknown> {
   const { randomFlag = "keep" } = options;
   if (randomFlag !== "keep" && randomFlag !== "clear") {
     throw wrongOption("randomFlag", '"keep" or "clear"', randomFlag);
   }
-  return new W3CPropagator(randomFlag === "keep" ? RANDOM : 0);
+  return new W3CPropagator(randomFlag === "keep" ? RANDOM_FLAG : 0);
 }
 
 class W3CPropagator implements TextMapPropagator<unknown> {
@@ -59,7 +61,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter<unknown>): void {
     if (isTracingSuppressed(context)) return;
-    // Each in its own guard: a span or a baggage of somebody else that throws must not cost the other.
+    // Two guards: a foreign span that throws must not cost the baggage, nor the other way round.
     try {
       const span = trace.getSpanContext(context);
       if (span !== undefined) this.#injectSpan(span, context, carrier, setter);
@@ -68,7 +70,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     }
     try {
       const baggage = propagation.getBaggage(context);
-      const text = baggage === undefined ? "" : serializeBaggage(baggage, this.#noToken);
+      const text = baggage === undefined ? "" : serializeBaggage(baggage, this.#reportInvalidKey);
       if (text !== "") setter.set(carrier, "baggage", text);
     } catch (error) {
       this.#reporter.fault("inject", error);
@@ -81,7 +83,7 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     carrier: unknown,
     setter: TextMapSetter<unknown>,
   ): void {
-    const random = keptRandomBit(context, span.traceId) ?? span.traceFlags;
+    const random = rememberedRandomBit(context, span.traceId) ?? span.traceFlags;
     const traceparent = formatTraceparent(span, random & this.#randomMask);
     if (traceparent === undefined) return;
     setter.set(carrier, "traceparent", traceparent);
@@ -89,15 +91,15 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     if (state !== "") setter.set(carrier, "tracestate", state);
   }
 
-  readonly #noToken = (name: unknown): void => {
+  readonly #reportInvalidKey = (name: unknown): void => {
     this.#reporter.fault("baggage", `not sent, its name is no RFC 7230 token: ${String(name)}`);
   };
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
-    const withSpan = this.#extractSpan(context, carrier, getter);
+    const withParent = this.#extractSpan(context, carrier, getter);
     const text = this.#read(carrier, getter, "baggage");
     const baggage = text === undefined ? undefined : parseBaggage(text);
-    return baggage === undefined ? withSpan : propagation.setBaggage(withSpan, baggage);
+    return baggage === undefined ? withParent : propagation.setBaggage(withParent, baggage);
   }
 
   #extractSpan(context: Context, carrier: unknown, getter: TextMapGetter<unknown>): Context {
@@ -111,15 +113,15 @@ class W3CPropagator implements TextMapPropagator<unknown> {
     const stateText = this.#read(carrier, getter, "tracestate");
     const state = stateText === undefined ? undefined : StrictTraceState.parse(stateText);
     if (state instanceof StrictTraceState) span.traceState = state;
-    return trace.setSpanContext(keepRandomBit(context, traceId, flags & RANDOM), span);
+    return trace.setSpanContext(rememberRandomBit(context, traceId, flags & RANDOM_FLAG), span);
   }
 
-  // A getter, and a value it gives, are somebody else's: the one place of an extraction where something may throw.
+  // The getter and its values are foreign code: nothing else in an extraction can throw.
   #read(carrier: unknown, getter: TextMapGetter<unknown>, field: string): string | undefined {
     try {
       const value: unknown = getter.get(carrier, field);
-      // It is no list: two of them cannot match the grammar, even identical ones. Then a new trace begins.
-      return field === "traceparent" && isRepeated(value) ? undefined : textOf(value);
+      // A traceparent is no list field: two of them, even identical ones, are malformed, and a new trace begins.
+      return field === "traceparent" && isRepeated(value) ? undefined : headerText(value);
     } catch (error) {
       this.#reporter.fault("extract", error);
       return undefined;
@@ -131,18 +133,20 @@ class W3CPropagator implements TextMapPropagator<unknown> {
   }
 }
 
-// A bit that is not set needs no keeping, the SDK's flags have none; unless another is kept for the same trace.
-function keepRandomBit(context: Context, traceId: string, bit: number): Context {
-  if ((keptRandomBit(context, traceId) ?? 0) === bit) return context;
-  const kept: RandomFlag = { traceId, bit };
-  return context.setValue(RANDOM_FLAG, kept);
+// An unset bit is remembered only where it was set for the same trace before: without it the SDK's flags say the same.
+function rememberRandomBit(context: Context, traceId: string, bit: number): Context {
+  if ((rememberedRandomBit(context, traceId) ?? 0) === bit) return context;
+  const remembered: RememberedRandomFlag = { traceId, bit };
+  return context.setValue(RANDOM_FLAG_KEY, remembered);
 }
 
-function keptRandomBit(context: Context, traceId: string): number | undefined {
-  const kept: unknown = context.getValue(RANDOM_FLAG);
-  return isRandomFlag(kept) && kept.traceId === traceId ? kept.bit : undefined;
+function rememberedRandomBit(context: Context, traceId: string): number | undefined {
+  const remembered: unknown = context.getValue(RANDOM_FLAG_KEY);
+  return isRememberedRandomFlag(remembered) && remembered.traceId === traceId
+    ? remembered.bit
+    : undefined;
 }
 
-function isRandomFlag(value: unknown): value is RandomFlag {
+function isRememberedRandomFlag(value: unknown): value is RememberedRandomFlag {
   return typeof value === "object" && value !== null && "traceId" in value && "bit" in value;
 }

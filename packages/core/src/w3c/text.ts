@@ -1,26 +1,28 @@
 import { isUint8Array } from "node:util/types";
 
-// What no field may fill: a megabyte of bytes is not decoded to be refused afterwards. Cut here, the text is
-// still longer than any limit that the fields themselves have.
+// Bytes beyond these are not decoded, so that a megabyte costs nothing. A text of this length is still longer than
+// any field may be, and is refused or cut by the limits of the fields.
 const MAX_BYTES = 65_536;
 
 /**
- * The text of a header value that a stranger wrote: a string, bytes, or a list of these, which is one list
- * (RFC 9110 section 5.3). Bytes are read as UTF-8, so that one that is no ASCII breaks the strict grammars
- * later. `undefined` for anything else; what is no text within a list counts as an empty one.
+ * Gives the text of a header value, which may be anything: a string, bytes, or a list of these, which is joined
+ * by commas (RFC 9110 section 5.3). Bytes are decoded as UTF-8: those that are no ASCII then break the strict
+ * grammars. Gives `undefined` for anything else; within a list, anything else counts as empty.
  */
-export function textOf(value: unknown): string | undefined {
-  if (typeof value === "string") return value;
-  if (isUint8Array(value)) return bytesToText(value);
-  if (!Array.isArray(value) || value.length === 0) return undefined;
+export function headerText(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return valueText(value);
+  if (value.length === 0) return undefined;
   const texts: string[] = [];
-  for (const item of value) {
-    texts.push(typeof item === "string" ? item : isUint8Array(item) ? bytesToText(item) : "");
-  }
+  for (const item of value) texts.push(valueText(item) ?? "");
   return texts.join(",");
 }
 
-/** Whether a field was sent more than once: what only a list may be. */
+function valueText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  return isUint8Array(value) ? bytesToText(value) : undefined;
+}
+
+/** True when a field was sent more than once, as only list fields may be. */
 export function isRepeated(value: unknown): boolean {
   return Array.isArray(value) && value.length > 1;
 }

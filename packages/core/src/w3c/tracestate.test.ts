@@ -2,11 +2,11 @@ import { createTraceState, type TraceState } from "@opentelemetry/api";
 import { TraceState as StockTraceState } from "@opentelemetry/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../fixtures.test-support.js";
+import { SLOW_TEST } from "../fixtures.test-support.js";
 import { StrictTraceState, serializeTraceState } from "./tracestate.js";
 
-/** What is sent on for what came in; `"invalid"` where all of it is discarded. */
-function sent(text: string): string | undefined {
+/** The field that is sent on for an incoming one; `"invalid"` where all of it is discarded. */
+function roundTrip(text: string): string | undefined {
   const state = StrictTraceState.parse(text);
   return state instanceof StrictTraceState ? state.serialize() : state;
 }
@@ -52,7 +52,7 @@ describe("a tracestate is read", () => {
     ["with only the left-most of a repeated key", "a=1,b=2,a=3", "a=1,b=2"],
     ["with a repeated key of the same value once", "a=1,a=1", "a=1"],
   ])("%s", (_, text, expected) => {
-    expect(sent(text)).toBe(expected);
+    expect(roundTrip(text)).toBe(expected);
   });
 
   test.each([
@@ -60,7 +60,7 @@ describe("a tracestate is read", () => {
     ["blank", "  \t "],
     ["only commas", ",,, ,"],
   ])("as if absent when it is %s", (_, text) => {
-    expect(sent(text)).toBeUndefined();
+    expect(roundTrip(text)).toBeUndefined();
   });
 });
 
@@ -90,60 +90,60 @@ describe("a tracestate is discarded, all of it,", () => {
     ["for 33 members", members(33).join(",")],
     ["for 33 members of which two are alike", [...members(32), "k0=x"].join(",")],
   ])("%s", (_, text) => {
-    expect(sent(text)).toBe("invalid");
+    expect(roundTrip(text)).toBe("invalid");
   });
 
   test("for any character that neither a key nor a value may have", () => {
     for (let code = 0; code < 256; code++) {
       const char = String.fromCharCode(code);
-      expect(sent(`k${char}k=v`) === "invalid", `key with code ${code}`).toBe(
+      expect(roundTrip(`k${char}k=v`) === "invalid", `key with code ${code}`).toBe(
         !/[a-z0-9_\-*/@,=]/.test(char) || char === "," || char === "=",
       );
-      expect(sent(`k=v${char}v`) === "invalid", `value with code ${code}`).toBe(
+      expect(roundTrip(`k=v${char}v`) === "invalid", `value with code ${code}`).toBe(
         !/[\x20-\x7e]/.test(char) || char === "," || char === "=",
       );
     }
   });
 });
 
-describe("a tracestate that is too long is shortened", () => {
+describe("a tracestate that is too long is trimmed", () => {
   const short = (name: string, length: number) => `${name}=`.padEnd(length, "x");
 
   test("not at 512 characters", () => {
     const text = [short("a", 255), short("b", 256)].join(",");
     expect(text).toHaveLength(512);
-    expect(sent(text)).toBe(text);
+    expect(roundTrip(text)).toBe(text);
   });
 
   test("by its member of more than 128 characters first, wherever it stands", () => {
     const others = members(30, "x".repeat(10));
     const text = [short("long", 200), ...others].join(",");
     expect(text.length).toBeGreaterThan(512);
-    expect(sent(text)).toBe(others.join(","));
+    expect(roundTrip(text)).toBe(others.join(","));
   });
 
   test("by long members from the right, and no more of them than needed", () => {
     const [a, b, c, d] = [short("a", 200), short("b", 200), short("c", 129), short("d", 128)];
-    expect(sent([a, b, c, d].join(","))).toBe([a, d].join(","));
+    expect(roundTrip([a, b, c, d].join(","))).toBe([a, d].join(","));
   });
 
   test("from its right end when no member is long", () => {
     const all = members(10, "x".repeat(100));
-    expect(sent(all.join(","))).toBe(all.slice(0, 4).join(","));
+    expect(roundTrip(all.join(","))).toBe(all.slice(0, 4).join(","));
   });
 
-  test("by whole members only", slow, () => {
+  test("by whole members only", SLOW_TEST, () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 5, max: 258 }), { minLength: 1, maxLength: 32 }),
         (lengths) => {
           const all = lengths.map((length, i) => short(`k${i}`, length));
-          const out = sent(all.join(",")) ?? "";
+          const out = roundTrip(all.join(",")) ?? "";
           expect(out.length).toBeLessThanOrEqual(512);
           const kept = out === "" ? [] : out.split(",");
           expect(all.filter((member) => kept.includes(member))).toEqual(kept);
           if (all.join(",").length <= 512) expect(kept).toEqual(all);
-          // Room for one more would be waste, unless a long one was let go for the sake of the short ones.
+          // A short member may be dropped only after all the long ones.
           const lost = all.filter((member) => !kept.includes(member) && member.length <= 128);
           if (lost.length > 0)
             expect(
@@ -179,12 +179,12 @@ describe("a tracestate is changed", () => {
     expect([before.serialize(), after.serialize()]).toEqual(["a=1", "b=2"]);
   });
 
-  test("with 32 members, of which the right-most goes for the new one", () => {
+  test("with 32 members, of which the right-most is dropped for the new one", () => {
     const full = stateOf(members(32).join(","));
     expect(full.set("ot", "th:8").serialize()).toBe(["ot=th:8", ...members(31)].join(","));
   });
 
-  test("with 32 members, of which one gets a new value and none goes", () => {
+  test("with 32 members, of which one gets a new value and none is dropped", () => {
     const full = stateOf(members(32).join(","));
     expect(full.set("k31", "new").serialize()).toBe(["k31=new", ...members(31)].join(","));
   });
@@ -229,7 +229,7 @@ test("a member is found by its key, with the blanks that belong to its value", (
   ]);
 });
 
-describe("a TraceState of somebody else is sent", () => {
+describe("a foreign TraceState is sent", () => {
   const foreign = (serialize: () => string): TraceState => {
     const state: TraceState = {
       get: () => undefined,

@@ -1,27 +1,27 @@
 import type { TraceState } from "@opentelemetry/api";
 import { characterSet, isBlank, isMadeOf, trimBlanks } from "./scan.js";
 
-// W3C Trace Context Level 2, "tracestate Limits": at least 512 characters are to be passed on.
+// W3C Trace Context Level 2, "tracestate Limits": at least 512 characters should be passed on.
 const MAX_LENGTH = 512;
 const MAX_MEMBERS = 32;
-// Section "tracestate Limits": entries longer than this are the first to go.
+// Section "tracestate Limits": members longer than this are dropped first.
 const LONG_MEMBER = 128;
-// Of a key, and of a value.
+// The most characters of a key, and of a value.
 const MAX_PART = 256;
 
 const KEY_START = characterSet(/[a-z0-9]/);
 const KEY = characterSet(/[a-z0-9_\-*/@]/);
 const VALUE = characterSet(/[\x20-\x2b\x2d-\x3c\x3e-\x7e]/);
 
-/** One member as it stands on the wire, `key=value`, with its key at hand. */
+/** One list member: its text `key=value`, and its key. */
 interface Member {
   readonly key: string;
   readonly text: string;
 }
 
 /**
- * A `tracestate` by W3C Trace Context Level 2: immutable, most recent member first.
- * `set` and `unset` give a new object, or this one when the key or the value is not valid.
+ * A `tracestate` by W3C Trace Context Level 2: immutable, the most recent member first. `set` and `unset` give a
+ * new object, or this one when the key or the value is invalid.
  */
 export class StrictTraceState implements TraceState {
   readonly #members: readonly Member[];
@@ -33,8 +33,8 @@ export class StrictTraceState implements TraceState {
   }
 
   /**
-   * Reads one combined field. Gives `undefined` when there is nothing in it, and `"invalid"` when the
-   * grammar is broken anywhere: then all of it is discarded (the specification leaves the choice).
+   * Parses one combined field. Gives `undefined` when it has no members, and `"invalid"` when any member is
+   * malformed: then the whole field is discarded, which the specification allows.
    */
   static parse(text: string): StrictTraceState | "invalid" | undefined {
     const members: Member[] = [];
@@ -49,11 +49,11 @@ export class StrictTraceState implements TraceState {
       const equals = member.indexOf("=");
       if (!isKey(member, equals) || !isValue(member, equals + 1)) return "invalid";
       const key = member.slice(0, equals);
-      // The left-most is the most recent; a repetition behind it is old.
+      // The left-most member of a key is the most recent; a repetition behind it is older.
       if (!members.some((earlier) => earlier.key === key)) members.push({ key, text: member });
     }
     if (members.length === 0) return undefined;
-    // What nothing was taken from is sent on as it came.
+    // A field from which nothing was dropped is sent on unchanged.
     const length = members.reduce((sum, member) => sum + member.text.length + 1, -1);
     const whole = length === text.length && length <= MAX_LENGTH;
     return new StrictTraceState(members, whole ? text : undefined);
@@ -67,10 +67,13 @@ export class StrictTraceState implements TraceState {
     if (typeof key !== "string" || typeof value !== "string") return this;
     if (!isKey(key, key.length) || !isValue(value, 0)) return this;
     const first = { key, text: `${key}=${value}` };
-    if (first.text.length > MAX_LENGTH) return this; // by one character: it could never be sent
+    if (first.text.length > MAX_LENGTH) return this; // 513 characters, the longest key and value: never sendable
     const others = this.#members.filter((member) => member.key !== key).slice(0, MAX_MEMBERS - 1);
-    // The new member is never the one that is lost: samplers write theirs this way.
-    return new StrictTraceState([first, ...fit(others, MAX_LENGTH - first.text.length - 1)]);
+    // The new member is never dropped: samplers add theirs this way.
+    return new StrictTraceState([
+      first,
+      ...trimToLength(others, MAX_LENGTH - first.text.length - 1),
+    ]);
   }
 
   unset(key: string): StrictTraceState {
@@ -78,23 +81,23 @@ export class StrictTraceState implements TraceState {
     return others.length === this.#members.length ? this : new StrictTraceState(others);
   }
 
-  /** One field, members parted by a comma without blanks, at most 512 characters; empty when there are none. */
+  /** Gives one field of at most 512 characters, the members joined by commas without blanks; empty without members. */
   serialize(): string {
-    this.#text ??= fit(this.#members, MAX_LENGTH)
+    this.#text ??= trimToLength(this.#members, MAX_LENGTH)
       .map((member) => member.text)
       .join(",");
     return this.#text;
   }
 }
 
-/** Whether what stands before `end` is a key: Level 2, a letter or digit first, `@` anywhere behind it. */
+/** True when the text before `end` is a key by Level 2: a letter or digit first, `@` anywhere behind it. */
 function isKey(text: string, end: number): boolean {
   return (
     end >= 1 && end <= MAX_PART && isMadeOf(KEY_START, text, 0, 1) && isMadeOf(KEY, text, 1, end)
   );
 }
 
-/** Whether all from `start` on is a value: printable, no `,` and no `=`, no blank at its end. */
+/** True when the text from `start` on is a value: printable, without `,` and `=`, without a blank at its end. */
 function isValue(text: string, start: number): boolean {
   const length = text.length - start;
   return (
@@ -106,32 +109,32 @@ function isValue(text: string, start: number): boolean {
 }
 
 /**
- * Drops whole members until the rest, joined, is at most `max` characters: first those over 128, then
- * any, from the right. W3C Trace Context Level 2, "tracestate Limits"; no other strategy is allowed.
+ * Drops whole members until the rest, joined, has at most `maxLength` characters: first those over 128, then
+ * any, from the right, as W3C Trace Context Level 2, "tracestate Limits", prescribes.
  */
-function fit(members: readonly Member[], max: number): readonly Member[] {
+function trimToLength(members: readonly Member[], maxLength: number): readonly Member[] {
   let length = members.reduce((sum, member) => sum + member.text.length + 1, -1);
-  if (length <= max) return members;
+  if (length <= maxLength) return members;
   const kept = [...members];
   const drop = (i: number): void => {
     length -= (kept[i]?.text.length ?? 0) + 1;
     kept.splice(i, 1);
   };
-  for (let i = kept.length - 1; i >= 0 && length > max; i--) {
+  for (let i = kept.length - 1; i >= 0 && length > maxLength; i--) {
     if ((kept[i]?.text.length ?? 0) > LONG_MEMBER) drop(i);
   }
-  while (length > max && kept.length > 0) drop(kept.length - 1);
+  while (length > maxLength && kept.length > 0) drop(kept.length - 1);
   return kept;
 }
 
 /**
- * What anybody's TraceState may be sent as: our own as it is, another's only where it keeps the grammar.
+ * Serializes any TraceState to a field: our own as it is, a foreign one only if it is valid; else empty.
  *
- * @throws what another's throws.
+ * @throws what a foreign TraceState throws.
  */
 export function serializeTraceState(state: TraceState): string {
   if (state instanceof StrictTraceState) return state.serialize();
-  // The older SDK's `set` makes 33 members out of 32; the last is the oldest.
+  // SDK 2's `set` makes 33 members out of 32; the last is the oldest.
   const text = state.serialize().split(",", MAX_MEMBERS).join(",");
   const parsed = StrictTraceState.parse(text);
   return parsed instanceof StrictTraceState ? parsed.serialize() : "";

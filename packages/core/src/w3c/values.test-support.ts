@@ -1,13 +1,13 @@
 import fc, { type Arbitrary } from "fast-check";
 import type { Headers } from "../fixtures.test-support.js";
 
-// What may come over a wire: right, nearly right, wrong, and of any type.
+// Headers as they may arrive: valid, nearly valid, invalid, and of any type.
 
 const from = (characters: string, minLength: number, maxLength = minLength) =>
   fc.string({ unit: fc.constantFrom(...characters), minLength, maxLength });
 const HEX = "0123456789abcdef";
 const blanks = from(" \t", 0, 2);
-/** Text with all that may break a grammar or a transport in it. */
+/** Text with any characters that may break a grammar or a transport. */
 const noise = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
   from(" \t\r\n\v\0\u007f\u00a0\u00e9\ud83d,;=%@-_aZ0", 0, 12),
@@ -35,6 +35,7 @@ export const tracestateMember = fc
 
 const tracestate = list(tracestateMember, 40);
 
+/** An RFC 7230 token. */
 export const token = from("!#$%&'*+-.^_`|~0aZ", 1, 8);
 const octets = from("!#$%&'()*+-./09:<=>?@[]^_`aZ{|}~", 0, 10);
 const property = fc
@@ -56,7 +57,7 @@ function list(member: Arbitrary<string>, maxLength: number): Arbitrary<string> {
   return fc.array(one, { maxLength, size: "max" }).map((members) => members.join(","));
 }
 
-/** The text as any carrier may hold it; and what no carrier should hold. */
+/** The text as any carrier may hold it, and values that no carrier should hold. */
 function value(text: Arbitrary<string>): Arbitrary<unknown> {
   const written = fc.oneof({ weight: 4, arbitrary: text }, noise);
   const one = fc.oneof(
@@ -74,7 +75,7 @@ function value(text: Arbitrary<string>): Arbitrary<unknown> {
   );
 }
 
-/** The three headers of one message, each right, wrong or missing. */
+/** The three headers of one message, each valid, invalid or missing. */
 export const anyHeaders: Arbitrary<Headers> = fc.record({
   traceparent: fc.oneof({ weight: 3, arbitrary: traceparent }, value(traceparent)),
   tracestate: value(tracestate),

@@ -1,11 +1,9 @@
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hostAddress, peerAddress, remembering, targetAddress } from "./address.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
+import { hostAddress, memoize, peerAddress, targetAddress } from "./address.js";
 import { callAttributes, isServerError, methodOf, statusName } from "./index.js";
-
-// For tests of many values: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 describe("statuses", () => {
   test("have the names that grpc-js gives them", () => {
@@ -14,14 +12,14 @@ describe("statuses", () => {
     expect(codes.map(statusName)).toEqual(codes.map((code) => status[code]));
   });
 
-  test("of a number that gRPC does not know are UNKNOWN", () => {
+  test("of a number that gRPC does not define are UNKNOWN", () => {
     expect([17, 99, -1, Number.NaN].map(statusName)).toEqual(Array(4).fill("UNKNOWN"));
   });
 
-  test("are errors of a server only where the server is to blame", () => {
-    const blamed = Array.from({ length: 17 }, (_, code) => statusName(code)).filter(isServerError);
+  test("are errors of a server only where they are not the client's fault", () => {
+    const errors = Array.from({ length: 17 }, (_, code) => statusName(code)).filter(isServerError);
 
-    expect(blamed).toEqual([
+    expect(errors).toEqual([
       "UNKNOWN",
       "DEADLINE_EXCEEDED",
       "UNIMPLEMENTED",
@@ -37,7 +35,7 @@ test("a method is its path without the slash", () => {
   expect(methodOf("Place")).toBe("Place");
 });
 
-test("a socket's path goes without a port", () => {
+test("a socket's path has no port", () => {
   const socket = { address: "/run/orders.sock", port: undefined };
 
   expect(callAttributes("shop.v1.Orders/Place", socket, socket)).toStrictEqual({
@@ -85,12 +83,12 @@ describe("the address of a peer", () => {
     ["dns:orders:50051", undefined],
     ["orders:50051", undefined],
     ["", undefined],
-  ])("%s is read", (peer, address) => {
+  ])("%s is parsed", (peer, address) => {
     expect(peerAddress(peer)).toEqual(address);
   });
 });
 
-test("a host and its port come back as they went in, whatever they are", PATIENT, () => {
+test("any host and port are parsed as they were written", SLOW_TEST, () => {
   const host = fc.oneof(
     fc.domain().map((name) => ({ name, written: name })),
     fc.ipV4().map((name) => ({ name, written: name })),
@@ -104,7 +102,7 @@ test("a host and its port come back as they went in, whatever they are", PATIENT
   );
 });
 
-test("no text makes the reading of an address throw or wait", PATIENT, () => {
+test("no text makes the parsing of an address throw or hang", SLOW_TEST, () => {
   const unit = fc.integer({ min: 0, max: 0x2fff }).map((code) => String.fromCharCode(code));
   fc.assert(
     fc.property(fc.string({ unit, maxLength: 300 }), (text) => {
@@ -115,24 +113,24 @@ test("no text makes the reading of an address throw or wait", PATIENT, () => {
   );
 });
 
-describe("what is remembered", () => {
-  test("is read once", () => {
-    let reads = 0;
-    const read = remembering((text) => `${text} ${++reads}`);
+describe("a memoized function", () => {
+  test("parses each text once", () => {
+    let parsed = 0;
+    const parse = memoize((text) => `${text} ${++parsed}`);
 
-    expect([read("a"), read("b"), read("a")]).toEqual(["a 1", "b 2", "a 1"]);
+    expect([parse("a"), parse("b"), parse("a")]).toEqual(["a 1", "b 2", "a 1"]);
   });
 
-  test("is forgotten when there is too much of it, and never long", () => {
-    let reads = 0;
-    const read = remembering(() => ++reads);
+  test("forgets all texts at 500, and refuses one of more than 300 characters", () => {
+    let parsed = 0;
+    const parse = memoize(() => ++parsed);
 
-    for (let number = 0; number < 500; number++) read(`host-${number}`);
+    for (let number = 0; number < 500; number++) parse(`host-${number}`);
 
-    expect(read("host-0")).toBe(1);
-    expect(read("host-500")).toBe(501);
-    expect(read("host-0")).toBe(502);
-    expect(read("x".repeat(300))).toBe(503);
-    expect(read("x".repeat(301))).toBeUndefined();
+    expect(parse("host-0")).toBe(1);
+    expect(parse("host-500")).toBe(501);
+    expect(parse("host-0")).toBe(502);
+    expect(parse("x".repeat(300))).toBe(503);
+    expect(parse("x".repeat(301))).toBeUndefined();
   });
 });

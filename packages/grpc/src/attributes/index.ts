@@ -1,12 +1,12 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Address } from "./address.js";
 
-/** `package.Service/Method` for a path: the name of the span, and its `rpc.method`. */
+/** Returns the path without its leading slash, `package.Service/Method`: the span's name and its `rpc.method`. */
 export function methodOf(path: string): string {
   return path.startsWith("/") ? path.slice(1) : path;
 }
 
-/** What is known when a call begins, so that samplers see it. */
+/** Returns the attributes that a span has from its start, so that samplers see them. */
 export function callAttributes(
   method: string,
   server: Address | undefined,
@@ -17,22 +17,22 @@ export function callAttributes(
     attributes["server.address"] = server.address;
     if (server.port !== undefined) attributes["server.port"] = server.port;
   }
-  return peer === undefined ? attributes : withPeer(attributes, peer);
+  return peer === undefined ? attributes : addPeer(attributes, peer);
 }
 
-/** What is known when a call has ended; `error.type` comes with the span's status. */
+/** Returns the attributes that a span gets at its end. `error.type` is set with the span's status, not here. */
 export function statusAttributes(status: string, peer?: Address): Attributes {
   const attributes: Attributes = { "rpc.status_code": status };
-  return peer === undefined ? attributes : withPeer(attributes, peer);
+  return peer === undefined ? attributes : addPeer(attributes, peer);
 }
 
-function withPeer(attributes: Attributes, peer: Address): Attributes {
+function addPeer(attributes: Attributes, peer: Address): Attributes {
   attributes["network.peer.address"] = peer.address;
   if (peer.port !== undefined) attributes["network.peer.port"] = peer.port;
   return attributes;
 }
 
-// In the order of their numbers: https://grpc.io/docs/guides/status-codes/
+// The index is the status code: https://grpc.io/docs/guides/status-codes/
 const STATUS_NAMES: readonly string[] = [
   "OK",
   "CANCELLED",
@@ -53,17 +53,17 @@ const STATUS_NAMES: readonly string[] = [
   "UNAUTHENTICATED",
 ];
 
-/** The name of a status code; a number that gRPC does not know counts as `UNKNOWN`, as its peers take it. */
+/** Returns the name of a status code, `UNKNOWN` for a number that gRPC does not define, as other peers do. */
 export function statusName(code: number): string {
   return STATUS_NAMES[code] ?? "UNKNOWN";
 }
 
-/** Whether a status is an error of the server's span; of a client's span, every status but `OK` is. */
+/** Tells if a status makes a SERVER span an error. On a CLIENT span every status but `OK` is one. */
 export function isServerError(status: string): boolean {
   return SERVER_ERRORS.has(status);
 }
 
-// Semantic conventions for gRPC, "gRPC status": what is the caller's mistake is no error of the server.
+// Semantic conventions for gRPC, "gRPC status": the client's mistakes are not errors of the server.
 const SERVER_ERRORS: ReadonlySet<string> = new Set([
   "UNKNOWN",
   "DEADLINE_EXCEEDED",

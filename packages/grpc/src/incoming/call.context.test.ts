@@ -3,7 +3,7 @@ import { context, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
 import { withServerTracing } from "./index.js";
 
 const activeSpanId = () => trace.getSpanContext(context.active())?.spanId;
@@ -14,22 +14,22 @@ describe("the handler's context is active", () => {
   test("in all that a unary handler does, and when its client cancels", async () => {
     using spans = recordSpans();
     const seen: Record<string, string | undefined> = {};
-    const cancelled = signal();
+    const cancelled = deferred();
     using shop = await serve({
       async place(call) {
         seen.handler = activeSpanId();
         call.on("cancelled", () => {
           seen.cancelled = activeSpanId();
-          cancelled.give();
+          cancelled.resolve();
         });
         await null;
         seen.awaited = activeSpanId();
-        answering.cancel();
+        clientCall.cancel();
       },
     });
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
-    await cancelled.given;
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    await cancelled.promise;
 
     const { spanId } = spans.named("shop.v1.Orders/Place");
     expect(seen).toEqual({ handler: spanId, awaited: spanId, cancelled: spanId });
@@ -116,7 +116,7 @@ describe("the handler's context is active", () => {
     );
     starting.end();
 
-    const seen = await shop.client.placed("one order");
+    const seen = await shop.client.placeAsync("one order");
 
     const { spanId, parentSpanId } = spans.named("shop.v1.Orders/Place");
     expect(parentSpanId).toBeUndefined();

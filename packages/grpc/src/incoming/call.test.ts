@@ -1,33 +1,33 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test-support.js";
-import { loopback, type OrdersHandlers, signal } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
+import { onlySpanEnd } from "../span-end.test-support.js";
 import { withServerTracing } from "./index.js";
 
 const serve = (handlers: Partial<OrdersHandlers>) => loopback(handlers, withServerTracing());
 
 describe("the span of a call ends once", () => {
-  test("as unset, with a status that is the client's fault", async () => {
+  test("without an error, with a status that is the client's fault", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 5 });
 
-    expect(await ending(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["NOT_FOUND", "UNSET", undefined]);
   });
 
-  test("as an error, with a status that is the server's fault, and says what it was", async () => {
+  test("as an error, with a status that is the server's fault, and its details as the message", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: status.UNAVAILABLE, details: "closing time" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 14 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 14 });
 
-    expect(await ending(spans)).toEqual(["UNAVAILABLE", "ERROR", "UNAVAILABLE"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNAVAILABLE", "ERROR", "UNAVAILABLE"]);
     expect(spans.ended[0]?.status.message).toBe("closing time");
   });
 
@@ -39,9 +39,9 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 2 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 2 });
 
-    expect(await ending(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
   });
 
   test("when a handler of a stream emits an error", async () => {
@@ -54,29 +54,29 @@ describe("the span of a call ends once", () => {
 
     await expect(shop.client.list("all").toArray()).rejects.toMatchObject({ code: 15 });
 
-    expect(await ending(spans)).toEqual(["DATA_LOSS", "ERROR", "DATA_LOSS"]);
+    expect(await onlySpanEnd(spans)).toEqual(["DATA_LOSS", "ERROR", "DATA_LOSS"]);
   });
 
-  test("as it ended first, when the handler answers after that", async () => {
+  test("with its first status, when the handler answers after the client has cancelled", async () => {
     using spans = recordSpans();
-    const late = signal();
+    const late = deferred();
     using shop = await serve({
       place(call, answer) {
         call.on("cancelled", () => {
           answer(null, "too late");
-          late.give();
+          late.resolve();
         });
-        answering.cancel();
+        clientCall.cancel();
       },
     });
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
-    await late.given;
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    await late.promise;
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
-  test("as it ended first, when the handler answers twice", async () => {
+  test("with its first status, when the handler answers twice", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place(_call, answer) {
@@ -85,29 +85,29 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 10 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 10 });
 
-    expect(await ending(spans)).toEqual(["ABORTED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["ABORTED", "UNSET", undefined]);
   });
 
   test("when the server is shut down by force", async () => {
     using spans = recordSpans();
     using shop = await serve({ place: () => shop.server.forceShutdown() });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 1 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 1 });
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
-  test("as UNKNOWN, and says just that, with a status that gRPC does not know and no details", async () => {
+  test("as UNKNOWN, with that as the message, for a status that gRPC does not define and no details", async () => {
     using spans = recordSpans();
     using shop = await serve({
       place: (_call, answer) => answer({ code: Number(99), details: "" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toBeDefined();
+    await expect(shop.client.placeAsync("one order")).rejects.toBeDefined();
 
-    expect(await ending(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
+    expect(await onlySpanEnd(spans)).toEqual(["UNKNOWN", "ERROR", "UNKNOWN"]);
     expect(spans.ended[0]?.status.message).toBe("UNKNOWN");
   });
 });

@@ -6,7 +6,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type Context, context, SpanKind } from "@opentelemetry/api";
-import type { ActiveSpan, Instrumenter } from "@traceferry/core";
+import type { ActiveSpan } from "@traceferry/core";
 import { type Address, peerAddress } from "../attributes/address.js";
 import {
   callAttributes,
@@ -15,97 +15,97 @@ import {
   statusAttributes,
   statusName,
 } from "../attributes/index.js";
-import { metadataGetter } from "../carrier.js";
+import { metadataGetter } from "../carrier/metadata.js";
 import type { IncomingCall } from "../options.js";
+import type { ServerTracing } from "./server-tracing.js";
 
+type ServerCall = ServerInterceptingCallInterface;
 // Types that grpc-js has and does not export.
-type Wire = ServerInterceptingCallInterface;
-type Definition = Parameters<ServerInterceptor>[0];
-type ServerListener = Parameters<Wire["start"]>[0];
-type Status = Parameters<Wire["sendStatus"]>[0];
-type Message = Parameters<Wire["sendMessage"]>[0];
+type MethodDefinition = Parameters<ServerInterceptor>[0];
+type ServerListener = Parameters<ServerCall["start"]>[0];
+type Status = Parameters<ServerCall["sendStatus"]>[0];
+type Message = Parameters<ServerCall["sendMessage"]>[0];
 
-/** What all calls of one server share. */
-export interface CallsOfServer {
-  readonly instrumenter: Instrumenter<IncomingCall>;
-  readonly addressOf: (host: string) => Address | undefined;
-  hasSpan(path: string): boolean;
-}
-
-/** A call of the server's whose handler runs in the caller's trace, and that tells when it is answered. */
+/** A call of a server: its handler runs in the caller's trace, and its span ends with the status that is sent. */
 export class TracedServerCall extends ServerInterceptingCall {
-  readonly #calls: CallsOfServer;
-  readonly #definition: Definition;
-  readonly #wire: Wire;
-  #caller: CallersContext | undefined;
+  readonly #tracing: ServerTracing;
+  readonly #method: MethodDefinition;
+  readonly #nextCall: ServerCall;
+  #listener: TracedServerListener | undefined;
 
-  constructor(calls: CallsOfServer, definition: Definition, wire: Wire) {
-    super(wire);
-    this.#calls = calls;
-    this.#definition = definition;
-    this.#wire = wire;
+  constructor(tracing: ServerTracing, method: MethodDefinition, nextCall: ServerCall) {
+    super(nextCall);
+    this.#tracing = tracing;
+    this.#method = method;
+    this.#nextCall = nextCall;
   }
 
   override start(handler: ServerListener): void {
-    this.#caller = new CallersContext(this.#calls, this.#definition, this.#wire, handler);
-    super.start(this.#caller);
+    this.#listener = new TracedServerListener(this.#tracing, this.#method, this.#nextCall, handler);
+    super.start(this.#listener);
   }
 
   override sendMessage(message: Message, callback: () => void): void {
-    super.sendMessage(message, this.#caller?.answering(callback) ?? callback);
+    super.sendMessage(message, this.#listener?.countUnsent(callback) ?? callback);
   }
 
   override sendStatus(sent: Status): void {
-    this.#caller?.finish(sent.code, sent.details);
+    this.#listener?.endSpan(sent.code, sent.details);
     super.sendStatus(sent);
   }
 }
 
 /**
- * Stands before the handler as its listener, and runs it in the context of the call. The listeners that
- * interceptors may give to `ServerInterceptingCall` cannot do so: they have no hold on `onCancel`.
+ * Extracts the caller's context, starts the span, and runs the handler's listener in it. An interceptor's own
+ * listener, as `ServerInterceptingCall` takes one, could not do that: its `onCancel` has no `next` to run.
  */
-class CallersContext implements ServerListener {
-  readonly #calls: CallsOfServer;
-  readonly #definition: Definition;
-  readonly #wire: Wire;
+class TracedServerListener implements ServerListener {
+  readonly #tracing: ServerTracing;
+  readonly #method: MethodDefinition;
+  readonly #call: ServerCall;
   readonly #handler: ServerListener;
   #context: Context | undefined;
   #span: ActiveSpan | undefined;
-  #unsent = 0;
+  #unsentResponses = 0;
 
-  constructor(calls: CallsOfServer, definition: Definition, wire: Wire, handler: ServerListener) {
-    this.#calls = calls;
-    this.#definition = definition;
-    this.#wire = wire;
+  constructor(
+    tracing: ServerTracing,
+    method: MethodDefinition,
+    call: ServerCall,
+    handler: ServerListener,
+  ) {
+    this.#tracing = tracing;
+    this.#method = method;
+    this.#call = call;
     this.#handler = handler;
   }
 
-  // The span begins here and not in `start`: on a stream that is closed already nothing else is ever called.
+  // The span starts here and not in `start`: on a stream that is closed already, grpc-js calls nothing after
+  // `start`, and the span would never end.
   onReceiveMetadata(metadata: Metadata): void {
     try {
-      this.#context = this.#begin(metadata);
+      this.#context = this.#startSpan(metadata);
     } catch (error) {
-      this.#calls.instrumenter.reporter.fault("receive", error);
+      this.#tracing.instrumenter.reporter.fault("receive", error);
     }
-    this.#run(this.#handler.onReceiveMetadata, metadata);
+    this.#runInContext(this.#handler.onReceiveMetadata, metadata);
   }
 
   onReceiveMessage(message: Message): void {
-    this.#run(this.#handler.onReceiveMessage, message);
+    this.#runInContext(this.#handler.onReceiveMessage, message);
   }
 
   onReceiveHalfClose(): void {
-    this.#run(this.#handler.onReceiveHalfClose);
+    this.#runInContext(this.#handler.onReceiveHalfClose);
   }
 
-  // Comes at the end of every call, of those that were answered too: grpc-node #2771.
+  // grpc-js calls this at the end of every call, also of those that were answered: grpc-node #2771.
   onCancel(): void {
-    if (this.#span !== undefined) this.finish(this.#inferStatus(), "no status was sent");
-    this.#run(this.#handler.onCancel);
+    if (this.#span !== undefined) this.endSpan(this.#inferStatus(), "no status was sent");
+    this.#runInContext(this.#handler.onCancel);
   }
 
-  #run<Args extends unknown[]>(
+  #runInContext<Args extends unknown[]>(
     event: (this: ServerListener, ...args: Args) => void,
     ...args: Args
   ): void {
@@ -113,19 +113,22 @@ class CallersContext implements ServerListener {
     else context.with(this.#context, event, this.#handler, ...args);
   }
 
-  #begin(metadata: Metadata): Context {
-    const { instrumenter, addressOf } = this.#calls;
-    const { path } = this.#definition;
-    const call = new ReceivedCall(path, metadata, this.#wire);
-    const extraction = instrumenter.extract(metadata, metadataGetter, call);
-    if (extraction.spanInProgress !== undefined || !this.#calls.hasSpan(path))
+  /** Returns the context for the handler: with the span of this call, or the caller's where it gets none. */
+  #startSpan(metadata: Metadata): Context {
+    const { instrumenter, parseHost } = this.#tracing;
+    const { path } = this.#method;
+    const incoming = new LazyIncomingCall(path, metadata, this.#call);
+    const extraction = instrumenter.extract(metadata, metadataGetter, incoming);
+    if (extraction.spanInProgress !== undefined || !this.#tracing.isTraced(path)) {
       return extraction.parent;
+    }
     const method = methodOf(path);
+    const server = requestedAddress(this.#call, parseHost);
     this.#span = instrumenter.startSpan(
       {
         name: method,
         kind: SpanKind.SERVER,
-        attributes: callAttributes(method, serverOf(this.#wire, addressOf), peerOf(this.#wire)),
+        attributes: callAttributes(method, server, clientAddress(this.#call)),
         links: extraction.links,
         parent: extraction.parent,
       },
@@ -134,20 +137,21 @@ class CallersContext implements ServerListener {
     return this.#span.context;
   }
 
-  /** Counts the answer until it is written. */
-  answering(written: () => void): () => void {
-    if (this.#definition.responseStream) return written;
-    this.#unsent++;
+  /** Counts the only response of a call as unsent until the returned callback tells that it is written. */
+  countUnsent(written: () => void): () => void {
+    if (this.#method.responseStream) return written;
+    this.#unsentResponses++;
     return () => {
-      this.#unsent--;
+      this.#unsentResponses--;
       written();
     };
   }
 
-  finish(code: number, details: unknown): void {
+  /** Ends the span with this status. */
+  endSpan(code: number, details: unknown): void {
     const span = this.#span;
     if (span === undefined) return;
-    // Handlers answer once more: after the deadline, or after the client has gone. The first status counts.
+    // The first status counts: handlers may answer again, after the deadline or after the client has gone.
     this.#span = undefined;
     const name = statusName(code);
     span.set(statusAttributes(name));
@@ -155,48 +159,52 @@ class CallersContext implements ServerListener {
     span.end();
   }
 
-  // What grpc-js sends by itself passes no interceptor: the status of a deadline, or of a message that could
-  // not be written. A unary answer that was never written has failed; a message of a stream may just have been
-  // under way when the client went.
+  // No interceptor sees the statuses that grpc-js sends by itself: of a deadline, and of a response that could
+  // not be written. A unary response that is still unsent was such a failure. A message of a stream is no sign: it
+  // may just have been under way when the client left.
   #inferStatus(): status {
     try {
-      const deadline = Number(this.#wire.getDeadline());
+      const deadline = Number(this.#call.getDeadline());
       if (Date.now() >= deadline - DEADLINE_SLACK_MS) return status.DEADLINE_EXCEEDED;
     } catch (error) {
-      this.#calls.instrumenter.reporter.fault("infer status", error);
+      this.#tracing.instrumenter.reporter.fault("infer status", error);
     }
-    return this.#unsent > 0 ? status.INTERNAL : status.CANCELLED;
+    return this.#unsentResponses > 0 ? status.INTERNAL : status.CANCELLED;
   }
 }
 
-// At its deadline the client resets the stream, and that often comes before the server's own timer, which
-// began when the call arrived: 1 to 5 ms before, mostly, and up to 30.
+// At its deadline the client resets the stream, mostly before the server's own timer fires, which started later,
+// when the call arrived: 1 to 5 ms before, as a rule, and up to 30.
 const DEADLINE_SLACK_MS = 50;
 
-/** Asks for the peer only when somebody wants to know it. */
-class ReceivedCall implements IncomingCall {
+/** Asks grpc-js for the peer only when the option `relation` does. */
+class LazyIncomingCall implements IncomingCall {
   readonly path: string;
   readonly metadata: Metadata;
-  readonly #wire: Wire;
+  readonly #call: ServerCall;
 
-  constructor(path: string, metadata: Metadata, wire: Wire) {
+  constructor(path: string, metadata: Metadata, call: ServerCall) {
     this.path = path;
     this.metadata = metadata;
-    this.#wire = wire;
+    this.#call = call;
   }
 
   get peer(): string {
-    return this.#wire.getPeer();
+    return this.#call.getPeer();
   }
 }
 
-// The address that the client asked for. Older releases of grpc-js do not tell it, nor whose the connection is.
-function serverOf(wire: Wire, addressOf: CallsOfServer["addressOf"]): Address | undefined {
-  return typeof wire.getHost === "function" ? addressOf(wire.getHost()) : undefined;
+/** Returns the server's address as the client asked for it; undefined in releases of grpc-js without `getHost`. */
+function requestedAddress(
+  call: ServerCall,
+  parseHost: ServerTracing["parseHost"],
+): Address | undefined {
+  return typeof call.getHost === "function" ? parseHost(call.getHost()) : undefined;
 }
 
-function peerOf(wire: Wire): Address | undefined {
-  if (typeof wire.getConnectionInfo !== "function") return peerAddress(wire.getPeer());
-  const { remoteAddress, remotePort } = wire.getConnectionInfo();
+/** Returns the client's address; in releases of grpc-js without `getConnectionInfo`, as far as `getPeer` tells. */
+function clientAddress(call: ServerCall): Address | undefined {
+  if (typeof call.getConnectionInfo !== "function") return peerAddress(call.getPeer());
+  const { remoteAddress, remotePort } = call.getConnectionInfo();
   return remoteAddress === undefined ? undefined : { address: remoteAddress, port: remotePort };
 }

@@ -10,7 +10,7 @@ import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { altered, loopback, metadataOf, patched } from "../loopback.test-support.js";
+import { loopback, markPatched, metadataOf, overrideCalls } from "../loopback.test-support.js";
 import type { GrpcTracingOptions, IncomingCall } from "../options.js";
 import { serverInterceptor, withServerTracing } from "./index.js";
 
@@ -23,7 +23,7 @@ describe("a server with tracing", () => {
     using shop = await loopback({ place: answerAtOnce }, withServerTracing());
     const from = sender();
 
-    await shop.client.placed("one order", metadataOf(from.headers));
+    await shop.client.placeAsync("one order", metadataOf(from.headers));
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.named("shop.v1.Orders/Place")).toMatchObject({
@@ -44,24 +44,24 @@ describe("a server with tracing", () => {
     });
   });
 
-  test("keeps the options it was given, and changes none of them", async () => {
+  test("keeps the other options of its server, and does not change the given object", async () => {
     using spans = recordSpans();
     let passed = 0;
-    const theirs: ServerInterceptor = (_definition, wire) => {
+    const userInterceptor: ServerInterceptor = (_definition, nextCall) => {
       passed++;
-      return new ServerInterceptingCall(wire);
+      return new ServerInterceptingCall(nextCall);
     };
-    const given = Object.freeze({
+    const serverOptions = Object.freeze({
       "grpc.max_concurrent_streams": 7,
-      interceptors: [theirs],
+      interceptors: [userInterceptor],
     });
 
-    const options = withServerTracing(given);
+    const options = withServerTracing(serverOptions);
     using shop = await loopback({ place: answerAtOnce }, options);
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(options["grpc.max_concurrent_streams"]).toBe(7);
-    expect(given.interceptors).toEqual([theirs]);
+    expect(serverOptions.interceptors).toEqual([userInterceptor]);
     expect(passed).toBe(1);
     expect(spans.ended).toHaveLength(1);
   });
@@ -74,17 +74,17 @@ describe("a server with tracing", () => {
       withServerTracing(withServerTracing({ interceptors })),
     );
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("lets interceptors behind it see the span, and keeps what one before it put into the context", async () => {
+  test("shows its span to interceptors after it, and keeps what one before it put into the context", async () => {
     using spans = recordSpans();
     const key = createContextKey("tenant");
     const seen: unknown[] = [];
-    const behind: ServerInterceptor = (_definition, wire) =>
-      new ServerInterceptingCall(wire, {
+    const after: ServerInterceptor = (_definition, nextCall) =>
+      new ServerInterceptingCall(nextCall, {
         start: (next) =>
           next({
             onReceiveMetadata(metadata, proceed) {
@@ -93,7 +93,7 @@ describe("a server with tracing", () => {
             },
           }),
       });
-    const { interceptors = [] } = withServerTracing({ interceptors: [behind] });
+    const { interceptors = [] } = withServerTracing({ interceptors: [after] });
     using shop = await loopback(
       {
         place(_call, answer) {
@@ -104,13 +104,13 @@ describe("a server with tracing", () => {
       { interceptors: [inContext(key, "acme"), ...interceptors] },
     );
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     const { spanId } = spans.named("shop.v1.Orders/Place");
     expect(seen).toEqual([spanId, "acme", spanId, "acme"]);
   });
 
-  test("asks a function what a call is to its sender, and tells it path, metadata and peer", async () => {
+  test("calls the function of the option relation with the path, metadata and peer of each call", async () => {
     using spans = recordSpans();
     const asked: Pick<IncomingCall, "path" | "peer">[] = [];
     const options: GrpcTracingOptions = {
@@ -120,21 +120,21 @@ describe("a server with tracing", () => {
       },
     };
     using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, options));
-    const ours = sender();
+    const colleague = sender();
     const partner = sender();
 
-    await shop.client.placed("one order", metadataOf(ours.headers));
-    await shop.client.placed("one order", metadataOf([["x-partner", "1"], ...partner.headers]));
+    await shop.client.placeAsync("one order", metadataOf(colleague.headers));
+    await shop.client.placeAsync("one order", metadataOf([["x-partner", "1"], ...partner.headers]));
 
     const peer = expect.stringMatching(/^127\.0\.0\.1:\d+$/);
     expect(asked).toEqual(Array(2).fill({ path: "/shop.v1.Orders/Place", peer }));
-    expect(spans.ended.map(({ traceId }) => traceId === ours.traceId)).toEqual([true, false]);
+    expect(spans.ended.map(({ traceId }) => traceId === colleague.traceId)).toEqual([true, false]);
     expect(spans.ended[1]?.links.map(({ spanId }) => spanId)).toEqual([partner.spanId]);
   });
 });
 
 describe("a call that is ignored", () => {
-  test("has no span, but its handler works in the sender's trace", async () => {
+  test("has no span, but its handler runs in the sender's trace", async () => {
     using spans = recordSpans();
     const seen: unknown[] = [];
     const ignore = (path: string) => path.startsWith("/shop.v1.Orders/P");
@@ -150,7 +150,7 @@ describe("a call that is ignored", () => {
     );
     const from = sender();
 
-    await shop.client.placed("one order", metadataOf(from.headers));
+    await shop.client.placeAsync("one order", metadataOf(from.headers));
 
     expect(seen).toEqual([from.traceId, from.spanId, "acme"]);
     expect(spans.ended).toEqual([]);
@@ -164,24 +164,24 @@ describe("a call that is ignored", () => {
     };
     using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, { ignore }));
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.warnings.join()).toContain("grpc: ignore: RangeError: no such path");
   });
 
-  test("is not ignored by a promise, whatever that will say", async () => {
+  test("is not ignored by a promise, whatever it resolves to", async () => {
     using spans = recordSpans();
     const options: GrpcTracingOptions = {};
     Reflect.set(options, "ignore", async () => true);
     using shop = await loopback({ place: answerAtOnce }, withServerTracing({}, options));
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
   });
 
-  test("cannot be named by anything but a function", () => {
+  test("is refused as an option that is not a function", () => {
     const wrong: GrpcTracingOptions = JSON.parse('{ "ignore": "/grpc.health.v1.Health/" }');
 
     expect(() => withServerTracing({}, wrong)).toThrow(/"ignore" must be a function.*Health/);
@@ -189,11 +189,11 @@ describe("a call that is ignored", () => {
   });
 });
 
-test("where instrumentation-grpc has patched the server its span is the only one, and whole", async () => {
+test("where instrumentation-grpc has patched the server its span is the only one, and continues the sender", async () => {
   using spans = recordSpans();
-  using _ = patched(Server.prototype.register);
+  using _ = markPatched(Server.prototype.register);
   const from = sender();
-  // As its patch of `register` runs every handler: from the metadata, whatever is active.
+  // The patch of `register` runs every handler in a span like this one, extracted from the metadata.
   const patchedHandler: handleUnaryCall<string, string> = (call, answer) => {
     const parent = propagation.extract(context.active(), call.metadata, {
       get: (metadata, key) => metadata.get(key).map(String),
@@ -205,9 +205,9 @@ test("where instrumentation-grpc has patched the server its span is the only one
   };
   using shop = await loopback({ place: patchedHandler }, withServerTracing());
 
-  const seenBefore = await shop.client.placed("one order", metadataOf(from.headers));
+  const activeInHandler = await shop.client.placeAsync("one order", metadataOf(from.headers));
 
-  expect(seenBefore).toBe(from.spanId);
+  expect(activeInHandler).toBe(from.spanId);
   expect(spans.ended.map(({ scope, parentSpanId }) => [scope, parentSpanId])).toEqual([
     ["theirs", from.spanId],
   ]);
@@ -216,59 +216,59 @@ test("where instrumentation-grpc has patched the server its span is the only one
 
 test("where the patch of instrumentation-grpc is off again the server has its span", async () => {
   using spans = recordSpans();
-  using _ = patched(Server.prototype.register, false);
+  using _ = markPatched(Server.prototype.register, false);
   using shop = await loopback({ place: answerAtOnce }, withServerTracing());
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   expect(spans.ended).toHaveLength(1);
   expect(spans.warnings).toEqual([]);
 });
 
-test("a server of an older grpc-js, which knows no host and no connection, is served too", async () => {
+test("a server works with an older grpc-js, whose calls have neither getHost nor getConnectionInfo", async () => {
   using spans = recordSpans();
-  const older = altered({ getHost: undefined, getConnectionInfo: undefined });
+  const older = overrideCalls({ getHost: undefined, getConnectionInfo: undefined });
   using shop = await loopback(
     { place: answerAtOnce },
     { interceptors: [older, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order", new Metadata());
+  await shop.client.placeAsync("one order", new Metadata());
 
   const { attributes } = spans.named("shop.v1.Orders/Place");
   expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
   expect(attributes["server.address"]).toBeUndefined();
 });
 
-test("a host that is too long to be one is not told", async () => {
+test("a host of more than 300 characters is not recorded", async () => {
   using spans = recordSpans();
   using shop = await loopback({ place: answerAtOnce }, withServerTracing(), {
     "grpc.default_authority": "x".repeat(301),
   });
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   expect(spans.named("shop.v1.Orders/Place").attributes["server.address"]).toBeUndefined();
 });
 
-test("the peer is the one of the connection, also where grpc-js does not name it", async () => {
+test("the peer's address is the connection's, also where getPeer does not know it", async () => {
   using spans = recordSpans();
-  const nameless = altered({ getPeer: () => "unknown" });
+  const nameless = overrideCalls({ getPeer: () => "unknown" });
   using shop = await loopback(
     { place: answerAtOnce },
     { interceptors: [nameless, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order");
+  await shop.client.placeAsync("one order");
 
   const { attributes } = spans.named("shop.v1.Orders/Place");
   expect(attributes).toMatchObject({ "network.peer.address": "127.0.0.1" });
 });
 
-test("a call whose span cannot be made is served all the same, in the context it came in", async () => {
+test("a call whose span cannot be started is handled all the same, in the context it arrived in", async () => {
   using spans = recordSpans();
   const key = createContextKey("tenant");
-  const hostless = altered({
+  const hostless = overrideCalls({
     getHost() {
       throw new RangeError("no host");
     },
@@ -287,12 +287,12 @@ test("a call whose span cannot be made is served all the same, in the context it
   expect([...spans.open, ...spans.ended]).toEqual([]);
 });
 
-/** An interceptor that puts a value into the context of its calls. */
+/** Returns an interceptor that puts a value into the context of its calls. */
 function inContext(key: symbol, value: string): ServerInterceptor {
-  return (_definition, wire) =>
+  return (_definition, nextCall) =>
     new (class extends ServerInterceptingCall {
       override start(listener: Parameters<ServerInterceptingCall["start"]>[0]): void {
         context.with(context.active().setValue(key, value), () => super.start(listener));
       }
-    })(wire);
+    })(nextCall);
 }

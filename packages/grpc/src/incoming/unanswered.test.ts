@@ -8,32 +8,30 @@ import {
 import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { ended, ending, endOf } from "../ending.test-support.js";
 import {
-  altered,
+  deferred,
   loopback,
   metadataOf,
   type OrdersHandlers,
-  signal,
+  overrideCalls,
 } from "../loopback.test-support.js";
+import { firstSpanEnd, onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { serverInterceptor, withServerTracing } from "./index.js";
-
-// For tests of many calls: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
 
 const serve = (handlers: Partial<OrdersHandlers>, options: ServerOptions = {}) =>
   loopback(handlers, withServerTracing(options));
 
 describe("the span of a call that its handler did not answer ends once", () => {
-  test("at the deadline, when the server's own timer is first", async () => {
+  test("at the deadline, when the server's own timer fires first", async () => {
     using spans = recordSpans();
     using shop = await serve({ place: () => undefined });
-    // A client that tells its deadline and does not keep it.
+    // The client sends a deadline and does not hold it itself.
     const metadata = metadataOf([["grpc-timeout", "40m"]]);
 
-    await expect(shop.client.placed("one order", metadata)).rejects.toMatchObject({ code: 4 });
+    await expect(shop.client.placeAsync("one order", metadata)).rejects.toMatchObject({ code: 4 });
 
-    expect(await ending(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
+    expect(await onlySpanEnd(spans)).toEqual(["DEADLINE_EXCEEDED", "ERROR", "DEADLINE_EXCEEDED"]);
   });
 
   test.each([
@@ -42,33 +40,33 @@ describe("the span of a call that its handler did not answer ends once", () => {
   ])("as %s, when the client resets it %d ms before the deadline", async (code, inMs) => {
     using spans = recordSpans();
     using _clock = vi.spyOn(Date, "now").mockReturnValue(Date.now());
-    const nearly = altered({ getDeadline: () => Date.now() + inMs });
+    const nearDeadline = overrideCalls({ getDeadline: () => Date.now() + inMs });
     using shop = await loopback(
-      { place: () => answering.cancel() },
-      { interceptors: [nearly, serverInterceptor()] },
+      { place: () => clientCall.cancel() },
+      { interceptors: [nearDeadline, serverInterceptor()] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    const [found] = await ending(spans);
-    expect(found).toBe(code);
+    const [statusCode] = await onlySpanEnd(spans);
+    expect(statusCode).toBe(code);
   });
 
-  test("as cancelled, when its deadline cannot be told, which is reported", async () => {
+  test("as cancelled, when reading its deadline throws, which is reported", async () => {
     using spans = recordSpans();
     using shop = await loopback(
-      { place: () => answering.cancel() },
+      { place: () => clientCall.cancel() },
       { interceptors: [withoutDeadline, serverInterceptor()] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    await ended(spans, 1);
-    expect(endOf(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    await waitForEnded(spans, 1);
+    expect(firstSpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
     expect(spans.warnings).toEqual([expect.stringContaining("RangeError: no clock")]);
   });
 
-  test("whoever is first at the deadline, a hundred times", PATIENT, async () => {
+  test("at the deadline, whichever side is first, in a hundred calls", SLOW_TEST, async () => {
     using spans = recordSpans();
     let reached = 0;
     using shop = await serve({
@@ -78,28 +76,28 @@ describe("the span of a call that its handler did not answer ends once", () => {
     });
 
     const calls = Array.from({ length: 100 }, (_, number) =>
-      shop.client.placed("one order", new Metadata(), { deadline: Date.now() + 60 + number }),
+      shop.client.placeAsync("one order", new Metadata(), { deadline: Date.now() + 60 + number }),
     );
     await Promise.allSettled(calls);
 
     // On a busy machine a deadline may pass before its call has left.
     await vi.waitFor(
       () => expect(spans.ended.length).toBeGreaterThanOrEqual(reached),
-      PATIENT.timeout / 2,
+      SLOW_TEST.timeout / 2,
     );
-    await vi.waitFor(() => expect(spans.open).toEqual([]), PATIENT.timeout / 2);
+    await vi.waitFor(() => expect(spans.open).toEqual([]), SLOW_TEST.timeout / 2);
     expect(spans.warnings).toEqual([]);
     expect(new Set(spans.ended.map(({ spanId }) => spanId)).size).toBe(spans.ended.length);
   });
 
   test("as cancelled, when the client cancels before a far deadline", async () => {
     using spans = recordSpans();
-    using shop = await serve({ place: () => answering.cancel() });
+    using shop = await serve({ place: () => clientCall.cancel() });
     const options: CallOptions = { deadline: Date.now() + 60_000 };
 
-    const answering = shop.client.place("one order", new Metadata(), options, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), options, () => undefined);
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as cancelled, when the client leaves a stream that is being written", async () => {
@@ -114,9 +112,9 @@ describe("the span of a call that its handler did not answer ends once", () => {
     });
 
     const stream = shop.client.list("all");
-    stream.once("error", ok).once("data", () => stream.cancel());
+    stream.once("error", ignore).once("data", () => stream.cancel());
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 
   test("as cancelled, when the client leaves a stream in both directions", async () => {
@@ -124,9 +122,9 @@ describe("the span of a call that its handler did not answer ends once", () => {
     using shop = await serve({ chat: (call) => call.write("hello") });
 
     const stream = shop.client.chat();
-    stream.once("error", ok).once("data", () => stream.cancel());
+    stream.once("error", ignore).once("data", () => stream.cancel());
 
-    const [code] = await ending(spans);
+    const [code] = await onlySpanEnd(spans);
     expect(code).toBe("CANCELLED");
   });
 
@@ -137,71 +135,72 @@ describe("the span of a call that its handler did not answer ends once", () => {
       { "grpc.max_send_message_length": 3 },
     );
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 8 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 8 });
 
-    expect(await ending(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
+    expect(await onlySpanEnd(spans)).toEqual(["INTERNAL", "ERROR", "INTERNAL"]);
     expect(spans.ended[0]?.status.message).toBe("no status was sent");
   });
 
   test("as cancelled, when the client leaves between the answer and its status", async () => {
     using spans = recordSpans();
-    const slow: ServerInterceptor = (_definition, wire) =>
-      new ServerInterceptingCall(wire, { sendStatus: () => answering.cancel() });
+    const slow: ServerInterceptor = (_definition, nextCall) =>
+      new ServerInterceptingCall(nextCall, { sendStatus: () => clientCall.cancel() });
     using shop = await serve(
       { place: (_call, answer) => answer(null, "done") },
       { interceptors: [slow] },
     );
 
-    const answering = shop.client.place("one order", new Metadata(), {}, () => undefined);
+    const clientCall = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    expect(await ending(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
+    expect(await onlySpanEnd(spans)).toEqual(["CANCELLED", "UNSET", undefined]);
   });
 });
 
-test("a call that was answered is not asked for its deadline", async () => {
+test("the deadline of a call that was answered is not read", async () => {
   using spans = recordSpans();
-  const cancelled = signal();
+  const cancelled = deferred();
   using shop = await loopback(
     {
       place(call, answer) {
-        // Comes at the end of every call.
-        call.on("cancelled", cancelled.give);
+        // grpc-js emits this at the end of every call.
+        call.on("cancelled", cancelled.resolve);
         answer(null, "done");
       },
     },
     { interceptors: [withoutDeadline, serverInterceptor()] },
   );
 
-  await shop.client.placed("one order");
-  await cancelled.given;
+  await shop.client.placeAsync("one order");
+  await cancelled.promise;
 
-  expect(await ending(spans)).toEqual(["OK", "UNSET", undefined]);
+  expect(await onlySpanEnd(spans)).toEqual(["OK", "UNSET", undefined]);
 });
 
 test(
-  "three hundred streams that are cancelled leave no span open and no sender behind",
-  PATIENT,
+  "three hundred streams that are cancelled leave no span open, and each continues its own sender",
+  SLOW_TEST,
   async () => {
     using spans = recordSpans();
     using shop = await serve({ chat: (call) => call.write("hello") });
-    const one = () =>
+    const cancelOne = () =>
       new Promise<void>((resolve) => {
         const stream = shop.client.chat(metadataOf(sender().headers));
         stream.once("data", () => stream.cancel());
         stream.once("error", () => resolve());
       });
 
-    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, one));
+    for (let round = 0; round < 10; round++)
+      await Promise.all(Array.from({ length: 30 }, cancelOne));
 
-    await ended(spans, 300, PATIENT.timeout / 2);
+    await waitForEnded(spans, 300, SLOW_TEST.timeout / 2);
     expect(new Set(spans.ended.map(({ traceId }) => traceId)).size).toBe(300);
   },
 );
 
-const withoutDeadline = altered({
+const withoutDeadline = overrideCalls({
   getDeadline() {
     throw new RangeError("no clock");
   },
 });
 
-function ok(): void {}
+function ignore(): void {}

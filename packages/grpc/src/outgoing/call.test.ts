@@ -9,15 +9,9 @@ import {
 } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { ending } from "../ending.test-support.js";
-import {
-  barePeer,
-  loopback,
-  NOTHING,
-  NOWHERE,
-  OrdersClient,
-  type OrdersHandlers,
-} from "../loopback.test-support.js";
+import { echoServer, NOTHING, NOWHERE, portOf } from "../echo-server.test-support.js";
+import { loopback, OrdersClient, type OrdersHandlers } from "../loopback.test-support.js";
+import { onlySpanEnd } from "../span-end.test-support.js";
 import { withClientTracing } from "./index.js";
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
@@ -25,7 +19,7 @@ const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, wit
 const failed = (name: string) => [name, "ERROR", name];
 
 describe("the span of a call ends once", () => {
-  test("well, for each kind of call", async () => {
+  test("without an error, for each kind of call that succeeds", async () => {
     using spans = recordSpans();
     using shop = await callTo({
       place: (_call, answer) => answer(null, "done"),
@@ -38,7 +32,7 @@ describe("the span of a call ends once", () => {
       },
     });
 
-    await shop.client.placed("one order");
+    await shop.client.placeAsync("one order");
     await new Promise((resolve) => shop.client.collect(resolve).end("one order"));
     await shop.client.list("all").toArray();
     await Promise.all([shop.client.chat().end("hello").toArray()]);
@@ -52,30 +46,30 @@ describe("the span of a call ends once", () => {
     expect(spans.warnings).toEqual([]);
   });
 
-  test("as an error with every status but OK, and says what it was", async () => {
+  test("as an error with every status but OK, with its details as the message", async () => {
     using spans = recordSpans();
     using shop = await callTo({
       place: (_call, answer) => answer({ code: status.NOT_FOUND, details: "no such order" }),
     });
 
-    await expect(shop.client.placed("one order")).rejects.toMatchObject({ code: 5 });
+    await expect(shop.client.placeAsync("one order")).rejects.toMatchObject({ code: 5 });
 
-    expect(await ending(spans)).toEqual(failed("NOT_FOUND"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("NOT_FOUND"));
     expect(spans.ended[0]?.status.message).toBe("no such order");
   });
 
-  test("as an error that says its status, where the peer says nothing of it", async () => {
+  test("with its status as the message, where the peer sends no details", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await expect(client.called(NOWHERE, "one order")).rejects.toMatchObject({ code: 12 });
+    await expect(client.callAsync(NOWHERE, "one order")).rejects.toMatchObject({ code: 12 });
 
-    expect(await ending(spans)).toEqual(failed("UNIMPLEMENTED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]?.status.message).toBe("UNIMPLEMENTED");
   });
 
-  test("before the caller hears of it", async () => {
+  test("before the caller's callback runs", async () => {
     using spans = recordSpans();
     using shop = await callTo({ place: (_call, answer) => answer(null, "done") });
 
@@ -88,17 +82,17 @@ describe("the span of a call ends once", () => {
 
   test.each([
     ["at its deadline", 30],
-    ["when its deadline was over before it began", -1000],
+    ["when its deadline was over before it started", -1000],
   ])("%s", async (_, inMs) => {
     using spans = recordSpans();
     using shop = await callTo({ place: () => undefined });
     const options: CallOptions = { deadline: Date.now() + inMs };
 
-    await expect(shop.client.placed("one", new Metadata(), options)).rejects.toMatchObject({
+    await expect(shop.client.placeAsync("one", new Metadata(), options)).rejects.toMatchObject({
       code: 4,
     });
 
-    expect(await ending(spans)).toEqual(failed("DEADLINE_EXCEEDED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("DEADLINE_EXCEEDED"));
   });
 
   test("when it is cancelled", async () => {
@@ -107,41 +101,41 @@ describe("the span of a call ends once", () => {
 
     const call = shop.client.place("one order", new Metadata(), {}, () => undefined);
 
-    expect(await ending(spans)).toEqual(failed("CANCELLED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("CANCELLED"));
   });
 
   test("when nobody listens at the address", async () => {
     using spans = recordSpans();
-    // The near end of a connection: the port is taken, so that nobody else comes to listen there.
+    // The client end of a connection holds its port, so that no other process can listen there meanwhile.
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const taken = connect({ host: "127.0.0.1", port: portOf(server.address()) });
     await once(taken, "connect");
     using client = new OrdersClient(portOf(taken.address()), withClientTracing());
 
-    await expect(client.placed("one order")).rejects.toMatchObject({ code: 14 });
+    await expect(client.placeAsync("one order")).rejects.toMatchObject({ code: 14 });
     taken.destroy();
     server.close();
 
-    expect(await ending(spans)).toEqual(failed("UNAVAILABLE"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNAVAILABLE"));
     expect(spans.ended[0]?.attributes["network.peer.address"]).toBeUndefined();
   });
 
-  test("as its caller hears it, when an answer is missing", async () => {
+  test("with the status that its caller gets, when the response is missing", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await expect(client.called(NOTHING, "one order")).rejects.toMatchObject({ code: 12 });
+    await expect(client.callAsync(NOTHING, "one order")).rejects.toMatchObject({ code: 12 });
 
-    expect(await ending(spans)).toEqual(failed("UNIMPLEMENTED"));
+    expect(await onlySpanEnd(spans)).toEqual(failed("UNIMPLEMENTED"));
     expect(spans.ended[0]).toMatchObject({
       status: { message: "No message received" },
-      attributes: { "network.peer.port": peer.port },
+      attributes: { "network.peer.port": echo.port },
     });
   });
 
-  test("when an interceptor behind ours throws, and the caller gets just that", async () => {
+  test("when an interceptor after ours throws, and the caller gets the same error", async () => {
     using spans = recordSpans();
     const refused = new RangeError("out of stock");
     const throwing: Interceptor = (options, nextCall) =>
@@ -150,30 +144,24 @@ describe("the span of a call ends once", () => {
           throw refused;
         },
       });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({ interceptors: [throwing] });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    await expect(client.placed("one order")).rejects.toBe(refused);
+    await expect(client.placeAsync("one order")).rejects.toBe(refused);
 
     expect(spans.open).toEqual([]);
     expect(spans.ended.map(({ status: { code } }) => code)).toEqual(["ERROR"]);
   });
 
-  test("or never begins, on a client that is closed", async () => {
+  test("or never starts, on a client that is closed", async () => {
     using spans = recordSpans();
-    await using peer = await barePeer();
-    const client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    const client = new OrdersClient(echo.port, withClientTracing());
     client.close();
 
-    await expect(client.placed("one order")).rejects.toThrow("Channel has been shut down");
+    await expect(client.placeAsync("one order")).rejects.toThrow("Channel has been shut down");
 
     expect([...spans.open, ...spans.ended]).toEqual([]);
   });
 });
-
-function portOf(address: object | string | null): number {
-  if (typeof address === "object" && address !== null && "port" in address)
-    return Number(address.port);
-  throw new TypeError(`not an address of TCP: ${address}`);
-}

@@ -8,59 +8,51 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type Context, context } from "@opentelemetry/api";
-import type { ActiveSpan, Instrumenter } from "@traceferry/core";
+import type { ActiveSpan } from "@traceferry/core";
 import type { Address } from "../attributes/address.js";
 import { statusAttributes, statusName } from "../attributes/index.js";
-import { writeMetadata } from "../carrier.js";
-import type { IncomingCall } from "../options.js";
+import { writeMetadata } from "../carrier/metadata.js";
+import type { ClientTracing } from "./client-tracing.js";
 
 // A type that grpc-js has and does not export.
 type Message = Parameters<InterceptingListener["onReceiveMessage"]>[0];
 
-/** What all calls of one client share. */
-export interface CallsOfClient {
-  readonly instrumenter: Instrumenter<IncomingCall>;
-  readonly peerOf: (peer: string) => Address | undefined;
-  /** Begins the span of a call, unless the call is to have none. */
-  open(options: InterceptorOptions, caller: Context): ActiveSpan | undefined;
-}
-
-/** A call of the client's that takes its caller's trace along. */
-export class TracedCall extends InterceptingCall {
-  readonly #calls: CallsOfClient;
+/** A call of a client: it carries its caller's trace, and its span ends with the status that is received. */
+export class TracedClientCall extends InterceptingCall {
+  readonly #tracing: ClientTracing;
   readonly #options: InterceptorOptions;
-  readonly #caller = context.active();
+  readonly #callerContext = context.active();
 
-  constructor(calls: CallsOfClient, options: InterceptorOptions, next: ReturnType<NextCall>) {
+  constructor(tracing: ClientTracing, options: InterceptorOptions, next: ReturnType<NextCall>) {
     super(next);
-    this.#calls = calls;
+    this.#tracing = tracing;
     this.#options = options;
   }
 
-  // Nothing in here may wait: grpc-js would send the first message past the interceptors behind us.
-  override start(metadata: Metadata, callers: Partial<InterceptingListener> = {}): void {
-    const { instrumenter } = this.#calls;
+  // Synchronous throughout: else grpc-js would send the first message past the interceptors after ours.
+  override start(metadata: Metadata, listener: Partial<InterceptingListener> = {}): void {
+    const { instrumenter } = this.#tracing;
     let span: ActiveSpan | undefined;
     let sent = metadata;
     try {
-      span = this.#calls.open(this.#options, this.#caller);
-      const injection = instrumenter.inject(span?.context ?? this.#caller);
+      span = this.#tracing.startSpan(this.#options, this.#callerContext);
+      const injection = instrumenter.inject(span?.context ?? this.#callerContext);
       if (injection !== undefined) {
         sent = writeMetadata(metadata, injection, instrumenter.reporter);
       }
     } catch (error) {
       instrumenter.reporter.fault("send", error);
     }
-    const answer = new CallersListener(
+    const tracedListener = new TracedClientListener(
       this,
-      this.#calls,
+      this.#tracing,
       this.#options,
-      callers,
-      this.#caller,
+      listener,
+      this.#callerContext,
       span,
     );
     try {
-      super.start(sent, answer);
+      super.start(sent, tracedListener);
     } catch (thrown) {
       span?.fail(thrown);
       span?.end();
@@ -70,74 +62,74 @@ export class TracedCall extends InterceptingCall {
 }
 
 /**
- * Hands what comes back to the caller, in the caller's context. Otherwise concurrent calls hear of theirs in the
- * context of the call that happened to open the connection.
+ * Runs the caller's listener in the caller's context, and ends the span. Without it the listeners of concurrent
+ * calls run in the context of the call that happened to open their connection.
  */
-class CallersListener implements InterceptingListener {
-  readonly #call: TracedCall;
-  readonly #calls: CallsOfClient;
+class TracedClientListener implements InterceptingListener {
+  readonly #call: TracedClientCall;
+  readonly #tracing: ClientTracing;
   readonly #options: InterceptorOptions;
-  readonly #callers: Partial<InterceptingListener>;
-  readonly #context: Context;
+  readonly #listener: Partial<InterceptingListener>;
+  readonly #callerContext: Context;
   readonly #span: ActiveSpan | undefined;
-  #answered = false;
+  #hasResponse = false;
 
   constructor(
-    call: TracedCall,
-    calls: CallsOfClient,
+    call: TracedClientCall,
+    tracing: ClientTracing,
     options: InterceptorOptions,
-    callers: Partial<InterceptingListener>,
-    callersContext: Context,
+    listener: Partial<InterceptingListener>,
+    callerContext: Context,
     span: ActiveSpan | undefined,
   ) {
     this.#call = call;
-    this.#calls = calls;
+    this.#tracing = tracing;
     this.#options = options;
-    this.#callers = callers;
-    this.#context = callersContext;
+    this.#listener = listener;
+    this.#callerContext = callerContext;
     this.#span = span;
   }
 
   onReceiveMetadata(metadata: Metadata): void {
-    this.#run(this.#callers.onReceiveMetadata, metadata);
+    this.#runInContext(this.#listener.onReceiveMetadata, metadata);
   }
 
   onReceiveMessage(message: Message): void {
-    // A unary call without an answer is told `null`.
-    if (message !== null) this.#answered = true;
-    this.#run(this.#callers.onReceiveMessage, message);
+    // grpc-js passes `null` for the missing response of a unary call.
+    if (message !== null) this.#hasResponse = true;
+    this.#runInContext(this.#listener.onReceiveMessage, message);
   }
 
   onReceiveStatus(received: StatusObject): void {
-    if (this.#span !== undefined) this.#finish(this.#span, received);
-    this.#run(this.#callers.onReceiveStatus, received);
+    if (this.#span !== undefined) this.#endSpan(this.#span, received);
+    this.#runInContext(this.#listener.onReceiveStatus, received);
   }
 
-  #run<Arg>(event: ((arg: Arg) => void) | undefined, arg: Arg): void {
-    if (event !== undefined) context.with(this.#context, event, this.#callers, arg);
+  #runInContext<Arg>(event: ((arg: Arg) => void) | undefined, arg: Arg): void {
+    if (event !== undefined) context.with(this.#callerContext, event, this.#listener, arg);
   }
 
-  #finish(span: ActiveSpan, { code, details }: StatusObject): void {
+  #endSpan(span: ActiveSpan, { code, details }: StatusObject): void {
     let peer: Address | undefined;
     try {
-      peer = this.#calls.peerOf(this.#call.getPeer());
+      peer = this.#tracing.parsePeer(this.#call.getPeer());
     } catch (error) {
-      this.#calls.instrumenter.reporter.fault("peer", error);
+      this.#tracing.instrumenter.reporter.fault("peer", error);
     }
-    const unary = !this.#options.method_definition.responseStream;
-    // What grpc-js makes of it for the caller, further up.
-    if (code === status.OK && unary && !this.#answered) {
-      finish(span, status.UNIMPLEMENTED, "No message received", peer);
-    } else finish(span, code, details, peer);
+    const isUnary = !this.#options.method_definition.responseStream;
+    if (code === status.OK && isUnary && !this.#hasResponse) {
+      // The error that grpc-js makes of this for the caller, behind our listener.
+      endSpan(span, status.UNIMPLEMENTED, "No message received", peer);
+    } else endSpan(span, code, details, peer);
   }
 }
 
-/** Ends the span of a stream that its reader let go: no status will come. */
-export function finishAsLetGo(span: ActiveSpan): void {
-  finish(span, status.CANCELLED, "the stream was let go before its end");
+/** Ends the span of a stream that its caller abandoned before its end: grpc-js holds the status back. */
+export function endAbandoned(span: ActiveSpan): void {
+  endSpan(span, status.CANCELLED, "the stream was let go before its end");
 }
 
-function finish(span: ActiveSpan, code: number, details: unknown, peer?: Address): void {
+function endSpan(span: ActiveSpan, code: number, details: unknown, peer?: Address): void {
   const name = statusName(code);
   span.set(statusAttributes(name, peer));
   if (code !== status.OK) span.fail(details === "" ? name : details, name);

@@ -3,7 +3,8 @@ import { context, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { barePeer, headersOf, loopback, OrdersClient } from "../loopback.test-support.js";
+import { echoServer, headersIn } from "../echo-server.test-support.js";
+import { loopback, OrdersClient } from "../loopback.test-support.js";
 import { withClientTracing } from "./index.js";
 
 describe("a call that is ignored", () => {
@@ -11,31 +12,31 @@ describe("a call that is ignored", () => {
 
   test("has no span, and carries the active one", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing({}, { ignore }));
     const caller = spans.tracer().startSpan("caller");
 
     const headers = await context.with(trace.setSpan(context.active(), caller), () =>
-      client.placed("one order"),
+      client.placeAsync("one order"),
     );
 
     const { traceId, spanId } = caller.spanContext();
-    expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+    expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
     expect(spans.ended).toEqual([]);
   });
 
-  test("carries nothing where no span is active, and that is no fault", async () => {
+  test("carries nothing where no span is active, which is not reported", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing({}, { ignore }));
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing({}, { ignore }));
 
-    const headers = await client.placed("one order");
+    const headers = await client.placeAsync("one order");
 
-    expect(headersOf(headers)).toEqual([]);
+    expect(headersIn(headers)).toEqual([]);
     expect(spans.warnings).toEqual([]);
   });
 
-  test("gets just what an interceptor behind ours throws", async () => {
+  test("fails with the same error that an interceptor after ours throws", async () => {
     using _ = recordSpans();
     const refused = new RangeError("out of stock");
     const throwing: Interceptor = (options, nextCall) =>
@@ -44,14 +45,14 @@ describe("a call that is ignored", () => {
           throw refused;
         },
       });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({ interceptors: [throwing] }, { ignore });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    await expect(client.placed("one order")).rejects.toBe(refused);
+    await expect(client.placeAsync("one order")).rejects.toBe(refused);
   });
 
-  test("may be left by break", async () => {
+  test("may be abandoned by break", async () => {
     using spans = recordSpans();
     using shop = await loopback(
       { list: (call) => call.write("one") },
@@ -63,7 +64,7 @@ describe("a call that is ignored", () => {
     process.on("uncaughtExceptionMonitor", note);
 
     for await (const _ of shop.client.list("all").on("error", () => undefined)) break;
-    // What becomes of the stream that was let go has become of it now.
+    // Two turns later, everything that follows the close of the stream has run.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
     process.off("uncaughtExceptionMonitor", note);

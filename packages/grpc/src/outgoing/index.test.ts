@@ -13,41 +13,33 @@ import { w3cPropagator } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
-import { injectMetadata } from "../carrier.js";
-import {
-  barePeer,
-  headersOf,
-  loopback,
-  metadataOf,
-  OrdersClient,
-  patched,
-} from "../loopback.test-support.js";
+import { injectMetadata } from "../carrier/index.js";
+import { echoServer, headersIn } from "../echo-server.test-support.js";
+import { loopback, markPatched, metadataOf, OrdersClient } from "../loopback.test-support.js";
+import { SLOW_TEST } from "../timeouts.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
-// For the test of many calls: a busy machine takes its time, and that is no failure.
-const PATIENT = { timeout: 60_000 };
-
-/** Calls the bare peer with a client of these options; gives the traceparents that came, one list for each call. */
+/** Calls an echo server with a client of these options; returns the traceparents of each call. */
 async function traceparents(
   options: ClientOptions,
   ...calls: (CallOptions | undefined)[]
 ): Promise<string[][]> {
-  await using peer = await barePeer();
-  using client = new OrdersClient(peer.port, options);
+  await using echo = await echoServer();
+  using client = new OrdersClient(echo.port, options);
   const arrived: string[][] = [];
   for (const call of calls.length === 0 ? [undefined] : calls) {
-    const headers = headersOf(await client.placed("one order", new Metadata(), call));
+    const headers = headersIn(await client.placeAsync("one order", new Metadata(), call));
     arrived.push(headers.filter(([key]) => key === "traceparent").map(([, value]) => value));
   }
   return arrived;
 }
 
-/** One traceparent for each span that ended, which names that span. */
+/** Expects one traceparent in each call: that of the span that ended. */
 function expectOneEach(spans: RecordedSpans, arrived: string[][]): void {
   expect(arrived).toEqual(spans.ended.map(({ traceId, spanId }) => [`00-${traceId}-${spanId}-01`]));
 }
 
-function named(name: string, ran: string[]): Interceptor {
+function namedInterceptor(name: string, ran: string[]): Interceptor {
   return (options, nextCall) => {
     ran.push(name);
     return new InterceptingCall(nextCall(options));
@@ -57,10 +49,10 @@ function named(name: string, ran: string[]): Interceptor {
 describe("a client with tracing", () => {
   test("makes one CLIENT span for a call, and names it as the conventions say", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    await client.placed("one order");
+    await client.placeAsync("one order");
 
     expect(spans.ended).toHaveLength(1);
     expect(spans.named("shop.v1.Orders/Place")).toMatchObject({
@@ -72,28 +64,30 @@ describe("a client with tracing", () => {
         "rpc.method": "shop.v1.Orders/Place",
         "rpc.status_code": "OK",
         "server.address": "127.0.0.1",
-        "server.port": peer.port,
+        "server.port": echo.port,
         "network.peer.address": "127.0.0.1",
-        "network.peer.port": peer.port,
+        "network.peer.port": echo.port,
       },
     });
   });
 
-  test("keeps interceptors of its own, behind ours", async () => {
+  test("keeps the interceptors of its client, after ours", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const given = Object.freeze({ interceptors: Object.freeze([named("theirs", ran)]).slice() });
+    const clientOptions = Object.freeze({
+      interceptors: Object.freeze([namedInterceptor("theirs", ran)]).slice(),
+    });
 
-    expectOneEach(spans, await traceparents(withClientTracing(given)));
+    expectOneEach(spans, await traceparents(withClientTracing(clientOptions)));
 
     expect(ran).toEqual(["theirs"]);
-    expect(given.interceptors).toHaveLength(1);
+    expect(clientOptions.interceptors).toHaveLength(1);
   });
 
-  test("keeps interceptor providers of its own", async () => {
+  test("keeps the interceptor providers of its client", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const theirs = named("theirs", ran);
+    const theirs = namedInterceptor("theirs", ran);
 
     const options = withClientTracing({ interceptor_providers: [() => theirs] });
 
@@ -101,15 +95,15 @@ describe("a client with tracing", () => {
     expect(ran).toEqual(["theirs"]);
   });
 
-  test("keeps what a call brings along, which replaces the client's", async () => {
+  test("keeps the interceptors of a call, which replace the client's", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const options = withClientTracing({ interceptors: [named("the client's", ran)] });
+    const options = withClientTracing({ interceptors: [namedInterceptor("the client's", ran)] });
 
     const arrived = await traceparents(
       options,
-      Object.freeze({ interceptors: [named("the call's", ran)] }),
-      { interceptor_providers: [() => named("provided", ran)] },
+      Object.freeze({ interceptors: [namedInterceptor("the call's", ran)] }),
+      { interceptor_providers: [() => namedInterceptor("provided", ran)] },
       { interceptors: [] },
       { interceptor_providers: [] },
     );
@@ -119,22 +113,25 @@ describe("a client with tracing", () => {
     expectOneEach(spans, arrived);
   });
 
-  test("refuses both forms of interceptors, as a client without tracing does", async () => {
+  test("refuses interceptors and providers together, as a client without tracing does", async () => {
     using spans = recordSpans();
-    const both = { interceptors: [named("", [])], interceptor_providers: [() => named("", [])] };
-    await using peer = await barePeer();
-    using client = new OrdersClient(peer.port, withClientTracing());
+    const both = {
+      interceptors: [namedInterceptor("", [])],
+      interceptor_providers: [() => namedInterceptor("", [])],
+    };
+    await using echo = await echoServer();
+    using client = new OrdersClient(echo.port, withClientTracing());
 
-    expect(() => new OrdersClient(peer.port, withClientTracing(both))).toThrow(/Both interceptors/);
-    await expect(client.placed("one order", new Metadata(), both)).rejects.toThrow(
+    expect(() => new OrdersClient(echo.port, withClientTracing(both))).toThrow(/Both interceptors/);
+    await expect(client.placeAsync("one order", new Metadata(), both)).rejects.toThrow(
       InterceptorConfigurationError,
     );
     expect(spans.open).toEqual([]);
   });
 
-  test("keeps the transformer it was given, and sends what that one made", async () => {
+  test("keeps the transformer of its client, and sends what that returns", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
+    await using echo = await echoServer();
     const options = withClientTracing({
       callInvocationTransformer: (properties) => {
         const metadata = properties.metadata.clone();
@@ -142,9 +139,9 @@ describe("a client with tracing", () => {
         return Object.freeze({ ...properties, metadata });
       },
     });
-    using client = new OrdersClient(peer.port, options);
+    using client = new OrdersClient(echo.port, options);
 
-    const headers = headersOf(await client.placed("one order"));
+    const headers = headersIn(await client.placeAsync("one order"));
 
     const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
     expect(headers).toEqual([
@@ -158,7 +155,10 @@ describe("a client with tracing", () => {
     ["its options wrapped twice", () => withClientTracing(withClientTracing())],
     [
       "its options wrapped twice, with providers",
-      () => withClientTracing(withClientTracing({ interceptor_providers: [() => named("", [])] })),
+      () =>
+        withClientTracing(
+          withClientTracing({ interceptor_providers: [() => namedInterceptor("", [])] }),
+        ),
     ],
     [
       "our interceptor in its list",
@@ -187,12 +187,12 @@ describe("a client with tracing", () => {
   });
 
   test(
-    "shares metadata among five hundred calls at once, and never mixes them up",
-    PATIENT,
+    "gives five hundred concurrent calls that share metadata each its own traceparent",
+    SLOW_TEST,
     async () => {
       using spans = recordSpans({ propagator: w3cPropagator() });
-      await using peer = await barePeer();
-      using client = new OrdersClient(peer.port, withClientTracing());
+      await using echo = await echoServer();
+      using client = new OrdersClient(echo.port, withClientTracing());
       const shared = metadataOf([["x-tenant", "acme"], ...sender().headers]);
       Object.freeze(shared);
       const before = structuredClone(shared.toJSON());
@@ -200,7 +200,7 @@ describe("a client with tracing", () => {
       const calls = Array.from({ length: 500 }, async () => {
         const caller = spans.tracer().startSpan("caller");
         const from = trace.setSpan(context.active(), caller);
-        const headers = headersOf(await context.with(from, () => client.placed("one", shared)));
+        const headers = headersIn(await context.with(from, () => client.placeAsync("one", shared)));
         caller.end();
         return { traceId: caller.spanContext().traceId, headers };
       });
@@ -218,27 +218,27 @@ describe("a client with tracing", () => {
     },
   );
 
-  test("sends its own trace with metadata that a handler forwards", async () => {
+  test("replaces the traceparent in metadata that a handler forwards", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
-    await using peer = await barePeer();
-    using onward = new OrdersClient(peer.port, withClientTracing());
+    await using echo = await echoServer();
+    using onward = new OrdersClient(echo.port, withClientTracing());
     using shop = await loopback({
       place(call, answer) {
         onward.place("one order", call.metadata, {}, answer);
       },
     });
 
-    const headers = headersOf(await shop.client.placed("one", metadataOf(sender().headers)));
+    const headers = headersIn(await shop.client.placeAsync("one", metadataOf(sender().headers)));
 
     const { traceId, spanId } = spans.named("shop.v1.Orders/Place");
     expect(headers).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   });
 });
 
-test("only the streams of a client are listened to", async () => {
+test("only streams get a listener for close", async () => {
   using _ = recordSpans();
   using shop = await loopback({}, {}, withClientTracing());
-  using bare = new OrdersClient(shop.port);
+  using untraced = new OrdersClient(shop.port);
   const listeners = (client: OrdersClient) =>
     [
       client.place("one order", new Metadata(), {}, () => undefined),
@@ -247,7 +247,7 @@ test("only the streams of a client are listened to", async () => {
       client.chat().on("error", () => undefined),
     ].map((call) => call.listenerCount("close"));
 
-  const [unary, ...streams] = listeners(bare);
+  const [unary, ...streams] = listeners(untraced);
 
   expect(listeners(shop.client)).toEqual([unary, ...streams.map((count) => count + 1)]);
 });
@@ -263,27 +263,27 @@ test("a channel is asked for its address once", async () => {
 
 test("where instrumentation-grpc has patched the client its span is the only one, and sent once", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  using _ = patched(Client.prototype.makeUnaryRequest);
-  await using peer = await barePeer();
-  using client = new OrdersClient(peer.port, withClientTracing());
-  // As its patch of `makeUnaryRequest` runs every call: around it, with the metadata written already.
+  using _ = markPatched(Client.prototype.makeUnaryRequest);
+  await using echo = await echoServer();
+  using client = new OrdersClient(echo.port, withClientTracing());
+  // The patch of `makeUnaryRequest` runs every call in a span like this one, with the metadata injected already.
   const theirs = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.CLIENT });
-  const around = trace.setSpan(context.active(), theirs);
+  const patchedContext = trace.setSpan(context.active(), theirs);
 
-  const headers = await context.with(around, () =>
-    client.placed("one", injectMetadata(new Metadata())),
+  const headers = await context.with(patchedContext, () =>
+    client.placeAsync("one", injectMetadata(new Metadata())),
   );
   theirs.end();
 
   const { traceId, spanId } = theirs.spanContext();
-  expect(headersOf(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
+  expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
   expect(spans.ended.map(({ scope }) => scope)).toEqual(["theirs"]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
 
 test("where the patch of instrumentation-grpc is off again the client has its span", async () => {
   using spans = recordSpans({ propagator: w3cPropagator() });
-  using _ = patched(Client.prototype.makeUnaryRequest, false);
+  using _ = markPatched(Client.prototype.makeUnaryRequest, false);
 
   expectOneEach(spans, await traceparents(withClientTracing()));
 
@@ -291,7 +291,7 @@ test("where the patch of instrumentation-grpc is off again the client has its sp
   expect(spans.warnings).toEqual([]);
 });
 
-test("a wrong option is refused when the client is made", () => {
+test("a wrong option is refused when the options are made", () => {
   expect(() => withClientTracing({}, JSON.parse('{ "ignore": true }'))).toThrow(/"ignore"/);
   expect(() => clientInterceptor({ maxBytes: 0 })).toThrow(TypeError);
 });

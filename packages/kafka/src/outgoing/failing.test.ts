@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
+import { producerSpans, startRecording } from "../fixtures.test-support.js";
 import { traceProducer } from "../index.js";
-import { record, sends } from "../sends.test-support.js";
 
 let broker: FakeBroker;
-let bare: ReturnType<FakeKafka["producer"]>;
+let untraced: ReturnType<FakeKafka["producer"]>;
 beforeEach(() => {
   broker = new FakeBroker({ orders: 1 });
-  bare = new FakeKafka(broker).producer();
+  untraced = new FakeKafka(broker).producer();
 });
 
-describe("what the client refuses is refused as without us", () => {
+describe("what the client refuses is refused as without tracing", () => {
   const refused: Record<string, unknown> = {
     "no record": undefined,
     "null for a record": null,
@@ -26,19 +26,19 @@ describe("what the client refuses is refused as without us", () => {
   };
   for (const [what, given] of Object.entries(refused)) {
     test(what, async () => {
-      using spans = record();
+      using spans = startRecording();
       const outcome = (send: (...args: never[]) => Promise<unknown>) =>
         Promise.resolve(Reflect.apply(send, undefined, given === undefined ? [] : [given])).then(
           () => "sent",
           (error: unknown) => String(error),
         );
 
-      const without = await outcome(bare.send);
+      const without = await outcome(untraced.send);
 
-      expect(await outcome(traceProducer(bare).send)).toBe(without);
+      expect(await outcome(traceProducer(untraced).send)).toBe(without);
       expect(without).not.toBe("sent");
       expect(spans.open).toEqual([]);
-      for (const { name, status } of sends(spans)) {
+      for (const { name, status } of producerSpans(spans)) {
         expect(name).toMatch(/^send \S/);
         expect(status.code).toBe("ERROR");
       }
@@ -47,9 +47,9 @@ describe("what the client refuses is refused as without us", () => {
   }
 
   test("a batch whose entries are null", async () => {
-    using spans = record();
+    using spans = startRecording();
     const send = () =>
-      Reflect.apply(traceProducer(bare).sendBatch, undefined, [{ topicMessages: [null] }]);
+      Reflect.apply(traceProducer(untraced).sendBatch, undefined, [{ topicMessages: [null] }]);
 
     await expect(send()).rejects.toThrow(TypeError);
     expect(spans.open).toEqual([]);
@@ -58,28 +58,30 @@ describe("what the client refuses is refused as without us", () => {
 });
 
 test("a failed send ends every span of the call with the error, and rejects with the same one", async () => {
-  using spans = record();
+  using spans = startRecording();
   const kafka = new FakeKafka(broker);
   const down = Object.assign(new Error("broker down"), { name: "KafkaJSConnectionError" });
   kafka.gate = Promise.reject(down);
 
-  const sending = traceProducer(kafka.producer()).send({
+  const result = traceProducer(kafka.producer()).send({
     topic: "orders",
     messages: [{ value: "a" }, { value: "b" }],
   });
 
-  await expect(sending).rejects.toBe(down);
-  expect(sends(spans).map(({ status, attributes }) => [status, attributes["error.type"]])).toEqual([
+  await expect(result).rejects.toBe(down);
+  expect(
+    producerSpans(spans).map(({ status, attributes }) => [status, attributes["error.type"]]),
+  ).toEqual([
     [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
     [{ code: "ERROR", message: "broker down" }, "KafkaJSConnectionError"],
   ]);
 });
 
-test("a client that throws at once throws through us, and its spans end", () => {
-  using spans = record();
+test("a client that throws synchronously throws the same error, and the spans end", () => {
+  using spans = startRecording();
   const boom = new Error("at once");
   const producer = traceProducer({
-    ...bare,
+    ...untraced,
     send: () => {
       throw boom;
     },
@@ -88,24 +90,24 @@ test("a client that throws at once throws through us, and its spans end", () => 
   expect(() => Reflect.apply(producer.send, undefined, [{ topic: "t", messages: [{}] }])).toThrow(
     boom,
   );
-  expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+  expect(producerSpans(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
 });
 
-test("an answer that throws when it is read is handed on, the spans end, and it is reported", async () => {
-  using spans = record();
-  const answer = {
+test("a response that throws when it is read is handed on, the spans end, and the fault is reported", async () => {
+  using spans = startRecording();
+  const response = {
     get topicName(): never {
       throw new Error("not today");
     },
     partition: 0,
     errorCode: 0,
   };
-  const producer = traceProducer({ ...bare, send: async (_: object) => [answer] });
+  const producer = traceProducer({ ...untraced, send: async (_: object) => [response] });
 
   const [given] = await producer.send({ topic: "orders", messages: [{ value: "a" }] });
 
-  expect(given).toBe(answer);
-  expect(sends(spans).map(({ status }) => status.code)).toEqual(["UNSET"]);
+  expect(given).toBe(response);
+  expect(producerSpans(spans).map(({ status }) => status.code)).toEqual(["UNSET"]);
   expect(spans.warnings).toEqual([
     expect.stringContaining("traceferry kafka: acknowledge: Error: not today"),
   ]);
@@ -123,28 +125,32 @@ describe("a message that throws when it is read", () => {
       },
     };
   };
-  const told = [expect.stringContaining("traceferry kafka: send: Error: poison")];
+  const warnings = [expect.stringContaining("traceferry kafka: send: Error: poison")];
 
-  test("fails in the client, and all spans of the call with it", async () => {
-    using spans = record();
+  test("fails in the client, and so do all spans of the call", async () => {
+    using spans = startRecording();
     const messages = [{ value: "x" }, poison(2)];
 
-    await expect(traceProducer(bare).send({ topic: "orders", messages })).rejects.toThrow("poison");
+    await expect(traceProducer(untraced).send({ topic: "orders", messages })).rejects.toThrow(
+      "poison",
+    );
 
-    expect(sends(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
+    expect(producerSpans(spans).map(({ status }) => status.code)).toEqual(["ERROR"]);
     expect(spans.open).toEqual([]);
-    expect(spans.warnings).toEqual(told);
+    expect(spans.warnings).toEqual(warnings);
   });
 
-  test("is sent as it is where the client can read it, and no place is guessed", async () => {
-    using spans = record();
+  test("is sent as it is where the client can read it, and no offset is guessed", async () => {
+    using spans = startRecording();
     const messages = [{ value: "x" }, poison(1)];
 
-    await traceProducer(bare).send({ topic: "orders", messages });
+    await traceProducer(untraced).send({ topic: "orders", messages });
 
     expect(broker.partition("orders", 0).map(({ value }) => String(value))).toEqual(["x", "a"]);
-    expect(sends(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([undefined]);
+    expect(producerSpans(spans).map(({ attributes }) => attributes["kafka.offset"])).toEqual([
+      undefined,
+    ]);
     expect(spans.open).toEqual([]);
-    expect(spans.warnings).toEqual(told);
+    expect(spans.warnings).toEqual(warnings);
   });
 });

@@ -1,12 +1,10 @@
 import { types } from "node:util";
-import { type Context, context, SpanKind } from "@opentelemetry/api";
+import { context, SpanKind } from "@opentelemetry/api";
 import { type Instrumenter, withSpan } from "@traceferry/core";
 import { transactionAttributes } from "../attributes.js";
-import { type KafkaHeaders, withFields } from "../carrier.js";
-import type { IncomingRecord } from "../incoming.js";
-import { createInstrumenter, type KafkaOptions } from "../options.js";
-import { isObject, isOverlay, isPatched, type Method, overlay } from "../wrap.js";
-import { type Route, Sending } from "./send-batch.js";
+import { createInstrumenter, type IncomingRecord, type KafkaOptions } from "../options.js";
+import { isObject, isPatched, isWrapped, type Method, wrap } from "../wrap.js";
+import { SendBatch, type SendTarget, type TransactionTarget } from "./send-batch.js";
 
 /** A producer as kafkajs makes it. */
 export interface ProducerLike {
@@ -14,35 +12,11 @@ export interface ProducerLike {
   sendBatch(batch: never): Promise<unknown>;
 }
 
-const pure = createInstrumenter({});
-
 /**
- * Headers for a record that continues a trace, for code of your own: of the same form as those given, a new
- * object, without what an earlier trace left in them. The same object where there is nothing to send.
- *
- * @param headers - default: none, which gives an object for kafkajs
- * @param from - the context to send. Default: the active one.
- */
-export function injectHeaders(headers?: undefined, from?: Context): Record<string, string>;
-export function injectHeaders<Headers extends KafkaHeaders>(
-  headers: Headers | undefined,
-  from?: Context,
-): Headers;
-export function injectHeaders(headers: unknown = {}, from?: Context): unknown {
-  const injection = pure.inject(from);
-  if (injection === undefined) return headers;
-  try {
-    return withFields(headers, injection) ?? headers;
-  } catch (error) {
-    pure.reporter.fault("inject", error);
-    return headers;
-  }
-}
-
-/**
- * A producer whose `send`, `sendBatch` and transactions are traced: each message leaves with a context of its
- * own, in a span `send <topic>` that ends with the broker's answer. The producer that is given, and what is
- * sent, stay as they are; what fails fails as it does without us.
+ * Wraps a producer so that its `send`, `sendBatch` and transactions are traced: each message leaves with a
+ * context of its own, in a span `send <topic>` that ends with the broker's answer. Neither the given producer
+ * nor what is sent is changed, and what fails, fails as without tracing. A producer that is traced already is
+ * returned as it is.
  *
  * @throws TypeError when an option is wrong.
  */
@@ -50,10 +24,10 @@ export function traceProducer<Producer extends ProducerLike>(
   producer: Producer,
   options: KafkaOptions = {},
 ): Producer {
-  return new Outgoing(createInstrumenter(options), options).producer(producer);
+  return new Outgoing(createInstrumenter(options), options).wrapProducer(producer);
 }
 
-/** The sending side of one client or producer. */
+/** Traces what one client, or one producer, sends. */
 export class Outgoing {
   readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #clientId: string | undefined;
@@ -63,77 +37,80 @@ export class Outgoing {
     this.#clientId = clientId;
   }
 
-  producer<Producer extends object>(producer: Producer): Producer {
-    if (isOverlay(producer)) return producer;
-    return overlay(producer, {
-      send: (bare, args) => this.#send(producer, bare, args, "send", { patched: isPatched(bare) }),
-      sendBatch: (bare, args) =>
-        this.#send(producer, bare, args, "sendBatch", { patched: isPatched(bare) }),
-      transaction: (bare, args) => {
-        const begun = Reflect.apply(bare, producer, args);
-        const route: Required<Route> = { patched: isPatched(bare), sent: [] };
+  /** Wraps a producer; one that is traced already is returned as it is. */
+  wrapProducer<Producer extends object>(producer: Producer): Producer {
+    if (isWrapped(producer)) return producer;
+    return wrap(producer, {
+      send: (original, args) =>
+        this.#send(producer, original, args, "send", { patched: isPatched(original) }),
+      sendBatch: (original, args) =>
+        this.#send(producer, original, args, "sendBatch", { patched: isPatched(original) }),
+      transaction: (original, args) => {
+        const result = Reflect.apply(original, producer, args);
+        const target: TransactionTarget = { patched: isPatched(original), links: [] };
         const traced = (transaction: unknown) =>
-          isObject(transaction) ? this.#transaction(transaction, route) : transaction;
-        return types.isPromise(begun) ? begun.then(traced) : traced(begun);
+          isObject(transaction) ? this.#wrapTransaction(transaction, target) : transaction;
+        return types.isPromise(result) ? result.then(traced) : traced(result);
       },
     });
   }
 
-  #transaction(transaction: object, route: Required<Route>): object {
-    return overlay(transaction, {
-      send: (bare, args) => this.#send(transaction, bare, args, "send", route),
-      sendBatch: (bare, args) => this.#send(transaction, bare, args, "sendBatch", route),
-      commit: (bare, args) => this.#end("commit", transaction, bare, args, route),
-      abort: (bare, args) => this.#end("abort", transaction, bare, args, route),
+  #wrapTransaction(transaction: object, target: TransactionTarget): object {
+    return wrap(transaction, {
+      send: (original, args) => this.#send(transaction, original, args, "send", target),
+      sendBatch: (original, args) => this.#send(transaction, original, args, "sendBatch", target),
+      commit: (original, args) =>
+        this.#endTransaction("commit", transaction, original, args, target),
+      abort: (original, args) => this.#endTransaction("abort", transaction, original, args, target),
     });
   }
 
-  #end(
+  #endTransaction(
     operation: "commit" | "abort",
     transaction: object,
-    bare: Method,
+    original: Method,
     args: readonly unknown[],
-    { patched, sent }: Required<Route>,
+    { patched, links }: TransactionTarget,
   ): unknown {
-    const next = () => Reflect.apply(bare, transaction, args);
-    if (patched) return next();
-    const open = this.#instrumenter.startSpan({
+    const callOriginal = () => Reflect.apply(original, transaction, args);
+    if (patched) return callOriginal();
+    const activeSpan = this.#instrumenter.startSpan({
       name: `${operation} transaction`,
       kind: SpanKind.CLIENT,
       attributes: transactionAttributes(operation, this.#clientId),
-      links: sent,
+      links,
       parent: context.active(),
     });
-    return withSpan(open, next);
+    return withSpan(activeSpan, callOriginal);
   }
 
   #send(
     owner: object,
-    bare: Method,
+    original: Method,
     args: readonly unknown[],
-    form: "send" | "sendBatch",
-    route: Route,
+    operation: "send" | "sendBatch",
+    target: SendTarget,
   ): unknown {
-    const sending = new Sending(this.#instrumenter, this.#clientId, route);
-    const traced = sending.begin(form, args);
+    const batch = new SendBatch(this.#instrumenter, this.#clientId, target);
+    const tracedArgs = batch.start(operation, args);
     let result: unknown;
     try {
-      result = Reflect.apply(bare, owner, traced);
+      result = Reflect.apply(original, owner, tracedArgs);
     } catch (error) {
-      sending.fail(error);
+      batch.fail(error);
       throw error;
     }
     if (!types.isPromise(result)) {
-      sending.acknowledge(result);
+      batch.acknowledge(result);
       return result;
     }
     return result.then(
-      (metadata: unknown) => {
-        sending.acknowledge(metadata);
-        return metadata;
+      (response: unknown) => {
+        batch.acknowledge(response);
+        return response;
       },
       (error: unknown) => {
-        sending.fail(error);
+        batch.fail(error);
         throw error;
       },
     );

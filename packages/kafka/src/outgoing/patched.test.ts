@@ -3,17 +3,23 @@ import { sender } from "@traceferry/testkit";
 import type { Message } from "kafkajs";
 import { expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
+import {
+  idsOf,
+  producerSpans,
+  sentIds,
+  startCaller,
+  startRecording,
+} from "../fixtures.test-support.js";
 import { traceProducer } from "../index.js";
-import { carried, ids, record, sends, start } from "../sends.test-support.js";
 
-// As @opentelemetry/instrumentation-kafkajs does it: it marks what it wraps, and writes into the message.
+// Does as @opentelemetry/instrumentation-kafkajs: it marks what it wraps, and writes into the message.
 function patch<Args extends unknown[], Result>(method: (...args: Args) => Result) {
   const wrapped = (...args: Args): Result => {
     const span = trace
       .getTracer("instrumentation-kafkajs")
       .startSpan("send orders", { kind: SpanKind.PRODUCER });
     const [given] = args;
-    if (isRecord(given)) {
+    if (isProducerRecord(given)) {
       for (const message of given.messages) {
         const { traceId, spanId } = span.spanContext();
         message.headers = message.headers ?? {};
@@ -25,15 +31,15 @@ function patch<Args extends unknown[], Result>(method: (...args: Args) => Result
   };
   return Object.assign(wrapped, { __wrapped: true, __original: method, __unwrap: () => {} });
 }
-const isRecord = (value: unknown): value is { messages: Message[] } =>
+const isProducerRecord = (value: unknown): value is { messages: Message[] } =>
   typeof value === "object" && value !== null && "messages" in value;
 
-test("a patched producer keeps its spans: one for each message, one traceparent, the caller's message safe", async () => {
-  using spans = record();
+test("a patched producer keeps its spans: one for each message, one traceparent, the caller's message unchanged", async () => {
+  using spans = startRecording();
   const broker = new FakeBroker({ orders: 1 });
-  const bare = new FakeKafka(broker).producer();
-  const caller = start(spans);
-  const producer = traceProducer({ ...bare, send: patch(bare.send) });
+  const untraced = new FakeKafka(broker).producer();
+  const caller = startCaller(spans);
+  const producer = traceProducer({ ...untraced, send: patch(untraced.send) });
   const message = {
     value: "a",
     headers: { Traceparent: sender().traceparent, tracestate: "old=1" },
@@ -42,14 +48,14 @@ test("a patched producer keeps its spans: one for each message, one traceparent,
   await caller.run(() => producer.send({ topic: "orders", messages: [message] }));
   caller.span.end();
 
-  expect(sends(spans).map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
-  expect(carried(broker, "orders")).toEqual(sends(spans).map(ids));
+  expect(producerSpans(spans).map(({ scope }) => scope)).toEqual(["instrumentation-kafkajs"]);
+  expect(sentIds(broker, "orders")).toEqual(producerSpans(spans).map(idsOf));
   expect(broker.partition("orders", 0)[0]?.headers.map(([key]) => key)).toEqual(["traceparent"]);
   expect(Object.keys(message.headers)).toEqual(["Traceparent", "tracestate"]);
 });
 
 test("a patched producer keeps its transactions", async () => {
-  using spans = record();
+  using spans = startRecording();
   const broker = new FakeBroker({ orders: 1 });
   const transactional = new FakeKafka(broker).producer({ transactionalId: "tx" });
   const patched = { ...transactional, transaction: patch(transactional.transaction) };
@@ -64,9 +70,9 @@ test("a patched producer keeps its transactions", async () => {
 });
 
 test("a patched producer keeps the spans of its batches", async () => {
-  using spans = record();
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
-  const producer = traceProducer({ ...bare, sendBatch: patch(bare.sendBatch) });
+  using spans = startRecording();
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const producer = traceProducer({ ...untraced, sendBatch: patch(untraced.sendBatch) });
 
   await producer.sendBatch({ topicMessages: [{ topic: "orders", messages: [{ value: "a" }] }] });
 
@@ -78,10 +84,10 @@ test.each<[string, object]>([
   ["that has an original, without the mark", { __original: () => {} }],
   ["whose wrapping was taken off", { __wrapped: false, __original: () => {} }],
 ])("a method %s is not taken for a patched one", async (_, marks) => {
-  using spans = record();
-  const bare = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
-  const send: typeof bare.send = (given) => bare.send(given);
-  const producer = traceProducer({ ...bare, send: Object.assign(send, marks) });
+  using spans = startRecording();
+  const untraced = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
+  const send: typeof untraced.send = (given) => untraced.send(given);
+  const producer = traceProducer({ ...untraced, send: Object.assign(send, marks) });
 
   await producer.send({ topic: "orders", messages: [{ value: "a" }] });
 

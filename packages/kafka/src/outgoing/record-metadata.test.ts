@@ -1,26 +1,29 @@
 import { expect, test } from "vitest";
-import { type Place, placesOf, topicsOf } from "./record-metadata.js";
+import { firstRecordsByTopic, metadataOfMessages, type RecordMetadata } from "./record-metadata.js";
 
-const answer = (partition: number, baseOffset?: string, topicName = "orders") => ({
+const firstRecord = (partition: number, baseOffset?: string, topicName = "orders") => ({
   topicName,
   partition,
   errorCode: 0,
   ...(baseOffset !== undefined && { baseOffset }),
 });
-const asking = (...partitions: unknown[]) => partitions.map((partition) => ({ partition }));
-const placed = (answers: unknown, sent: { partition: unknown }[]): readonly Place[] =>
-  placesOf(topicsOf(answers).get("orders"), sent);
+const requesting = (...partitions: unknown[]) => partitions.map((partition) => ({ partition }));
+const metadataOf = (
+  response: unknown,
+  messages: { partition: unknown }[],
+): readonly RecordMetadata[] =>
+  metadataOfMessages(firstRecordsByTopic(response).get("orders"), messages);
 
-test("messages that went to one partition lie one behind the other", () => {
-  expect(placed([answer(3, "41")], asking(undefined, undefined, undefined))).toEqual([
+test("messages that went to one partition have consecutive offsets", () => {
+  expect(metadataOf([firstRecord(3, "41")], requesting(undefined, undefined, undefined))).toEqual([
     { partition: 3, offset: 41 },
     { partition: 3, offset: 42 },
     { partition: 3, offset: 43 },
   ]);
 });
 
-test("messages that asked for their partitions are counted in each", () => {
-  expect(placed([answer(1, "7"), answer(0, "20")], asking(0, 1, 0, 1))).toEqual([
+test("messages that requested their partitions are counted in each", () => {
+  expect(metadataOf([firstRecord(1, "7"), firstRecord(0, "20")], requesting(0, 1, 0, 1))).toEqual([
     { partition: 0, offset: 20 },
     { partition: 1, offset: 7 },
     { partition: 0, offset: 21 },
@@ -29,42 +32,42 @@ test("messages that asked for their partitions are counted in each", () => {
 });
 
 test("nothing is known of messages that a partitioner spread", () => {
-  const two = [answer(0, "1"), answer(1, "1")];
+  const two = [firstRecord(0, "1"), firstRecord(1, "1")];
 
-  expect(placed(two, asking(undefined, undefined))).toEqual([]);
-  expect(placed(two, asking(0, undefined))).toEqual([]);
+  expect(metadataOf(two, requesting(undefined, undefined))).toEqual([]);
+  expect(metadataOf(two, requesting(0, undefined))).toEqual([]);
 });
 
-test("nothing is known where a partitioner did not do what messages asked for", () => {
-  const two = [answer(0, "1"), answer(1, "1")];
+test("nothing is known where a partitioner did not use the partitions that messages requested", () => {
+  const two = [firstRecord(0, "1"), firstRecord(1, "1")];
 
-  expect(placed(two, asking(0, 0))).toEqual([]);
-  expect(placed(two, asking(0, 2))).toEqual([]);
-  expect(placed(two, asking(0, 1, 2))).toEqual([]);
-  expect(placed(two, asking("0", "1"))).toEqual([]);
+  expect(metadataOf(two, requesting(0, 0))).toEqual([]);
+  expect(metadataOf(two, requesting(0, 2))).toEqual([]);
+  expect(metadataOf(two, requesting(0, 1, 2))).toEqual([]);
+  expect(metadataOf(two, requesting("0", "1"))).toEqual([]);
 });
 
 test("nothing is known where a partition answered twice", () => {
-  expect(placed([answer(0, "1"), answer(0, "9")], asking(0, 0))).toEqual([]);
+  expect(metadataOf([firstRecord(0, "1"), firstRecord(0, "9")], requesting(0, 0))).toEqual([]);
 });
 
 test("nothing is known without an acknowledgement", () => {
-  expect(placed([], asking(0))).toEqual([]);
-  expect(placed(undefined, asking(0))).toEqual([]);
-  expect(placed([answer(0)], asking(0))).toEqual([]);
-  expect(placed([answer(0, "-1")], asking(0))).toEqual([]);
-  expect(placed([answer(0, "")], asking(0))).toEqual([]);
-  expect(placed([{ ...answer(0, "1"), partition: "0" }], asking(0))).toEqual([]);
-  expect(placed([null, 7, {}, answer(0, "1", "others")], asking(0))).toEqual([]);
+  expect(metadataOf([], requesting(0))).toEqual([]);
+  expect(metadataOf(undefined, requesting(0))).toEqual([]);
+  expect(metadataOf([firstRecord(0)], requesting(0))).toEqual([]);
+  expect(metadataOf([firstRecord(0, "-1")], requesting(0))).toEqual([]);
+  expect(metadataOf([firstRecord(0, "")], requesting(0))).toEqual([]);
+  expect(metadataOf([{ ...firstRecord(0, "1"), partition: "0" }], requesting(0))).toEqual([]);
+  expect(metadataOf([null, 7, {}, firstRecord(0, "1", "others")], requesting(0))).toEqual([]);
 });
 
-test("brokers that answer with the offset of old, or with a bigint, are understood", () => {
-  const sent = asking(undefined);
+test("brokers that answer with the offset in its older field, or as a bigint, are understood", () => {
+  const messages = requesting(undefined);
 
-  expect(placed([{ topicName: "orders", partition: 0, offset: "5" }], sent)).toEqual([
+  expect(metadataOf([{ topicName: "orders", partition: 0, offset: "5" }], messages)).toEqual([
     { partition: 0, offset: 5 },
   ]);
-  expect(placed([{ topicName: "orders", partition: 0, baseOffset: 5n }], sent)).toEqual([
+  expect(metadataOf([{ topicName: "orders", partition: 0, baseOffset: 5n }], messages)).toEqual([
     { partition: 0, offset: 5 },
   ]);
 });

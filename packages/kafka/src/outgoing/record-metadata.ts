@@ -1,57 +1,64 @@
-import { offsetOf } from "../attributes.js";
+import { parseOffset } from "../attributes.js";
 import { isObject } from "../wrap.js";
 
-/** Where one message lies. */
-export interface Place {
+/** The partition and the offset of one record. */
+export interface RecordMetadata {
   readonly partition: number;
   readonly offset: number;
 }
 
-/** The broker's answer by topic: for each partition that got messages, where the first of them lies. */
-export function topicsOf(metadata: unknown): ReadonlyMap<unknown, readonly Place[]> {
-  const topics = new Map<unknown, Place[]>();
-  if (!Array.isArray(metadata)) return topics;
-  for (const entry of metadata) {
+const UNKNOWN: readonly RecordMetadata[] = [];
+
+/** Reads the broker's response: by topic, the first record written to each partition. */
+export function firstRecordsByTopic(
+  response: unknown,
+): ReadonlyMap<unknown, readonly RecordMetadata[]> {
+  const byTopic = new Map<unknown, RecordMetadata[]>();
+  if (!Array.isArray(response)) return byTopic;
+  for (const entry of response) {
     if (!isObject(entry)) continue;
     const topic: unknown = Reflect.get(entry, "topicName");
     const partition: unknown = Reflect.get(entry, "partition");
     // Brokers older than 0.11 answer with `offset`.
-    const offset = offsetOf(Reflect.get(entry, "baseOffset") ?? Reflect.get(entry, "offset"));
+    const offset = parseOffset(Reflect.get(entry, "baseOffset") ?? Reflect.get(entry, "offset"));
     if (typeof partition !== "number" || offset === undefined) continue;
-    const places = topics.get(topic);
-    if (places === undefined) topics.set(topic, [{ partition, offset }]);
-    else places.push({ partition, offset });
+    const records = byTopic.get(topic);
+    if (records === undefined) byTopic.set(topic, [{ partition, offset }]);
+    else records.push({ partition, offset });
   }
-  return topics;
+  return byTopic;
 }
 
-const UNKNOWN: readonly Place[] = [];
-
 /**
- * Where each message of a topic lies, in the order of sending; nothing where that cannot be known. It is known
- * when all of them went to one partition, or when each asked for one and these are the ones that answered:
- * a partitioner of the user's own need not do what messages ask for.
+ * Returns the metadata of each message that was sent to a topic, in the order of sending; an empty list where it
+ * cannot be known. It is known when all messages went to one partition, or when each requested a partition and
+ * exactly those partitions are in the response: a custom partitioner may ignore the requests.
+ *
+ * @param firstRecords - the topic's first record in each partition, from the broker's response
+ * @param messages - the messages sent to the topic, each with the partition it requested
  */
-export function placesOf(
-  answers: readonly Place[] | undefined,
-  sent: readonly { readonly partition: unknown }[],
-): readonly Place[] {
-  const [first, ...others] = answers ?? UNKNOWN;
+export function metadataOfMessages(
+  firstRecords: readonly RecordMetadata[] | undefined,
+  messages: readonly { readonly partition: unknown }[],
+): readonly RecordMetadata[] {
+  const [first, ...others] = firstRecords ?? UNKNOWN;
   if (first === undefined) return UNKNOWN;
   const { partition, offset } = first;
-  if (others.length === 0) return sent.map((_, index) => ({ partition, offset: offset + index }));
-
-  const next = new Map<unknown, Place>(
-    [first, ...others].map((answer) => [answer.partition, answer]),
-  );
-  const asked = new Set(sent.map((message) => message.partition));
-  if (next.size !== others.length + 1 || asked.size !== next.size) return UNKNOWN;
-  const places: Place[] = [];
-  for (const message of sent) {
-    const free = next.get(message.partition);
-    if (free === undefined) return UNKNOWN;
-    places.push(free);
-    next.set(free.partition, { ...free, offset: free.offset + 1 });
+  if (others.length === 0) {
+    return messages.map((_, index) => ({ partition, offset: offset + index }));
   }
-  return places;
+
+  const nextRecords = new Map<unknown, RecordMetadata>(
+    [first, ...others].map((record) => [record.partition, record]),
+  );
+  const requested = new Set(messages.map((message) => message.partition));
+  if (nextRecords.size !== others.length + 1 || requested.size !== nextRecords.size) return UNKNOWN;
+  const metadata: RecordMetadata[] = [];
+  for (const message of messages) {
+    const next = nextRecords.get(message.partition);
+    if (next === undefined) return UNKNOWN;
+    metadata.push(next);
+    nextRecords.set(next.partition, { ...next, offset: next.offset + 1 });
+  }
+  return metadata;
 }

@@ -1,57 +1,63 @@
 import { type Context, context, type Link, SpanKind } from "@opentelemetry/api";
 import type { ActiveSpan, Instrumenter } from "@traceferry/core";
-import { placeAttributes, sendAttributes } from "../attributes.js";
-import { withFields } from "../carrier.js";
-import type { IncomingRecord } from "../incoming.js";
+import { recordMetadataAttributes, sendAttributes } from "../attributes.js";
+import { withFields } from "../carrier/index.js";
+import type { IncomingRecord } from "../options.js";
 import { copyWith, isObject } from "../wrap.js";
-import { placesOf, topicsOf } from "./record-metadata.js";
+import { firstRecordsByTopic, metadataOfMessages } from "./record-metadata.js";
 
-/** Where messages go out: a producer, or one transaction of it. */
-export interface Route {
-  /** Somebody else's patching lies below: the spans are theirs, and they write over our traceparent. */
+/** A producer that messages are sent by, or one transaction of it. */
+export interface SendTarget {
+  /** Another instrumentation has patched it: the spans are theirs, and their traceparent replaces ours. */
   readonly patched: boolean;
-  /** Collects the messages of a transaction, for the span that ends it. */
-  readonly sent?: Link[];
+  /** Collects links to the messages of a transaction, for the span that ends it. */
+  readonly links?: Link[];
 }
 
-interface Sent {
-  readonly open: ActiveSpan;
-  /** The partition that the message asks for. */
+/** A transaction that messages are sent in. */
+export type TransactionTarget = Required<SendTarget>;
+
+interface PendingSpan {
+  readonly activeSpan: ActiveSpan;
+  /** The partition that the message requests. */
   readonly partition: unknown;
 }
 
 const RECORD_FIELDS = ["topic", "acks", "timeout", "compression"];
 const MESSAGE_FIELDS = ["key", "value", "partition", "timestamp"];
-// Links that SDKs keep by default.
+// The number of links that SDKs keep by default.
 const MAX_LINKS = 128;
 
 /** One call of `send` or `sendBatch`: a span and a context for each of its messages, until the broker answers. */
-export class Sending {
+export class SendBatch {
   readonly #instrumenter: Instrumenter<IncomingRecord>;
   readonly #clientId: string | undefined;
-  readonly #route: Route;
+  readonly #target: SendTarget;
   readonly #parent: Context = context.active();
-  // In the order of sending, which is the order of offsets: kafkajs, too, puts repeated topics together.
-  readonly #sent = new Map<string, Sent[]>();
-  // Whether each message has its span: only then can they be counted.
+  // By topic, in the order of sending and so of offsets: kafkajs merges repeated topics in the same way.
+  readonly #pendingSpans = new Map<string, PendingSpan[]>();
+  // Whether each message has its span: only then can offsets be counted.
   #complete = false;
 
   constructor(
     instrumenter: Instrumenter<IncomingRecord>,
     clientId: string | undefined,
-    route: Route,
+    target: SendTarget,
   ) {
     this.#instrumenter = instrumenter;
     this.#clientId = clientId;
-    this.#route = route;
+    this.#target = target;
   }
 
-  /** The arguments to call the client with: the given ones where nothing is to be sent, or where we fail. */
-  begin(form: "send" | "sendBatch", args: readonly unknown[]): readonly unknown[] {
+  /**
+   * Starts the spans and returns the arguments to call the client with: the given ones where there is nothing
+   * to inject, or where tracing fails.
+   */
+  start(operation: "send" | "sendBatch", args: readonly unknown[]): readonly unknown[] {
     try {
       const [record, ...rest] = args;
       if (!isObject(record)) return args;
-      const traced = form === "send" ? this.#topic(record) : this.#topics(record);
+      const traced = operation === "send" ? this.#traceTopic(record) : this.#traceTopics(record);
       this.#complete = true;
       return [traced, ...rest];
     } catch (error) {
@@ -60,86 +66,94 @@ export class Sending {
     }
   }
 
-  #topics(record: object): object {
-    const topicMessages: unknown = Reflect.get(record, "topicMessages");
-    const traced = mapped(topicMessages, (entry) => (isObject(entry) ? this.#topic(entry) : entry));
+  #traceTopics(batch: object): object {
+    const topicMessages: unknown = Reflect.get(batch, "topicMessages");
+    const traced = mapList(topicMessages, (entry) =>
+      isObject(entry) ? this.#traceTopic(entry) : entry,
+    );
     return traced === topicMessages
-      ? record
-      : copyWith(record, RECORD_FIELDS, { topicMessages: traced });
+      ? batch
+      : copyWith(batch, RECORD_FIELDS, { topicMessages: traced });
   }
 
-  // What is no topic, no list or no message makes the client fail; it gets it as it is.
-  #topic(record: object): object {
+  // An invalid topic, list or message is passed on as it is, for the client to refuse.
+  #traceTopic(record: object): object {
     const topic: unknown = Reflect.get(record, "topic");
     const messages: unknown = Reflect.get(record, "messages");
     if (typeof topic !== "string" || topic === "") return record;
-    const traced = mapped(messages, (message) =>
-      isObject(message) ? this.#message(topic, message) : message,
+    const traced = mapList(messages, (message) =>
+      isObject(message) ? this.#traceMessage(topic, message) : message,
     );
     return traced === messages ? record : copyWith(record, RECORD_FIELDS, { messages: traced });
   }
 
-  #message(topic: string, message: object): object {
-    const open = this.#route.patched ? undefined : this.#open(topic, message);
-    // kafkajs refuses it, and quotes it in the error as it is.
+  #traceMessage(topic: string, message: object): object {
+    const activeSpan = this.#target.patched ? undefined : this.#startSpan(topic, message);
+    // kafkajs refuses it, and quotes it in the error: it must be the caller's.
     if (Reflect.get(message, "value") === undefined) return message;
-    const injection = this.#instrumenter.inject(open === undefined ? this.#parent : open.context);
+    const injection = this.#instrumenter.inject(
+      activeSpan === undefined ? this.#parent : activeSpan.context,
+    );
     if (injection === undefined) return message;
     const headers = withFields(Reflect.get(message, "headers"), injection);
     return headers === undefined ? message : copyWith(message, MESSAGE_FIELDS, { headers });
   }
 
-  #open(topic: string, message: object): ActiveSpan {
+  #startSpan(topic: string, message: object): ActiveSpan {
     const partition: unknown = Reflect.get(message, "partition");
     const value: unknown = Reflect.get(message, "value");
-    const open = this.#instrumenter.startSpan({
+    const activeSpan = this.#instrumenter.startSpan({
       name: `send ${topic}`,
       kind: SpanKind.PRODUCER,
       attributes: sendAttributes(topic, this.#clientId, partition, value),
       parent: this.#parent,
     });
-    const sent = this.#sent.get(topic);
-    if (sent === undefined) this.#sent.set(topic, [{ open, partition }]);
-    else sent.push({ open, partition });
-    this.#remember(open);
-    return open;
+    const pending = this.#pendingSpans.get(topic);
+    if (pending === undefined) this.#pendingSpans.set(topic, [{ activeSpan, partition }]);
+    else pending.push({ activeSpan, partition });
+    this.#addTransactionLink(activeSpan);
+    return activeSpan;
   }
 
-  #remember(open: ActiveSpan): void {
-    const { sent } = this.#route;
-    if (sent === undefined || sent.length >= MAX_LINKS) return;
-    sent.push({ context: open.span.spanContext() });
+  #addTransactionLink({ span }: ActiveSpan): void {
+    const { links } = this.#target;
+    if (links === undefined || links.length >= MAX_LINKS) return;
+    links.push({ context: span.spanContext() });
   }
 
-  /** The broker has it all. Nothing happens here but notes on spans: clients call this between requests. */
-  acknowledge(metadata: unknown): void {
+  /** Ends the spans with the partition and offset of their messages, as far as the broker's response tells them. */
+  acknowledge(response: unknown): void {
     try {
-      const topics = topicsOf(this.#complete ? metadata : undefined);
-      for (const [topic, sent] of this.#sent) {
-        const places = placesOf(topics.get(topic), sent);
-        for (const [index, place] of places.entries()) {
-          sent[index]?.open.set(placeAttributes(place.partition, place.offset));
+      const byTopic = firstRecordsByTopic(this.#complete ? response : undefined);
+      for (const [topic, pending] of this.#pendingSpans) {
+        const metadata = metadataOfMessages(byTopic.get(topic), pending);
+        for (const [index, { partition, offset }] of metadata.entries()) {
+          pending[index]?.activeSpan.set(recordMetadataAttributes(partition, offset));
         }
       }
     } catch (error) {
       this.#instrumenter.reporter.fault("acknowledge", error);
     }
-    this.#end();
+    this.#endSpans();
   }
 
-  /** The call failed, and with it every message. */
+  /** Ends the spans as failed: the call failed, and with it each of its messages. */
   fail(error: unknown): void {
-    for (const sent of this.#sent.values()) for (const { open } of sent) open.fail(error);
-    this.#end();
+    for (const pending of this.#pendingSpans.values()) {
+      for (const { activeSpan } of pending) activeSpan.fail(error);
+    }
+    this.#endSpans();
   }
 
-  #end(): void {
-    for (const sent of this.#sent.values()) for (const { open } of sent) open.end();
+  #endSpans(): void {
+    for (const pending of this.#pendingSpans.values()) {
+      for (const { activeSpan } of pending) activeSpan.end();
+    }
   }
 }
 
-// The same list where nothing in it has changed, and what is no list as it is.
-function mapped(list: unknown, change: (entry: unknown) => unknown): unknown {
+// Maps a list; returns the same one where no entry changed, and a value that is no list as it is.
+function mapList(list: unknown, change: (entry: unknown) => unknown): unknown {
   if (!Array.isArray(list)) return list;
   const before: readonly unknown[] = list;
   const after = before.map(change);

@@ -1,20 +1,20 @@
 import { trace } from "@opentelemetry/api";
 import { beforeEach, describe, expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
+import { idsOf, producerSpans, sentIds, startRecording } from "../fixtures.test-support.js";
 import { traceProducer } from "../index.js";
-import { carried, ids, record, sends } from "../sends.test-support.js";
 
 let broker: FakeBroker;
 beforeEach(() => {
   broker = new FakeBroker({ orders: 1, shipments: 1 });
 });
 
-const begin = () =>
+const beginTransaction = () =>
   traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" })).transaction();
 
 test("a transaction traces what is sent in it, and links its commit to that", async () => {
-  using spans = record();
-  const transaction = await begin();
+  using spans = startRecording();
+  const transaction = await beginTransaction();
 
   await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
   await transaction.sendBatch({
@@ -22,11 +22,11 @@ test("a transaction traces what is sent in it, and links its commit to that", as
   });
   await transaction.commit();
 
-  const [order, shipment] = sends(spans).map(ids);
-  expect(carried(broker, "orders")).toEqual([order]);
-  expect(carried(broker, "shipments")).toEqual([shipment]);
+  const [order, shipment] = producerSpans(spans).map(idsOf);
+  expect(sentIds(broker, "orders")).toEqual([order]);
+  expect(sentIds(broker, "shipments")).toEqual([shipment]);
   const commit = spans.named("commit transaction");
-  expect(commit.links.map(ids)).toEqual(sends(spans).map(ids));
+  expect(commit.links.map(idsOf)).toEqual(producerSpans(spans).map(idsOf));
   expect(commit).toMatchObject({
     kind: "CLIENT",
     status: { code: "UNSET" },
@@ -35,32 +35,34 @@ test("a transaction traces what is sent in it, and links its commit to that", as
   expect(transaction.isActive()).toBe(false);
 });
 
-test("a transaction that is aborted says so in a span of its own", async () => {
-  using spans = record();
-  const transaction = await begin();
+test("a transaction that is aborted has a span for it", async () => {
+  using spans = startRecording();
+  const transaction = await beginTransaction();
 
   await transaction.send({ topic: "orders", messages: [{ value: "a" }] });
   await transaction.abort();
 
-  expect(spans.named("abort transaction").links.map(ids)).toEqual(sends(spans).map(ids));
+  expect(spans.named("abort transaction").links.map(idsOf)).toEqual(
+    producerSpans(spans).map(idsOf),
+  );
 });
 
 test("the span of a transaction's end names the client", async () => {
-  using spans = record();
-  const bare = new FakeKafka(broker).producer({ transactionalId: "tx" });
-  const transaction = await traceProducer(bare, { clientId: "checkout" }).transaction();
+  using spans = startRecording();
+  const untraced = new FakeKafka(broker).producer({ transactionalId: "tx" });
+  const transaction = await traceProducer(untraced, { clientId: "checkout" }).transaction();
 
   await transaction.commit();
 
   expect(spans.named("commit transaction").attributes["messaging.client.id"]).toBe("checkout");
 });
 
-describe("a client that stands for kafkajs in somebody's test", () => {
-  test("may begin a transaction at once", async () => {
-    using spans = record();
-    const bare = new FakeKafka(broker).producer({ transactionalId: "tx" });
-    const begun = await bare.transaction();
-    const client = { ...bare };
+describe("a fake client in an application's test", () => {
+  test("may begin a transaction synchronously", async () => {
+    using spans = startRecording();
+    const untraced = new FakeKafka(broker).producer({ transactionalId: "tx" });
+    const begun = await untraced.transaction();
+    const client = { ...untraced };
     Reflect.set(client, "transaction", () => begun);
 
     const transaction = await traceProducer(client).transaction();
@@ -70,16 +72,16 @@ describe("a client that stands for kafkajs in somebody's test", () => {
   });
 
   test("may have no transactions", async () => {
-    using _ = record();
+    using _ = startRecording();
     const client = { ...new FakeKafka(broker).producer(), transaction: async () => undefined };
 
     expect(await traceProducer(client).transaction()).toBeUndefined();
   });
 });
 
-test("a transaction that has ended refuses as without us", async () => {
-  using spans = record();
-  const transaction = await begin();
+test("a transaction that has ended refuses as without tracing", async () => {
+  using spans = startRecording();
+  const transaction = await beginTransaction();
   await transaction.commit();
 
   await expect(transaction.send({ topic: "orders", messages: [{ value: "a" }] })).rejects.toThrow(
@@ -89,15 +91,15 @@ test("a transaction that has ended refuses as without us", async () => {
   expect(spans.open).toEqual([]);
 });
 
-test("a transaction that cannot begin is refused as without us", async () => {
-  using _ = record();
+test("a transaction that cannot begin is refused as without tracing", async () => {
+  using _ = startRecording();
   await expect(traceProducer(new FakeKafka(broker).producer()).transaction()).rejects.toThrow(
     "Must provide transactional id",
   );
 });
 
-test("a transaction remembers no more of its messages than an SDK links", async () => {
-  using _ = record();
+test("a transaction keeps no more links than an SDK does", async () => {
+  using _ = startRecording();
   const linked: (number | undefined)[] = [];
   const producer = traceProducer(new FakeKafka(broker).producer({ transactionalId: "tx" }), {
     tracerProvider: {

@@ -1,21 +1,27 @@
 import { sender } from "@traceferry/testkit";
 import { beforeEach, expect, test } from "vitest";
 import { FakeBroker, FakeKafka } from "../fake-kafkajs.test-support.js";
+import {
+  idsOf,
+  producerSpans,
+  sentIds,
+  startCaller,
+  startRecording,
+} from "../fixtures.test-support.js";
 import { traceProducer } from "../index.js";
-import { carried, ids, record, sends, start } from "../sends.test-support.js";
 
 let broker: FakeBroker;
-let bare: ReturnType<FakeKafka["producer"]>;
+let untraced: ReturnType<FakeKafka["producer"]>;
 beforeEach(() => {
   broker = new FakeBroker({ orders: 1 });
-  bare = new FakeKafka(broker).producer();
+  untraced = new FakeKafka(broker).producer();
 });
 
-test("two messages that share one headers object get a context each, and the object stays", async () => {
-  using spans = record();
+test("two messages that share one headers object get a context each, and the object is not changed", async () => {
+  using spans = startRecording();
   const headers = Object.freeze({ "x-tenant": "acme" });
 
-  await traceProducer(bare).send({
+  await traceProducer(untraced).send({
     topic: "orders",
     messages: [
       { value: "a", headers },
@@ -23,27 +29,27 @@ test("two messages that share one headers object get a context each, and the obj
     ],
   });
 
-  expect(carried(broker, "orders")).toEqual(sends(spans).map(ids));
+  expect(sentIds(broker, "orders")).toEqual(producerSpans(spans).map(idsOf));
   expect(headers).toEqual({ "x-tenant": "acme" });
 });
 
 test("one message that two traces send at once gets a context of each", async () => {
-  using spans = record();
+  using spans = startRecording();
   const message = Object.freeze({ value: "a" });
-  const producer = traceProducer(bare);
-  const callers = [start(spans, "one"), start(spans, "two")];
+  const producer = traceProducer(untraced);
+  const callers = [startCaller(spans, "one"), startCaller(spans, "two")];
 
   const send = () => producer.send({ topic: "orders", messages: [message] });
   await Promise.all(callers.map(({ run }) => run(send)));
   for (const { span } of callers) span.end();
 
-  expect(carried(broker, "orders").map((id) => id.slice(0, 32))).toEqual(
+  expect(sentIds(broker, "orders").map((id) => id.slice(0, 32))).toEqual(
     callers.map(({ span }) => span.spanContext().traceId),
   );
 });
 
-test("a record that is frozen all through is sent, and what was sent has it all", async () => {
-  using spans = record();
+test("a deeply frozen record is sent with everything that is in it", async () => {
+  using spans = startRecording();
   const message = Object.freeze({
     key: "k",
     value: "v",
@@ -51,7 +57,7 @@ test("a record that is frozen all through is sent, and what was sent has it all"
   });
   const batch = Object.freeze({ topic: "orders", acks: 1, messages: Object.freeze([message]) });
 
-  await Reflect.apply(traceProducer(bare).send, undefined, [batch]);
+  await Reflect.apply(traceProducer(untraced).send, undefined, [batch]);
 
   const [stored] = broker.partition("orders", 0);
   expect(String(stored?.key)).toBe("k");
@@ -59,17 +65,17 @@ test("a record that is frozen all through is sent, and what was sent has it all"
     ["multi", "1"],
     ["multi", "2"],
   ]);
-  expect(carried(broker, "orders")).toEqual(sends(spans).map(ids));
+  expect(sentIds(broker, "orders")).toEqual(producerSpans(spans).map(idsOf));
 });
 
-test("records and messages of classes keep what the classes compute, and nothing is added", async () => {
-  using _ = record();
-  const got: object[][] = [];
-  const keep = async (...args: object[]) => {
-    got.push(args);
+test("records and messages keep the getters' values of their classes, and nothing is added", async () => {
+  using _ = startRecording();
+  const received: object[][] = [];
+  const capture = async (...args: object[]) => {
+    received.push(args);
     return [];
   };
-  const producer = traceProducer({ ...bare, send: keep, sendBatch: keep });
+  const producer = traceProducer({ ...untraced, send: capture, sendBatch: capture });
   class Order {
     get key() {
       return "o-1";
@@ -126,17 +132,20 @@ test("records and messages of classes keep what the classes compute, and nothing
   const headers = { traceparent: expect.any(String) };
   const order = { key: "o-1", value: "{}", partition: 0, timestamp: "7", headers };
   const plain = { topic: "orders", messages: [{ value: "a", headers }] };
-  expect(got).toStrictEqual([
+  expect(received).toStrictEqual([
     [{ topic: "orders", messages: [order], acks: 1, timeout: 2, compression: 3 }],
     [{ topicMessages: [plain], acks: 1 }],
     [plain],
   ]);
 });
 
-test("fields that only the client knows stay, and one that is computed is read once", async () => {
-  using _ = record();
-  const got: object[] = [];
-  const producer = traceProducer({ ...bare, send: async (given: object) => void got.push(given) });
+test("unknown fields are kept, and a getter is read once", async () => {
+  using _ = startRecording();
+  const received: object[] = [];
+  const producer = traceProducer({
+    ...untraced,
+    send: async (given: object) => void received.push(given),
+  });
   let reads = 0;
   const message = {
     get key() {
@@ -151,33 +160,33 @@ test("fields that only the client knows stay, and one that is computed is read o
 
   const headers = { traceparent: expect.any(String) };
   const sent = { key: "read 1", value: "a", priority: 1, headers };
-  expect(got).toEqual([{ topic: "orders", messages: [sent], quota: 2 }]);
+  expect(received).toEqual([{ topic: "orders", messages: [sent], quota: 2 }]);
   expect(reads).toBe(1);
 });
 
-test("what is given to the client besides the record reaches it", async () => {
-  using _ = record();
-  const got: unknown[][] = [];
+test("further arguments reach the client", async () => {
+  using _ = startRecording();
+  const received: unknown[][] = [];
   const client = {
-    ...bare,
-    send: async (...args: unknown[]) => void got.push(args),
+    ...untraced,
+    send: async (...args: unknown[]) => void received.push(args),
   };
 
   await traceProducer(client).send({ topic: "orders", messages: [{ value: "a" }] }, "more");
 
-  expect(got.map(([, ...rest]) => rest)).toEqual([["more"]]);
+  expect(received.map(([, ...rest]) => rest)).toEqual([["more"]]);
 });
 
-test("with nothing registered the client gets the very objects of the caller", async () => {
-  const got: unknown[] = [];
-  const keep = async (given: object) => void got.push(given);
-  const producer = traceProducer({ ...bare, send: keep, sendBatch: keep });
+test("with nothing registered the client gets the caller's own objects", async () => {
+  const received: unknown[] = [];
+  const capture = async (given: object) => void received.push(given);
+  const producer = traceProducer({ ...untraced, send: capture, sendBatch: capture });
   const given = { topic: "orders", messages: [{ value: "a" }] };
   const batch = { topicMessages: [given] };
 
   await producer.send(given);
   await producer.sendBatch(batch);
 
-  expect(got[0]).toBe(given);
-  expect(got[1]).toBe(batch);
+  expect(received[0]).toBe(given);
+  expect(received[1]).toBe(batch);
 });

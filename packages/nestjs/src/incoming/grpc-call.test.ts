@@ -1,11 +1,11 @@
 import { ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ended, record, seen } from "../recorded.test-support.js";
-import { metadataOf } from "../shop.test-support.js";
+import { toMetadata } from "../orders-service.test-support.js";
+import { observed, startRecording, waitForEnded } from "../recording.test-support.js";
 import { startGrpc } from "./grpc.test-support.js";
 
-/** Hides the call below it, as an interceptor of the user's may, or another version of grpc-js. */
+/** Hides the call below it, as an interceptor of the user's or another version of grpc-js may. */
 const hide: ServerInterceptor = (_method, call) =>
   new ServerInterceptingCall(
     new Proxy(call, {
@@ -19,33 +19,33 @@ const hide: ServerInterceptor = (_method, call) =>
 
 describe.each([
   ["as it was sent", []],
-  ["as Nest makes it, where an interceptor hides the call", [hide]],
+  ["as Nest chooses it, where an interceptor hides the call", [hide]],
 ])("the status of a call, %s", (_how, interceptors) => {
   test("is OK for an answer", async () => {
-    using spans = record();
-    await using shop = await startGrpc("module", interceptors);
+    using spans = startRecording();
+    await using app = await startGrpc("module", interceptors);
 
-    await shop.call("two shirts");
+    await app.call("two shirts");
 
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.attributes["rpc.status_code"]).toBe("OK");
     expect(span.status.code).toBe("UNSET");
   });
 
   test.each([
-    ["an exception that nobody expected", "broken", "UNKNOWN", "ERROR", ["stock is undefined"]],
+    ["an unexpected exception", "broken", "UNKNOWN", "ERROR", ["stock is undefined"]],
     ["an RpcException with a status", "missing", "NOT_FOUND", "UNSET", []],
     ["an RpcException whose status is a text", "words", "UNKNOWN", "ERROR", ["no"]],
-    ["an RpcException whose status is none", "fraction", "UNKNOWN", "ERROR", ["no"]],
+    ["an RpcException whose status is no integer", "fraction", "UNKNOWN", "ERROR", ["no"]],
     ["the failure of another call", "downstream", "UNKNOWN", "ERROR", ["no"]],
     ["an object that is no Error", "object", "UNKNOWN", "ERROR", []],
   ] as const)("is what the caller got for %s", async (_what, text, code, outcome, exceptions) => {
-    using spans = record();
-    await using shop = await startGrpc("module", interceptors);
+    using spans = startRecording();
+    await using app = await startGrpc("module", interceptors);
 
-    await expect(shop.call(text)).rejects.toMatchObject({ code: status[code] });
+    await expect(app.call(text)).rejects.toMatchObject({ code: status[code] });
 
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.attributes["rpc.status_code"]).toBe(code);
     expect(span.status.code).toBe(outcome);
     expect(span.attributes["error.type"]).toBe(outcome === "ERROR" ? code : undefined);
@@ -55,76 +55,76 @@ describe.each([
 });
 
 test("a stream of requests ends its span also where an interceptor hides the call", async () => {
-  using spans = record();
-  await using shop = await startGrpc("module", [hide]);
+  using spans = startRecording();
+  await using app = await startGrpc("module", [hide]);
 
-  await shop.client.collect(["1", "2"], metadataOf([]));
+  await app.client.collect(["1", "2"], toMetadata([]));
 
-  expect((await ended(spans)).name).toBe("shop.Orders/Collect");
+  expect((await waitForEnded(spans)).name).toBe("shop.Orders/Collect");
 });
 
 test.each([
-  ["a guard's refusal", "intruder", "UNKNOWN", { code: "ERROR", message: "UNKNOWN" }],
-  ["what a filter makes of an error", "range", "OUT_OF_RANGE", { code: "UNSET" }],
+  ["a guard's refusal", "forbidden", "UNKNOWN", { code: "ERROR", message: "UNKNOWN" }],
+  ["an error that a filter converts", "range", "OUT_OF_RANGE", { code: "UNSET" }],
 ] as const)("%s shows as the status that the caller got", async (_what, text, code, outcome) => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
 
-  await expect(shop.call(text)).rejects.toMatchObject({ code: status[code] });
+  await expect(app.call(text)).rejects.toMatchObject({ code: status[code] });
 
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span.attributes["rpc.status_code"]).toBe(code);
   expect(span.status).toEqual(outcome);
   expect(span.attributes["error.type"]).toBe(outcome.code === "ERROR" ? code : undefined);
   expect(span.events).toEqual([]);
 });
 
-test("a caller who hangs up ends the span of a handler that never answers", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+test("a caller who cancels ends the span of a handler that never answers", async () => {
+  using spans = startRecording();
+  await using app = await startGrpc();
   const caller = new AbortController();
-  const answer = shop.client.place("never", metadataOf(sender().headers), caller.signal);
+  const answer = app.client.place("never", toMetadata(sender().headers), caller.signal);
   const refused = expect(answer).rejects.toMatchObject({ code: status.CANCELLED });
-  await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("handler"));
+  await vi.waitFor(() => expect(observed.map(([step]) => step)).toContain("handler"));
 
   caller.abort();
 
   await refused;
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span.attributes["rpc.status_code"]).toBe("CANCELLED");
   expect(span.status.code).toBe("UNSET");
 });
 
-test("a caller who hung up before the interceptor came, behind slow guards, was sent nothing", async () => {
-  using spans = record();
-  await using shop = await startGrpc("interceptor");
+test("a caller who cancels while guards run, before the interceptor, has the status CANCELLED", async () => {
+  using spans = startRecording();
+  await using app = await startGrpc("interceptor");
   const caller = new AbortController();
-  const answer = shop.client.place("late", metadataOf([]), caller.signal);
+  const answer = app.client.place("late", toMetadata([]), caller.signal);
   const refused = expect(answer).rejects.toMatchObject({ code: status.CANCELLED });
-  await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("guard"));
+  await vi.waitFor(() => expect(observed.map(([step]) => step)).toContain("guard"));
 
   caller.abort();
 
   await refused;
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span.attributes["rpc.status_code"]).toBe("CANCELLED");
-  expect(seen).toContainEqual(["handler after await", span.spanId]);
+  expect(observed).toContainEqual(["handler after await", span.spanId]);
 });
 
 test("a deadline that passes ends the span of a handler that never answers", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
-  // As a field of the call alone, the deadline is the server's to keep: the caller has no timer for it.
-  const answer = shop.client.place("never", metadataOf([["grpc-timeout", "60S"]]));
+  // Sent as plain metadata, the deadline is kept by the server alone: the client sets no timer for it.
+  const answer = app.client.place("never", toMetadata([["grpc-timeout", "60S"]]));
   const refused = expect(answer).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
-  await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("handler"));
+  await vi.waitFor(() => expect(observed.map(([step]) => step)).toContain("handler"));
 
   vi.advanceTimersByTime(60_000);
 
   await refused;
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span.attributes["rpc.status_code"]).toBe("DEADLINE_EXCEEDED");
   expect(span.status).toEqual({ code: "ERROR", message: "DEADLINE_EXCEEDED" });
 });

@@ -1,40 +1,40 @@
-import { property } from "../carrier.js";
+import { property } from "../carrier/index.js";
 
-/** As much as matters here of the HTTP/2 stream under a call. */
-export interface GrpcWire {
+/** As much as we use of the HTTP/2 stream under a gRPC call. */
+export interface Http2Stream {
   once(event: "close", listener: () => void): unknown;
   readonly destroyed: boolean;
 }
 
-// Interceptors of the user's, one inside the other.
+// More interceptors than anybody nests; it only bounds the search.
 const MAX_DEPTH = 50;
 
 /**
- * Finds the stream under a call. Nothing else knows which status was sent: Nest's hooks get none, its
- * interceptors do not see what guards throw and what filters make of it, and a call whose client went away
- * reaches no hook. Its fields are private to grpc-js, so that one day it may not be found.
+ * Finds the HTTP/2 stream under a gRPC call. Only the stream knows which status was sent: Nest's hooks get none,
+ * its interceptors do not see errors of guards nor results of exception filters, and a cancelled call reaches no
+ * hook. The way to it leads through private fields of grpc-js, so it may be undefined in some version.
  */
-export function wireOf(call: unknown): GrpcWire | undefined {
+export function findHttp2Stream(call: unknown): Http2Stream | undefined {
   let layer = property(call, "call");
   for (let depth = 0; depth < MAX_DEPTH && layer !== undefined; depth++) {
     const stream = property(layer, "stream");
-    if (isWire(stream)) return stream;
+    if (isHttp2Stream(stream)) return stream;
     layer = property(layer, "nextCall");
   }
   return undefined;
 }
 
-function isWire(value: unknown): value is GrpcWire {
+function isHttp2Stream(value: unknown): value is Http2Stream {
   return (
     typeof property(value, "once") === "function" &&
     typeof property(value, "destroyed") === "boolean"
   );
 }
 
-/** The status that was sent, by number; undefined when none was: the client went away. */
-export function sentStatus(wire: GrpcWire): number | undefined {
+/** Reads the status code that was sent; undefined where none was, because the client cancelled. */
+export function sentStatus(stream: Http2Stream): number | undefined {
   const sent =
-    property(property(wire, "sentTrailers"), "grpc-status") ??
-    property(property(wire, "sentHeaders"), "grpc-status");
+    property(property(stream, "sentTrailers"), "grpc-status") ??
+    property(property(stream, "sentHeaders"), "grpc-status");
   return sent === undefined ? undefined : Number(sent);
 }

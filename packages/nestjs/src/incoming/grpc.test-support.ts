@@ -16,39 +16,45 @@ import { GrpcMethod, GrpcStreamCall, GrpcStreamMethod, RpcException } from "@nes
 import type { Sender } from "@traceferry/testkit";
 import { concatMap, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
 import { TracingModule } from "../module.js";
-import { look } from "../recorded.test-support.js";
-import { metadataOf, ShopClient, shopOptions, type Text } from "../shop.test-support.js";
+import {
+  OrdersClient,
+  ordersServiceOptions,
+  type Text,
+  toMetadata,
+} from "../orders-service.test-support.js";
+import { observe } from "../recording.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
-export const doors = new Map<string, Subject<Text>>();
+/** The replies of the calls whose text begins with "pending", for the tests to complete. */
+export const pendingReplies = new Map<string, Subject<Text>>();
 
 @Injectable()
-class Doorman implements CanActivate {
+class RejectingGuard implements CanActivate {
   async canActivate(execution: { getArgs(): unknown[] }): Promise<boolean> {
-    look("guard");
+    observe("guard");
     const [request, , call] = execution.getArgs();
     if (typeof request !== "object" || request === null || !("text" in request)) return true;
-    // Lets the call wait until its caller has gone.
+    // Holds the call until its caller has cancelled.
     if (request.text === "late" && call instanceof EventEmitter) await once(call, "cancelled");
-    return request.text !== "intruder";
+    return request.text !== "forbidden";
   }
 }
 
 @Catch(RangeError)
-class OutOfRange implements ExceptionFilter {
+class OutOfRangeFilter implements ExceptionFilter {
   catch(error: RangeError): Observable<never> {
-    look("filter");
+    observe("filter");
     return throwError(() => ({ code: status.OUT_OF_RANGE, message: error.message }));
   }
 }
 
 @Controller()
-@UseGuards(Doorman)
-@UseFilters(OutOfRange)
+@UseGuards(RejectingGuard)
+@UseFilters(OutOfRangeFilter)
 class Orders {
   @GrpcMethod("Orders", "Place")
   place({ text }: Text): unknown {
-    look("handler");
+    observe("handler");
     if (text === "never") return NEVER;
     if (text === "range") throw new RangeError("no such size");
     if (text === "missing") throw new RpcException({ code: status.NOT_FOUND, message: "no" });
@@ -57,13 +63,13 @@ class Orders {
     if (text === "downstream") throw Object.assign(new Error("no"), { code: status.NOT_FOUND });
     if (text === "object") return throwError(() => ({ code: status.NOT_FOUND, message: "no" }));
     if (text === "broken") throw new TypeError("stock is undefined");
-    if (text.startsWith("door")) {
-      const door = new Subject<Text>();
-      doors.set(text, door);
-      return door;
+    if (text.startsWith("pending")) {
+      const reply = new Subject<Text>();
+      pendingReplies.set(text, reply);
+      return reply;
     }
     return new Promise(setImmediate).then(() => {
-      look("handler after await");
+      observe("handler after await");
       return { text };
     });
   }
@@ -81,18 +87,18 @@ class Orders {
   }
 
   @GrpcStreamCall("Orders", "Tally")
-  tally(call: ServerReadableStream<Text, Text>, answer: (error: null, text: Text) => void): void {
+  tally(call: ServerReadableStream<Text, Text>, reply: (error: null, text: Text) => void): void {
     let messages = 0;
     call.on("data", () => messages++);
-    call.on("end", () => answer(null, { text: `${messages}` }));
+    call.on("end", () => reply(null, { text: `${messages}` }));
   }
 
   @GrpcStreamMethod("Orders", "Collect")
   collect(messages: Observable<Text>): Observable<Text> {
-    look("stream handler");
+    observe("stream handler");
     return new Observable((subscriber) =>
       messages.subscribe({
-        next: () => look("request message"),
+        next: () => observe("request message"),
         complete: () => {
           subscriber.next({ text: "all" });
           subscriber.complete();
@@ -102,17 +108,18 @@ class Orders {
   }
 }
 
-export class Started implements AsyncDisposable {
+/** A microservice that listens, and a client of it. */
+export class StartedApp implements AsyncDisposable {
   readonly #app: INestMicroservice;
-  readonly client: ShopClient;
+  readonly client: OrdersClient;
 
   constructor(app: INestMicroservice, port: number) {
     this.#app = app;
-    this.client = new ShopClient(port);
+    this.client = new OrdersClient(port);
   }
 
   call(text: string, from?: Sender): Promise<string> {
-    return this.client.place(text, metadataOf(from?.headers ?? []));
+    return this.client.place(text, toMetadata(from?.headers ?? []));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,20 +128,20 @@ export class Started implements AsyncDisposable {
   }
 }
 
-/** A microservice with a client of its own. */
+/** Starts a microservice over gRPC, and a client of it. */
 export async function startGrpc(
-  how: "module" | "interceptor" | "both" = "module",
+  tracedBy: "module" | "interceptor" | "both" = "module",
   interceptors: ServerInterceptor[] = [],
-): Promise<Started> {
-  doors.clear();
+): Promise<StartedApp> {
+  pendingReplies.clear();
   @Module({
-    imports: how === "interceptor" ? [] : [TracingModule.forRoot()],
+    imports: tracedBy === "interceptor" ? [] : [TracingModule.forRoot()],
     controllers: [Orders],
   })
   class App {}
-  const { options, port } = shopOptions(interceptors);
+  const { options, port } = ordersServiceOptions(interceptors);
   const app = await NestFactory.createMicroservice(App, { ...options, logger: false });
-  if (how !== "module") app.useGlobalInterceptors(new TracingInterceptor());
+  if (tracedBy !== "module") app.useGlobalInterceptors(new TracingInterceptor());
   await app.listen();
-  return new Started(app, await port);
+  return new StartedApp(app, await port);
 }

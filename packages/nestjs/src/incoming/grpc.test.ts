@@ -3,18 +3,18 @@ import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { serverInterceptor } from "@traceferry/grpc";
 import { sender } from "@traceferry/testkit";
 import { expect, test, vi } from "vitest";
-import { ended, record, seen } from "../recorded.test-support.js";
-import { metadataOf } from "../shop.test-support.js";
-import { doors, startGrpc } from "./grpc.test-support.js";
+import { toMetadata } from "../orders-service.test-support.js";
+import { observed, startRecording, waitForEnded } from "../recording.test-support.js";
+import { pendingReplies, startGrpc } from "./grpc.test-support.js";
 
 test("a call runs in its sender's trace from its guards on", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
   const from = sender();
 
-  expect(await shop.call("two shirts", from)).toBe("two shirts");
+  expect(await app.call("two shirts", from)).toBe("two shirts");
 
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span).toMatchObject({
     name: "shop.Orders/Place",
     kind: "SERVER",
@@ -29,7 +29,7 @@ test("a call runs in its sender's trace from its guards on", async () => {
       "rpc.status_code": "OK",
     },
   });
-  expect(seen).toEqual([
+  expect(observed).toEqual([
     ["guard", span.spanId],
     ["handler", span.spanId],
     ["handler after await", span.spanId],
@@ -37,38 +37,38 @@ test("a call runs in its sender's trace from its guards on", async () => {
 });
 
 test("the span lasts until the handler's observable has answered", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
 
-  const answer = shop.call("door");
-  await vi.waitFor(() => expect([...doors.keys()]).toEqual(["door"]));
+  const answer = app.call("pending");
+  await vi.waitFor(() => expect([...pendingReplies.keys()]).toEqual(["pending"]));
   await new Promise(setImmediate);
   expect(spans.open).toEqual(["shop.Orders/Place"]);
-  doors.get("door")?.next({ text: "in" });
-  doors.get("door")?.complete();
+  pendingReplies.get("pending")?.next({ text: "in" });
+  pendingReplies.get("pending")?.complete();
   await answer;
 
-  await ended(spans);
+  await waitForEnded(spans);
 });
 
 test("a stream of answers is one span, failed when the stream fails", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
 
-  expect(await shop.client.watch("orders")).toBe(2);
-  expect(await ended(spans)).toMatchObject({
+  expect(await app.client.watch("orders")).toBe(2);
+  expect(await waitForEnded(spans)).toMatchObject({
     name: "shop.Orders/Watch",
     attributes: { "rpc.status_code": "OK" },
   });
 
-  await expect(shop.client.watch("breaks")).rejects.toMatchObject({ code: status.UNKNOWN });
-  const failed = await ended(spans, 2);
+  await expect(app.client.watch("breaks")).rejects.toMatchObject({ code: status.UNKNOWN });
+  const failed = await waitForEnded(spans, 2);
   expect(failed.attributes["rpc.status_code"]).toBe("UNKNOWN");
   expect(failed.status.code).toBe("ERROR");
 });
 
 test.each([
-  // grpc-js hands on what streams in outside of all context; only an interceptor of its own can help.
+  // grpc-js delivers the messages of a stream outside of any context, which only a server interceptor can change.
   ["", [], false],
   [
     ", whose requests arrive in it with the interceptor of @traceferry/grpc",
@@ -76,15 +76,15 @@ test.each([
     true,
   ],
 ] as const)("a stream of requests is one span%s", async (_with, interceptors, inside) => {
-  using spans = record();
-  await using shop = await startGrpc("module", [...interceptors]);
+  using spans = startRecording();
+  await using app = await startGrpc("module", [...interceptors]);
   const from = sender();
 
-  await shop.client.collect(["1", "2"], metadataOf(from.headers));
+  await app.client.collect(["1", "2"], toMetadata(from.headers));
 
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span).toMatchObject({ name: "shop.Orders/Collect", parentSpanId: from.spanId });
-  expect(seen).toEqual([
+  expect(observed).toEqual([
     ["guard", span.spanId],
     ["stream handler", span.spanId],
     ["request message", inside ? span.spanId : undefined],
@@ -93,14 +93,14 @@ test.each([
 });
 
 test("a handler that works on the call itself keeps its span until it answers", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
   const from = sender();
 
-  const answer = await shop.client.collect(["1", "2"], metadataOf(from.headers), "Tally");
+  const answer = await app.client.collect(["1", "2"], toMetadata(from.headers), "Tally");
 
   expect(answer).toEqual({ text: "2" });
-  expect(await ended(spans)).toMatchObject({
+  expect(await waitForEnded(spans)).toMatchObject({
     name: "shop.Orders/Tally",
     parentSpanId: from.spanId,
     attributes: { "rpc.status_code": "OK" },
@@ -108,49 +108,49 @@ test("a handler that works on the call itself keeps its span until it answers", 
 });
 
 test("an observable that another call completes ends its own call's span", async () => {
-  using spans = record();
-  await using shop = await startGrpc();
+  using spans = startRecording();
+  await using app = await startGrpc();
   const from = { first: sender(), second: sender() };
-  const answers = [shop.call("door 1", from.first), shop.call("door 2", from.second)];
-  await vi.waitFor(() => expect(doors.size).toBe(2));
+  const answers = [app.call("pending 1", from.first), app.call("pending 2", from.second)];
+  await vi.waitFor(() => expect(pendingReplies.size).toBe(2));
 
-  // Completed from within the other's context.
-  const answer = (door: string) => {
-    doors.get(door)?.next({ text: door });
-    doors.get(door)?.complete();
+  // Completed outside of the call's own context.
+  const reply = (text: string) => {
+    pendingReplies.get(text)?.next({ text });
+    pendingReplies.get(text)?.complete();
   };
-  context.with(ROOT_CONTEXT, () => answer("door 2"));
+  context.with(ROOT_CONTEXT, () => reply("pending 2"));
   await answers[1];
-  expect((await ended(spans, 1, ["shop.Orders/Place"])).traceId).toBe(from.second.traceId);
-  answer("door 1");
+  expect((await waitForEnded(spans, 1, ["shop.Orders/Place"])).traceId).toBe(from.second.traceId);
+  reply("pending 1");
   await answers[0];
 
-  expect((await ended(spans, 2)).traceId).toBe(from.first.traceId);
+  expect((await waitForEnded(spans, 2)).traceId).toBe(from.first.traceId);
 });
 
 test("the span that was active at listen(), and its baggage, never reach a call", async () => {
-  using spans = record();
+  using spans = startRecording();
   const ambient = spans.tracer().startSpan("start-up");
   const baggage = propagation.createBaggage({ secret: { value: "yes" } });
   const active = propagation.setBaggage(trace.setSpan(ROOT_CONTEXT, ambient), baggage);
-  await using shop = await context.with(active, () => startGrpc());
+  await using app = await context.with(active, () => startGrpc());
 
-  await shop.call("two shirts");
+  await app.call("two shirts");
 
-  const span = await ended(spans, 1, ["start-up"]);
+  const span = await waitForEnded(spans, 1, ["start-up"]);
   ambient.end();
   expect(span.parentSpanId).toBeUndefined();
   expect(span.attributes["traceferry.extraction"]).toBe("missing");
 });
 
-test("an interceptor of @traceferry/grpc and the module make one span, also where no sender is", async () => {
-  using spans = record();
-  await using shop = await startGrpc("module", [serverInterceptor()]);
+test("an interceptor of @traceferry/grpc and the module make one span, also without a sender", async () => {
+  using spans = startRecording();
+  await using app = await startGrpc("module", [serverInterceptor()]);
   const from = sender();
 
-  await shop.call("two shirts", from);
-  await shop.call("two shirts");
-  await ended(spans, 2);
+  await app.call("two shirts", from);
+  await app.call("two shirts");
+  await waitForEnded(spans, 2);
 
   const names = spans.ended.map(({ scope, parentSpanId }) => [scope, parentSpanId]);
   expect(names).toEqual([
@@ -158,14 +158,14 @@ test("an interceptor of @traceferry/grpc and the module make one span, also wher
     ["@traceferry/grpc", undefined],
   ]);
   const [first, second] = spans.ended;
-  expect(seen.map(([, spanId]) => spanId)).toEqual([
+  expect(observed.map(([, spanId]) => spanId)).toEqual([
     ...Array(3).fill(first?.spanId),
     ...Array(3).fill(second?.spanId),
   ]);
 });
 
-test("without an SDK calls are answered as ever", async () => {
-  await using shop = await startGrpc();
-  expect(await shop.call("two shirts", sender())).toBe("two shirts");
-  await expect(shop.call("intruder")).rejects.toMatchObject({ code: status.UNKNOWN });
+test("without an SDK calls are answered as without the module", async () => {
+  await using app = await startGrpc();
+  expect(await app.call("two shirts", sender())).toBe("two shirts");
+  await expect(app.call("forbidden")).rejects.toMatchObject({ code: status.UNKNOWN });
 });

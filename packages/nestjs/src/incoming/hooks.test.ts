@@ -6,10 +6,16 @@ import { sender } from "@traceferry/testkit";
 import { Observable } from "rxjs";
 import { describe, expect, test } from "vitest";
 import { TracingModule } from "../module.js";
-import { ended, look, record, seen, seenAt } from "../recorded.test-support.js";
-import { Kafka, Orders, startKafka } from "./kafka.test-support.js";
+import {
+  observe,
+  observed,
+  spanIdAt,
+  startRecording,
+  waitForEnded,
+} from "../recording.test-support.js";
+import { Orders, startKafka, TestKafkaServer } from "./kafka.test-support.js";
 
-// What an APM of Nest's own does: it takes the slots, late, and drops the promise.
+// Installs hooks late, as APM agents for Nest do, and drops the handler's promise.
 @Injectable()
 class OtherHooks implements OnModuleInit {
   static calls: string[] = [];
@@ -40,35 +46,40 @@ class OtherHooks implements OnModuleInit {
 })
 class OtherModule {}
 
-test("hooks of others are called as before, and cost neither the span nor the commit", async () => {
-  using spans = record();
+test("hooks of others are still called, and lose neither the span nor the commit", async () => {
+  using spans = startRecording();
   OtherHooks.calls = [];
-  await using shop = await startKafka({ imports: [TracingModule.forRoot(), OtherModule] });
+  await using app = await startKafka({ imports: [TracingModule.forRoot(), OtherModule] });
 
-  await shop.kafka.deliver("orders", "two shirts", sender().headers);
-  shop.orders.steps.push("committed");
+  await app.kafka.deliver("orders", "two shirts", sender().headers);
+  app.orders.steps.push("committed");
 
   expect(OtherHooks.calls).toEqual(["start", "end"]);
-  expect(shop.orders.steps).toEqual(["began", "done", "committed"]);
-  expect(seen.map(([, spanId]) => spanId)).toEqual(Array(3).fill((await ended(spans)).spanId));
+  expect(app.orders.steps).toEqual(["began", "done", "committed"]);
+  expect(observed.map(([, spanId]) => spanId)).toEqual(
+    Array(3).fill((await waitForEnded(spans)).spanId),
+  );
 });
 
-describe("a hook of somebody else's around ours", () => {
-  class Wrapped extends Kafka {
-    /** Runs ours with something else than the handler: no type holds hooks to what they promise. */
-    wrap(around: (done: () => Promise<unknown>) => unknown, other?: object): void {
-      const ours = this.onProcessingStartHook;
+describe("another hook around ours", () => {
+  class KafkaWithOuterHook extends TestKafkaServer {
+    /** Puts a hook around ours that runs the handler in its own way, and may replace the RPC context. */
+    wrapStartHook(
+      runHandler: (done: () => Promise<unknown>) => unknown,
+      replacement?: object,
+    ): void {
+      const innerHook = this.onProcessingStartHook;
       this.setOnProcessingStartHook((transport, rpc, done) =>
-        Reflect.apply(ours, this, [transport, other ?? rpc, () => around(done)]),
+        Reflect.apply(innerHook, this, [transport, replacement ?? rpc, () => runHandler(done)]),
       );
     }
   }
 
-  test("may do without promises, and the span still lasts until the handler is done", async () => {
-    using spans = record();
-    const kafka = new Wrapped();
-    await using _shop = await startKafka({ kafka });
-    kafka.wrap((done) => {
+  test("may return no promise, and the span still lasts until the handler is done", async () => {
+    using spans = startRecording();
+    const kafka = new KafkaWithOuterHook();
+    await using _app = await startKafka({ kafka });
+    kafka.wrapStartHook((done) => {
       void done();
       return "at once";
     });
@@ -77,108 +88,110 @@ describe("a hook of somebody else's around ours", () => {
 
     expect(result).toBe("at once");
     expect(spans.open).toEqual(["process orders"]);
-    const { spanId } = await ended(spans);
-    expect(seenAt("handler after await")).toBe(spanId);
+    const { spanId } = await waitForEnded(spans);
+    expect(spanIdAt("handler after await")).toBe(spanId);
   });
 
-  test("gets back what its promise gave", async () => {
-    using spans = record();
-    const kafka = new Wrapped();
-    await using _shop = await startKafka({ kafka });
-    kafka.wrap((done) => done().then(() => "in the end"));
+  test("decides the result of the delivery", async () => {
+    using spans = startRecording();
+    const kafka = new KafkaWithOuterHook();
+    await using _app = await startKafka({ kafka });
+    kafka.wrapStartHook((done) => done().then(() => "in the end"));
 
     expect(await kafka.deliver("orders", "two shirts")).toBe("in the end");
 
-    await ended(spans);
+    await waitForEnded(spans);
   });
 
-  const full = new RangeError("too many at once");
+  const tooMany = new RangeError("too many at once");
   test.each([
     [
       "throws",
       () => {
-        throw full;
+        throw tooMany;
       },
     ],
-    ["rejects", () => Promise.reject(full)],
+    ["rejects", () => Promise.reject(tooMany)],
   ])("that %s instead of running the handler ends the span as failed", async (_how, refuse) => {
-    using spans = record();
-    const kafka = new Wrapped();
-    await using _shop = await startKafka({ kafka });
-    kafka.wrap(refuse);
+    using spans = startRecording();
+    const kafka = new KafkaWithOuterHook();
+    await using _app = await startKafka({ kafka });
+    kafka.wrapStartHook(refuse);
 
-    await expect(Promise.resolve(kafka.deliver("orders", "two shirts"))).rejects.toBe(full);
+    await expect(Promise.resolve(kafka.deliver("orders", "two shirts"))).rejects.toBe(tooMany);
 
-    expect(await ended(spans)).toMatchObject({
+    expect(await waitForEnded(spans)).toMatchObject({
       status: { code: "ERROR", message: "too many at once" },
       attributes: { "error.type": "RangeError" },
     });
-    expect(seen).toEqual([]);
+    expect(observed).toEqual([]);
   });
 
-  test("may give a context that throws, which is reported, and the interceptor makes the span", async () => {
-    using spans = record();
-    const kafka = new Wrapped();
-    await using shop = await startKafka({ kafka });
+  test("may replace the RPC context by one that throws: it is reported, and the interceptor makes the span", async () => {
+    using spans = startRecording();
+    const kafka = new KafkaWithOuterHook();
+    await using app = await startKafka({ kafka });
     const getTopic = () => {
       throw new RangeError("no topic here");
     };
-    kafka.wrap((done) => done(), { getTopic, getMessage: getTopic });
+    kafka.wrapStartHook((done) => done(), { getTopic, getMessage: getTopic });
 
     await kafka.deliver("orders", "two shirts");
 
-    expect(shop.orders.steps).toEqual(["began", "done"]);
+    expect(app.orders.steps).toEqual(["began", "done"]);
     expect(spans.warnings).toEqual(["traceferry nestjs: receive: RangeError: no topic here"]);
-    expect(seenAt("handler")).toBe((await ended(spans)).spanId);
+    expect(spanIdAt("handler")).toBe((await waitForEnded(spans)).spanId);
   });
 });
 
-test("what a hook of somebody else's gives goes before what the handler gave", async () => {
-  using spans = record();
-  const kafka = new Kafka();
-  kafka.setOnProcessingStartHook((_transport, _rpc, done) => done().then(() => "theirs"));
-  await using _shop = await startKafka({ kafka });
+test("the result of another hook takes precedence over the handler's", async () => {
+  using spans = startRecording();
+  const kafka = new TestKafkaServer();
+  kafka.setOnProcessingStartHook((_transport, _rpc, done) =>
+    done().then(() => "from the other hook"),
+  );
+  await using _app = await startKafka({ kafka });
 
-  expect(await kafka.deliver("orders", "two shirts")).toBe("theirs");
+  expect(await kafka.deliver("orders", "two shirts")).toBe("from the other hook");
 
-  await ended(spans);
+  await waitForEnded(spans);
 });
 
 test("a record has one span where the module is imported twice", async () => {
-  using spans = record();
+  using spans = startRecording();
   const imports = [TracingModule.forRoot(), TracingModule.forRoot({ responseHeader: "Trace" })];
-  await using shop = await startKafka({ imports });
+  await using app = await startKafka({ imports });
   const from = sender();
 
-  await shop.kafka.deliver("orders", "two shirts", from.headers);
+  await app.kafka.deliver("orders", "two shirts", from.headers);
 
-  expect((await ended(spans)).parentSpanId).toBe(from.spanId);
+  expect((await waitForEnded(spans)).parentSpanId).toBe(from.spanId);
 });
 
 test("in an application with HTTP, messages have one span even when they come before it is initialised", async () => {
-  using spans = record();
+  using spans = startRecording();
   @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
   class App {}
   const app = await NestFactory.create(App, new ExpressAdapter(), { logger: false });
-  const strategy = new Kafka();
+  const strategy = new TestKafkaServer();
   app.connectMicroservice({ strategy });
   await app.startAllMicroservices();
 
   await strategy.deliver("orders", "two shirts", sender().headers);
-  await ended(spans, 1);
+  await waitForEnded(spans, 1);
   await app.init();
   await strategy.deliver("orders", "two shirts", sender().headers);
 
-  await ended(spans, 2);
+  await waitForEnded(spans, 2);
   await app.close();
 });
 
 test.each(["setOnProcessingStartHook", "setOnProcessingEndHook"])(
-  "a strategy of the user's own, which has %s alone, is left alone",
+  "a custom strategy that has only %s gets no hooks",
   async (slot) => {
     const hooks: unknown[] = [];
     const handlers = new Map<string, (data: unknown, rpc: unknown) => Promise<unknown>>();
-    class Own implements CustomTransportStrategy {
+    class CustomStrategy implements CustomTransportStrategy {
       listen = (callback: () => void) => callback();
       close = () => {};
       addHandler = (pattern: string, handler: () => Promise<unknown>) =>
@@ -191,7 +204,10 @@ test.each(["setOnProcessingStartHook", "setOnProcessingEndHook"])(
     }
     @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
     class App {}
-    const app = await NestFactory.createMicroservice(App, { strategy: new Own(), logger: false });
+    const app = await NestFactory.createMicroservice(App, {
+      strategy: new CustomStrategy(),
+      logger: false,
+    });
     await app.listen();
 
     const answer = await handlers.get("relayed")?.("x", {});
@@ -202,28 +218,31 @@ test.each(["setOnProcessingStartHook", "setOnProcessingEndHook"])(
   },
 );
 
-test("a server that comes when the application has closed is left alone", async () => {
-  using spans = record();
+test("a server that is added after the application has closed gets no hooks", async () => {
+  using spans = startRecording();
   @Module({ imports: [TracingModule.forRoot()] })
   class App {}
-  const app = await NestFactory.createMicroservice(App, { strategy: new Kafka(), logger: false });
+  const app = await NestFactory.createMicroservice(App, {
+    strategy: new TestKafkaServer(),
+    logger: false,
+  });
   await app.listen();
   const modules = app.get(ModulesContainer);
   await app.close();
-  const late = new Kafka();
-  late.addHandler("orders", async () => look("handler"), true);
+  const late = new TestKafkaServer();
+  late.addHandler("orders", async () => observe("handler"), true);
 
   modules.addRpcTarget(late);
   await late.deliver("orders", "two shirts", sender().headers);
 
-  expect(seen).toEqual([["handler", undefined]]);
+  expect(observed).toEqual([["handler", undefined]]);
   expect(spans.ended).toEqual([]);
 });
 
-test("on a Nest older than 12.0.4, whose end hook may not come, a span ends with its handler", async () => {
-  using spans = record();
+test("on a Nest older than 12.0.4, whose end hook may not run, a span ends with its handler", async () => {
+  using spans = startRecording();
   // Such a server runs the start hook, and the end hook for answers only.
-  class Older extends Kafka {
+  class Older extends TestKafkaServer {
     override async handleEvent(pattern: string, packet: never, rpc: never): Promise<unknown> {
       const handler = this.getHandlerByPattern(pattern);
       const { data } = packet;
@@ -233,9 +252,9 @@ test("on a Nest older than 12.0.4, whose end hook may not come, a span ends with
   const kafka = new Proxy(new Older(), {
     has: (target, key) => key !== "runWithProcessingHooks" && key in target,
   });
-  await using shop = await startKafka({ kafka });
+  await using app = await startKafka({ kafka });
 
-  await shop.kafka.deliver("orders", "two shirts", sender().headers);
+  await app.kafka.deliver("orders", "two shirts", sender().headers);
 
-  await ended(spans);
+  await waitForEnded(spans);
 });

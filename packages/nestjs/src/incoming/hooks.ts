@@ -1,104 +1,111 @@
 import { context } from "@opentelemetry/api";
 import type { RpcServer } from "../attributes.js";
-import { property } from "../carrier.js";
-import type { Entry } from "./message-scope.js";
+import { property } from "../carrier/index.js";
+import type { MessageScope } from "./message-scope.js";
 import type { RpcIncoming } from "./rpc.js";
 
+// The signatures of Nest's hooks. `done` runs the handler.
 type Done = () => unknown;
 type StartHook = (transport: unknown, rpc: unknown, done: Done) => unknown;
-type EndHook = (transport: unknown, subject: unknown) => void;
+type EndHook = (transport: unknown, argument: unknown) => void;
 
-/** A server of Nest, since 11.1.5: it has one slot for each hook, so that whoever comes must call the last. */
-interface HookedServer extends RpcServer {
+// A server of Nest since 11.1.5. It has one slot for each hook, so each new hook has to call the previous one.
+interface ServerWithHooks extends RpcServer {
   setOnProcessingStartHook(hook: StartHook): void;
   setOnProcessingEndHook(hook: EndHook): void;
   readonly onProcessingStartHook?: StartHook;
   readonly onProcessingEndHook?: EndHook;
 }
 
-/** Puts us into the processing hooks of Nest's servers. */
+/** Installs our processing hooks, which start and end the spans of messages, in Nest's servers. */
 export class ProcessingHooks {
   readonly #rpc: RpcIncoming;
-  readonly #starts = new WeakMap<object, StartHook>();
-  readonly #ends = new WeakMap<object, EndHook>();
-  readonly #entries = new WeakMap<object, Entry>();
+  readonly #startHooks = new WeakMap<object, StartHook>();
+  readonly #endHooks = new WeakMap<object, EndHook>();
+  readonly #scopes = new WeakMap<object, MessageScope>();
 
   constructor(rpc: RpcIncoming) {
     this.#rpc = rpc;
   }
 
-  /** May be called again and again: where somebody has replaced us we are called around them. */
+  /**
+   * Installs the hooks in a server, around those that it has. May be called again: hooks that are still in place
+   * stay, and where somebody has replaced ours, new ones go around theirs.
+   */
   install(server: unknown): void {
-    if (!isHooked(server)) return;
-    if (server.onProcessingStartHook !== this.#starts.get(server) || !this.#starts.has(server)) {
-      const start = this.#start(server, server.onProcessingStartHook ?? runDone);
-      server.setOnProcessingStartHook(start);
-      this.#starts.set(server, start);
+    if (!hasProcessingHooks(server)) return;
+    const onProcessingStartHook = server.onProcessingStartHook ?? callDone;
+    if (onProcessingStartHook !== this.#startHooks.get(server)) {
+      const startHook = this.#createStartHook(server, onProcessingStartHook);
+      server.setOnProcessingStartHook(startHook);
+      this.#startHooks.set(server, startHook);
     }
-    if (server.onProcessingEndHook !== this.#ends.get(server) || !this.#ends.has(server)) {
-      const end = this.#end(server, server.onProcessingEndHook);
-      server.setOnProcessingEndHook(end);
-      this.#ends.set(server, end);
+    const { onProcessingEndHook } = server;
+    if (onProcessingEndHook === undefined || onProcessingEndHook !== this.#endHooks.get(server)) {
+      const endHook = this.#createEndHook(server, onProcessingEndHook);
+      server.setOnProcessingEndHook(endHook);
+      this.#endHooks.set(server, endHook);
     }
   }
 
-  #start(server: HookedServer, previous: StartHook): StartHook {
+  #createStartHook(server: ServerWithHooks, previous: StartHook): StartHook {
     return (transport, rpc, done) => {
-      let own: unknown;
+      let handlerResult: unknown;
       const result = previous.call(server, transport, rpc, () => {
-        own = this.#process(server, rpc, done);
-        return own;
+        handlerResult = this.#handle(server, rpc, done);
+        return handlerResult;
       });
-      // The type says void, yet kafkajs awaits what comes back: a hook that drops it would commit too early.
-      return result ?? own;
+      // Hooks are typed to return nothing, but kafkajs awaits the result: without it offsets are committed too early.
+      return result ?? handlerResult;
     };
   }
 
-  #process(server: HookedServer, rpc: unknown, done: Done): unknown {
-    const begun = this.#rpc.begin(rpc, server, context.active());
-    if (begun === undefined) return done();
-    const { entry } = begun;
-    entry.hold();
-    // Since 12.0.4 the end hook runs once for each message; before, some get none and some get several.
+  #handle(server: ServerWithHooks, rpc: unknown, done: Done): unknown {
+    const started = this.#rpc.start(rpc, server, context.active());
+    if (started === undefined) return done();
+    const { scope } = started;
+    scope.retain();
+    // Since Nest 12.0.4 the end hook runs once for each message. Before, it may run never or several times.
     if ("runWithProcessingHooks" in server) {
-      const subject = subjectOf(rpc);
-      if (subject !== undefined) this.#entries.set(subject, entry);
-      entry.hold();
+      const argument = endHookArgument(rpc);
+      if (argument !== undefined) this.#scopes.set(argument, scope);
+      scope.retain();
     }
-    return this.#rpc.run(begun, done);
+    return this.#rpc.run(started, done);
   }
 
-  #end(server: HookedServer, previous: EndHook | undefined): EndHook {
-    return (transport, subject) => {
+  #createEndHook(server: ServerWithHooks, previous: EndHook | undefined): EndHook {
+    return (transport, argument) => {
       try {
-        previous?.call(server, transport, subject);
+        previous?.call(server, transport, argument);
       } finally {
-        this.#release(subject);
+        this.#release(argument);
       }
     };
   }
 
-  // By the hook's argument: the active context is that of whoever completed the handler's stream, who may
-  // belong to another message.
-  #release(subject: unknown): void {
-    if (typeof subject !== "object" || subject === null) return;
-    const entry = this.#entries.get(subject);
-    this.#entries.delete(subject);
-    entry?.release();
+  // Found by the hook's argument, because the active context is that of whoever completed the handler's stream,
+  // which may be another message's.
+  #release(argument: unknown): void {
+    if (typeof argument !== "object" || argument === null) return;
+    const scope = this.#scopes.get(argument);
+    this.#scopes.delete(argument);
+    scope?.release();
   }
 }
 
-/** What the end hook will be given: the context, but for gRPC the request, where there is one and no stream. */
-function subjectOf(rpc: unknown): object | undefined {
+// Returns the argument that Nest will call the end hook with: for gRPC the request, unless it is a stream, else the
+// RPC context.
+function endHookArgument(rpc: unknown): object | undefined {
   const request = property(rpc, "operationId") === undefined ? undefined : property(rpc, "request");
-  const subject = request ?? rpc;
-  return typeof subject === "object" && subject !== null ? subject : undefined;
+  const argument = request ?? rpc;
+  return typeof argument === "object" && argument !== null ? argument : undefined;
 }
 
-const runDone: StartHook = (_transport, _rpc, done) => done();
+const callDone: StartHook = (_transport, _rpc, done) => done();
 
-// Strategies of the user's need not extend Nest's server.
-function isHooked(server: unknown): server is HookedServer {
+// A custom transport strategy need not extend Nest's server.
+function hasProcessingHooks(server: unknown): server is ServerWithHooks {
   return (
     typeof property(server, "setOnProcessingStartHook") === "function" &&
     typeof property(server, "setOnProcessingEndHook") === "function"

@@ -33,54 +33,54 @@ import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { from, map, mergeMap, type Observable, tap } from "rxjs";
 import { TracingModule } from "../module.js";
 import type { TracingModuleOptions } from "../options.js";
-import { look } from "../recorded.test-support.js";
+import { observe } from "../recording.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
 @Injectable()
-class LookingGuard implements CanActivate {
+class ObservingGuard implements CanActivate {
   canActivate(): boolean {
-    look("guard");
+    observe("guard");
     return true;
   }
 }
 
 @Injectable()
-class LookingInterceptor implements NestInterceptor {
+class ObservingInterceptor implements NestInterceptor {
   intercept(_execution: ExecutionContext, next: CallHandler): Observable<unknown> {
-    look("interceptor");
-    return next.handle().pipe(tap(() => look("operator after the handler")));
+    observe("interceptor");
+    return next.handle().pipe(tap(() => observe("operator after the handler")));
   }
 }
 
 @Catch(RangeError)
-class LookingFilter implements ExceptionFilter {
+class ObservingFilter implements ExceptionFilter {
   catch(_error: unknown, host: ArgumentsHost): void {
-    look("filter");
-    const answer = host.switchToHttp().getResponse();
-    (answer.status?.(418) ?? answer.code(418)).send({ refused: true });
+    observe("filter");
+    const response = host.switchToHttp().getResponse();
+    (response.status?.(418) ?? response.code(418)).send({ refused: true });
   }
 }
 
-/** Lets a request wait until its caller has gone. */
-class Wait implements CanActivate {
+/** Holds a request until its caller has disconnected. */
+class WaitingGuard implements CanActivate {
   async canActivate(execution: ExecutionContext): Promise<boolean> {
-    look("waiting guard");
+    observe("waiting guard");
     const response = execution.switchToHttp().getResponse();
     await once(response.raw ?? response, "close");
     return true;
   }
 }
 
-/** Leaves an answer as it is, without an end. */
+/** Closes the connection in the middle of the response. */
 @Catch()
-class CuttingFilter implements ExceptionFilter {
+class DisconnectingFilter implements ExceptionFilter {
   catch(_error: unknown, host: ArgumentsHost): void {
-    const answer = host.switchToHttp().getResponse();
-    (answer.raw ?? answer).destroy();
+    const response = host.switchToHttp().getResponse();
+    (response.raw ?? response).destroy();
   }
 }
 
-class Refuse implements CanActivate {
+class ForbiddingGuard implements CanActivate {
   canActivate(): boolean {
     throw new ForbiddenException();
   }
@@ -89,19 +89,19 @@ class Refuse implements CanActivate {
 @Injectable({ scope: Scope.REQUEST })
 class PerRequest {
   constructor() {
-    look("request-scoped constructor");
+    observe("request-scoped constructor");
   }
 }
 
 @Controller("orders")
-@UseGuards(LookingGuard)
-@UseInterceptors(LookingInterceptor)
+@UseGuards(ObservingGuard)
+@UseInterceptors(ObservingInterceptor)
 class Orders {
   @Get(":id")
   async one(@Param("id") id: string): Promise<unknown> {
-    look("handler");
+    observe("handler");
     await new Promise(setImmediate);
-    look("handler after await");
+    observe("handler after await");
     return { id };
   }
 
@@ -110,7 +110,7 @@ class Orders {
     return from([1]).pipe(
       mergeMap(async (line) => {
         await new Promise(setImmediate);
-        look("returned observable");
+        observe("returned observable");
         return line;
       }),
       map((line) => ({ line })),
@@ -118,26 +118,26 @@ class Orders {
   }
 
   @Get(":id/refused")
-  @UseFilters(LookingFilter)
+  @UseFilters(ObservingFilter)
   refused(): never {
     throw new RangeError("out of stock");
   }
 
   @Get(":id/forbidden")
-  @UseGuards(Refuse)
+  @UseGuards(ForbiddingGuard)
   forbidden(): void {}
 
   @Get(":id/late")
-  @UseGuards(Wait)
+  @UseGuards(WaitingGuard)
   late(): unknown {
-    look("late handler");
+    observe("late handler");
     return {};
   }
 
   @Get(":id/cut")
-  @UseFilters(CuttingFilter)
-  cut(@Res() answer: { readonly raw?: ServerResponse } & ServerResponse): never {
-    (answer.raw ?? answer).writeHead(200).write("half of");
+  @UseFilters(DisconnectingFilter)
+  cut(@Res() response: { readonly raw?: ServerResponse } & ServerResponse): never {
+    (response.raw ?? response).writeHead(200).write("half of");
     throw new TypeError("stock is undefined");
   }
 
@@ -169,7 +169,7 @@ class Orders {
 
   @Get(":id/slow")
   slow(): Promise<never> {
-    look("slow handler");
+    observe("slow handler");
     return new Promise(() => {});
   }
 
@@ -188,27 +188,28 @@ class Scoped {
   }
 }
 
-interface Started extends AsyncDisposable {
+interface StartedApp extends AsyncDisposable {
   readonly url: string;
   readonly app: INestApplication;
 }
 
-/** An application that listens, and asks whoever passes to look where it is. */
+/** Starts an application that observes each step of its requests. */
 export async function startHttp(
   adapter: AbstractHttpAdapter,
   options?: TracingModuleOptions,
-  by: "module" | "interceptor" | "nobody" | "both" = "module",
-): Promise<Started> {
+  tracedBy: "module" | "interceptor" | "nobody" | "both" = "module",
+): Promise<StartedApp> {
   @Module({
-    imports: by === "module" || by === "both" ? [TracingModule.forRoot(options)] : [],
+    imports: tracedBy === "module" || tracedBy === "both" ? [TracingModule.forRoot(options)] : [],
     controllers: [Orders, Scoped],
     providers: [PerRequest],
   })
   class App {}
   const app = await NestFactory.create(App, adapter, { logger: false });
-  if (by === "interceptor" || by === "both") app.useGlobalInterceptors(new TracingInterceptor());
+  if (tracedBy === "interceptor" || tracedBy === "both")
+    app.useGlobalInterceptors(new TracingInterceptor());
   app.use((_request: unknown, _response: unknown, next: () => void) => {
-    look("middleware");
+    observe("middleware");
     next();
   });
   await app.listen(0, "127.0.0.1");

@@ -7,12 +7,12 @@ import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, test, vi } from "vitest";
-import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { observed, spanIdAt, startRecording, waitForEnded } from "../recording.test-support.js";
 import { platforms, startHttp } from "./http.test-support.js";
 
 describe.each(platforms)("on %s", (_platform, adapter) => {
-  test("every place that a request passes is in its sender's trace", async () => {
-    using spans = record();
+  test("every step of a request runs in its sender's trace", async () => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
     const from = sender();
 
@@ -21,7 +21,7 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     });
 
     expect(await response.json()).toEqual({ id: "7" });
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span).toMatchObject({
       name: "GET /orders/:id",
       kind: "SERVER",
@@ -42,7 +42,7 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
       },
     });
     expect(Object.keys(span.attributes)).not.toContain("url.query");
-    expect(Object.fromEntries(seen)).toEqual({
+    expect(Object.fromEntries(observed)).toEqual({
       middleware: span.spanId,
       guard: span.spanId,
       interceptor: span.spanId,
@@ -54,27 +54,27 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
   });
 
   test("a returned observable and a request-scoped constructor are in the request's span", async () => {
-    using spans = record();
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     await (await fetch(`${app.url}/orders/7/lines`)).json();
-    const lines = await ended(spans, 1);
+    const lines = await waitForEnded(spans, 1);
     await (await fetch(`${app.url}/scoped`)).json();
-    const scoped = await ended(spans, 2);
+    const scoped = await waitForEnded(spans, 2);
 
-    expect(seenAt("returned observable")).toBe(lines.spanId);
-    expect(seenAt("request-scoped constructor")).toBe(scoped.spanId);
+    expect(spanIdAt("returned observable")).toBe(lines.spanId);
+    expect(spanIdAt("request-scoped constructor")).toBe(scoped.spanId);
   });
 
   test("an exception filter is in the request's span, and its 4xx is no error", async () => {
-    using spans = record();
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     const response = await fetch(`${app.url}/orders/7/refused`);
 
     expect(response.status).toBe(418);
-    const span = await ended(spans);
-    expect(seenAt("filter")).toBe(span.spanId);
+    const span = await waitForEnded(spans);
+    expect(spanIdAt("filter")).toBe(span.spanId);
     expect(span).toMatchObject({ status: { code: "UNSET" }, events: [] });
     expect(response.headers.get("x-trace-id")).toBe(span.traceId);
   });
@@ -84,13 +84,13 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     ["a guard's refusal", "/orders/7/forbidden", 403, "GET /orders/:id/forbidden"],
     ["an unknown path", "/nowhere", 404, "GET"],
   ])("%s leaves the status unset and names the trace", async (_what, path, status, name) => {
-    using spans = record();
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     const response = await fetch(app.url + path);
 
     expect(response.status).toBe(status);
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span).toMatchObject({
       name,
       status: { code: "UNSET" },
@@ -102,7 +102,7 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
   });
 
   test("malformed JSON has a span though no handler ever runs", async () => {
-    using spans = record();
+    using spans = startRecording();
     await using app = await startHttp(adapter());
     const from = sender();
 
@@ -113,7 +113,7 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     });
 
     expect(response.status).toBe(400);
-    expect(await ended(spans)).toMatchObject({
+    expect(await waitForEnded(spans)).toMatchObject({
       traceId: from.traceId,
       status: { code: "UNSET" },
       attributes: { "http.response.status_code": 400 },
@@ -122,42 +122,42 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
   });
 
   test.each([
-    ["an exception that nobody expected", "/orders/7/broken", 500, "TypeError"],
+    ["an unexpected exception", "/orders/7/broken", 500, "TypeError"],
     ["an HttpException of 503", "/orders/7/unavailable", 503, "HttpException"],
-  ])("%s makes the span an error that tells it", async (_what, path, status, type) => {
-    using spans = record();
+  ])("%s makes the span an error and records it", async (_what, path, status, type) => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     const response = await fetch(app.url + path);
 
     expect(response.status).toBe(status);
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.status.code).toBe("ERROR");
     expect(span.attributes["error.type"]).toBe(String(status));
     expect(span.events.map(({ attributes }) => attributes["exception.type"])).toEqual([type]);
     expect(response.headers.get("x-trace-id")).toBe(span.traceId);
   });
 
-  test("an answer of 503 that nobody threw makes the span an error that needs no words", async () => {
-    using spans = record();
+  test("a 503 that was not thrown makes the span an error without a description", async () => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     await fetch(`${app.url}/orders/7/closed`);
 
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.attributes["error.type"]).toBe("503");
     expect(span.status).toEqual({ code: "ERROR", message: "" });
     expect(span.events).toEqual([]);
   });
 
-  test("a handler that fails amid its answer makes the span an error of status 200", async () => {
-    using spans = record();
+  test("a handler that fails in the middle of its response makes the span an error with status 200", async () => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     const answer = fetch(`${app.url}/orders/7/cut`).then((response) => response.text());
     await expect(answer).rejects.toThrow(TypeError);
 
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.attributes).toMatchObject({
       "http.response.status_code": 200,
       "error.type": "TypeError",
@@ -165,16 +165,16 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     expect(span.status).toEqual({ code: "ERROR", message: "stock is undefined" });
   });
 
-  test("a caller who goes away ends the span, without a status that nobody got", async () => {
-    using spans = record();
+  test("a caller who disconnects before the response ends the span, without a status code", async () => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
     const socket = connect(Number(new URL(app.url).port), "127.0.0.1");
     socket.write("GET /orders/7/slow HTTP/1.1\r\nHost: shop\r\n\r\n");
-    await vi.waitFor(() => expect(seen.map(([place]) => place)).toContain("slow handler"));
+    await vi.waitFor(() => expect(observed.map(([step]) => step)).toContain("slow handler"));
 
     socket.destroy();
 
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.name).toBe("GET /orders/:id/slow");
     expect(Object.keys(span.attributes)).not.toContain("http.response.status_code");
   });
@@ -184,20 +184,20 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     ["of version ff", { traceparent: `ff${sender().traceparent.slice(2)}` }],
     ["sent twice", { traceparent: `${sender().traceparent}, ${sender().traceparent}` }],
     ["with a tracestate of 8 KiB", { traceparent: "x", tracestate: "a=b,".repeat(2000) }],
-    ["with baggage that is none", { traceparent: "\u00e9", baggage: '{"a":[1]},,;=;%' }],
-  ])("a traceparent %s harms nobody", async (_what, headers) => {
-    using spans = record();
+    ["with malformed baggage", { traceparent: "\u00e9", baggage: '{"a":[1]},,;=;%' }],
+  ])("a traceparent %s is ignored, and the request answered", async (_what, headers) => {
+    using spans = startRecording();
     await using app = await startHttp(adapter());
 
     const response = await fetch(`${app.url}/orders/7`, { headers });
 
     expect(response.status).toBe(200);
-    const span = await ended(spans);
+    const span = await waitForEnded(spans);
     expect(span.parentSpanId).toBeUndefined();
     expect(span.attributes["traceferry.extraction"]).toBe("invalid");
   });
 
-  test("without an SDK a response is what it is without the module", async () => {
+  test("without an SDK a response is the same as without the module", async () => {
     const answer = async (by: "module" | "nobody") => {
       await using app = await startHttp(adapter(), {}, by);
       const response = await fetch(`${app.url}/orders/7`, {
@@ -211,7 +211,7 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
   });
 
   test("twenty requests on few connections never see each other's context", async () => {
-    using spans = record();
+    using spans = startRecording();
     await using app = await startHttp(adapter());
     const senders = Array.from({ length: 20 }, () => sender());
 
@@ -226,14 +226,14 @@ describe.each(platforms)("on %s", (_platform, adapter) => {
     );
 
     expect(traces).toEqual(senders.map(({ traceId }) => traceId));
-    await ended(spans, 20);
+    await waitForEnded(spans, 20);
   });
 });
 
-test("a request over TLS is one of https", async () => {
-  using spans = record();
+test("a request over TLS has the scheme https", async () => {
+  using spans = startRecording();
   await using app = await startHttp(new ExpressAdapter());
-  // A key that both sides have needs no certificate.
+  // A pre-shared key needs no certificate.
   const psk = Buffer.from("shop");
   const shared = { ciphers: "PSK", maxVersion: "TLSv1.2" } as const;
   const handler: RequestListener = app.app.getHttpAdapter().getInstance();
@@ -244,12 +244,12 @@ test("a request over TLS is one of https", async () => {
   const socket = connectSecurely({
     ...shared,
     port: typeof address === "object" ? address?.port : undefined,
-    pskCallback: () => ({ psk, identity: "till" }),
+    pskCallback: () => ({ psk, identity: "checkout" }),
     checkServerIdentity: () => undefined,
   });
   socket.write("GET /orders/7 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
 
-  expect((await ended(spans)).attributes).toMatchObject({
+  expect((await waitForEnded(spans)).attributes).toMatchObject({
     "url.scheme": "https",
     "url.path": "/orders/7",
   });
@@ -257,13 +257,13 @@ test("a request over TLS is one of https", async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-test("a request that fastify is handed by inject() has a span like any other", async () => {
-  using spans = record();
+test("a request that Fastify gets by inject() has a span like any other", async () => {
+  using spans = startRecording();
   const adapter = new FastifyAdapter();
   await using _ = await startHttp(adapter);
 
   const response = await adapter.inject({ url: "/orders/7" });
 
   expect(response.statusCode).toBe(200);
-  expect((await ended(spans)).name).toBe("GET /orders/:id");
+  expect((await waitForEnded(spans)).name).toBe("GET /orders/:id");
 });

@@ -13,21 +13,22 @@ import {
   Instrumenter,
   isTracingSuppressed,
 } from "@traceferry/core";
-import { httpEnd, httpName, httpStart, pathOf } from "../attributes.js";
-import { httpGetter, property } from "../carrier.js";
+import { httpEndAttributes, httpSpanName, httpSpanStart, requestPath } from "../attributes.js";
+import { httpGetter, property } from "../carrier/index.js";
 import {
+  CALL_SETTINGS,
   type HttpOptions,
-  httpOptions,
-  instrumenterSettings,
+  resolveHttpOptions,
   type TracingModuleOptions,
 } from "../options.js";
-import { Entry, entryOf } from "./message-scope.js";
+import { findMessageScope, MessageScope } from "./message-scope.js";
 
-/** A request as Node has it, its response, and the object on which the framework notes the route. */
+/** A request and its response. */
 export interface HttpExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly routed: unknown;
+  /** The request object of Express or Fastify, which knows the route once that is matched. */
+  readonly frameworkRequest: unknown;
 }
 
 /** Runs HTTP requests in their sender's trace, each inside a SERVER span. */
@@ -37,26 +38,29 @@ export class HttpIncoming {
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#options = httpOptions(options);
-    this.#instrumenter = new Instrumenter(instrumenterSettings(false), options);
+    this.#options = resolveHttpOptions(options);
+    this.#instrumenter = new Instrumenter(CALL_SETTINGS, options);
   }
 
-  /** Runs what comes after a hook of the HTTP adapter. */
-  enter(exchange: HttpExchange, next: () => void): void {
+  /** Starts the span of a request, and calls `next` in its context. For hooks of the HTTP adapter. */
+  run(exchange: HttpExchange, next: () => void): void {
     const active = context.active();
-    const begun = this.begin(exchange, active);
-    if (begun === active) next();
-    else context.with(begun, next);
+    const requestContext = this.start(exchange, active);
+    if (requestContext === active) next();
+    else context.with(requestContext, next);
   }
 
-  /** Gives the context for a request; the active one where somebody takes care of it already. */
-  begin(exchange: HttpExchange, active: Context): Context {
+  /**
+   * Starts the span of a request and returns the context to handle it in; the active one where tracing is
+   * suppressed, or the request has a span already. Never throws: a fault is reported.
+   */
+  start(exchange: HttpExchange, active: Context): Context {
     try {
       if (isTracingSuppressed(active)) return active;
-      const entry = entryOf(active, exchange.request);
-      if (entry === undefined) return this.#begin(exchange, active);
-      // A later hook may know more: of fastify's, middleware gets Node's request, without the route.
-      entry.routed = exchange.routed;
+      const scope = findMessageScope(active, exchange.request);
+      if (scope === undefined) return this.#startRequest(exchange, active);
+      // A later hook may know the route: Fastify hands its middleware Node's request, which does not.
+      scope.frameworkRequest = exchange.frameworkRequest;
       return active;
     } catch (error) {
       this.#instrumenter.reporter.fault("receive", error);
@@ -64,75 +68,84 @@ export class HttpIncoming {
     }
   }
 
-  #begin(exchange: HttpExchange, active: Context): Context {
+  #startRequest(exchange: HttpExchange, active: Context): Context {
     const { request, response } = exchange;
-    const theirs = instrumentedRequest(active);
-    if (theirs !== undefined) {
-      const entry = this.#untraced(exchange, theirs.span);
-      // Before their own listener, which ends the span: it names the span after this route.
+    const instrumented = findInstrumentedRequest(active);
+    if (instrumented !== undefined) {
+      const scope = this.#createScopeWithoutSpan(exchange, instrumented.span);
+      // Prepended to the listener of instrumentation-http, which names the span after this route and ends it.
       response.prependOnceListener("close", () => {
-        const route = routeOf(entry.routed);
-        if (route !== undefined) theirs.route = route;
+        const route = routeOf(scope.frameworkRequest);
+        if (route !== undefined) instrumented.route = route;
       });
-      return entry.in(active);
+      return scope.addTo(active);
     }
     const extraction = this.#instrumenter.extract(request.headers, httpGetter, request, active);
     const { spanInProgress, parent } = extraction;
-    if (spanInProgress !== undefined) return this.#untraced(exchange, spanInProgress).in(active);
-    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
-    if (response.destroyed || this.#isIgnored(request)) {
-      return this.#untraced(exchange, trace.getSpan(parent)).in(parent);
+    if (spanInProgress !== undefined) {
+      return this.#createScopeWithoutSpan(exchange, spanInProgress).addTo(active);
     }
-    return this.#open(exchange, extraction);
+    // A response that is destroyed emits no more "close", which would end the span: the caller left while guards ran.
+    if (response.destroyed || this.#isIgnored(request)) {
+      return this.#createScopeWithoutSpan(exchange, trace.getSpan(parent)).addTo(parent);
+    }
+    return this.#startSpan(exchange, extraction);
   }
 
-  /** For a request that gets no span of ours. */
-  #untraced({ request, response, routed }: HttpExchange, span: Span | undefined): Entry {
-    this.#tell(response, span);
-    const entry = new Entry(request);
-    entry.routed = routed;
-    return entry;
+  // For a request that gets no span of ours. `span` is the one whose trace id the response header tells.
+  #createScopeWithoutSpan(
+    { request, response, frameworkRequest }: HttpExchange,
+    span: Span | undefined,
+  ): MessageScope {
+    this.#setResponseHeader(response, span);
+    const scope = new MessageScope(request);
+    scope.frameworkRequest = frameworkRequest;
+    return scope;
   }
 
-  #open(exchange: HttpExchange, extraction: ExtractionResult): Context {
+  #startSpan(exchange: HttpExchange, extraction: ExtractionResult): Context {
     const { request, response } = exchange;
-    const open = this.#instrumenter.startSpan(
-      { ...httpStart(request), links: extraction.links, parent: extraction.parent },
+    const activeSpan = this.#instrumenter.startSpan(
+      { ...httpSpanStart(request), links: extraction.links, parent: extraction.parent },
       extraction,
     );
     const { reporter } = this.#instrumenter;
-    const entry = new Entry(request, {
-      open,
+    const scope = new MessageScope(request, {
+      activeSpan,
       reporter,
-      tell: () => this.#tellEnd(exchange, open, entry),
+      recordEnd: () => this.#recordEnd(exchange, activeSpan, scope),
     });
-    entry.routed = exchange.routed;
-    // The one event that comes always: a caller who goes away causes no other.
-    entry.hold();
-    response.once("close", () => entry.finish());
-    this.#tell(response, open.span);
-    return entry.in(open.context);
+    scope.frameworkRequest = exchange.frameworkRequest;
+    // The one event that always comes: when the caller disconnects, no other does.
+    scope.retain();
+    response.once("close", () => scope.finish());
+    this.#setResponseHeader(response, activeSpan.span);
+    return scope.addTo(activeSpan.context);
   }
 
-  #tellEnd({ request, response }: HttpExchange, open: ActiveSpan, entry: Entry): void {
-    const route = routeOf(entry.routed);
+  #recordEnd(
+    { request, response }: HttpExchange,
+    activeSpan: ActiveSpan,
+    scope: MessageScope,
+  ): void {
+    const route = routeOf(scope.frameworkRequest);
     const { headersSent, statusCode, writableFinished } = response;
-    open.set(httpEnd(route, headersSent ? statusCode : undefined));
+    activeSpan.set(httpEndAttributes(route, headersSent ? statusCode : undefined));
     if (headersSent && statusCode >= 500) {
-      // The conventions want no description where the status code says it all.
-      open.fail(entry.failed ? entry.error : "", String(statusCode));
-    } else if (headersSent && !writableFinished && entry.failed) {
-      open.fail(entry.error);
+      // No description without an exception: the conventions want none where the status code says it.
+      activeSpan.fail(scope.failed ? scope.error : "", String(statusCode));
+    } else if (headersSent && !writableFinished && scope.failed) {
+      activeSpan.fail(scope.error);
     }
-    if (route !== undefined) open.span.updateName(httpName(request, route));
+    if (route !== undefined) activeSpan.span.updateName(httpSpanName(request, route));
   }
 
-  #tell(response: ServerResponse, span: Span | undefined): void {
+  #setResponseHeader(response: ServerResponse, span: Span | undefined): void {
     const name = this.#options.responseHeader;
     if (name === false || span === undefined || response.headersSent) return;
     try {
-      const own = span.spanContext();
-      if (isSpanContextValid(own)) response.setHeader(name, own.traceId);
+      const spanContext = span.spanContext();
+      if (isSpanContextValid(spanContext)) response.setHeader(name, spanContext.traceId);
     } catch (error) {
       this.#instrumenter.reporter.fault("response header", error);
     }
@@ -141,10 +154,10 @@ export class HttpIncoming {
   #isIgnored(request: IncomingMessage): boolean {
     const { ignore } = this.#options;
     if (ignore.length === 0) return false;
-    const path = pathOf(request);
+    const path = requestPath(request);
     return ignore.some((rule) => {
       if (typeof rule === "string") return rule === path;
-      // `search`, because `test` remembers where a global expression was.
+      // `search`, because `test` starts where the last match of a global expression ended.
       if (rule instanceof RegExp) return path.search(rule) >= 0;
       try {
         return rule(request) === true;
@@ -156,7 +169,7 @@ export class HttpIncoming {
   }
 }
 
-/** The route as it was declared, prefix and version included: express notes the one, fastify the other. */
+// Returns the route as it was declared, with prefix and version. Express has it in `route`, Fastify in `routeOptions`.
 function routeOf(request: unknown): string | undefined {
   const route =
     property(property(request, "route"), "path") ??
@@ -164,20 +177,21 @@ function routeOf(request: unknown): string | undefined {
   return typeof route === "string" ? route : undefined;
 }
 
-// The key of instrumentation-http, of any version: keys are `Symbol.for(description)`.
+// Equals the key of instrumentation-http in any version, because keys are `Symbol.for(description)`.
 const RPC_METADATA = createContextKey("OpenTelemetry SDK Context Key RPC_METADATA");
 
+// The RPC metadata of instrumentation-http. It reads `route` when it ends the span.
 interface InstrumentedRequest {
   readonly span: Span;
   route?: string;
 }
 
-/** What instrumentation-http says of the request it has a span for; that span need not be recording. */
-function instrumentedRequest(active: Context): InstrumentedRequest | undefined {
+// Finds the span of instrumentation-http for the request, also one that is not recording.
+function findInstrumentedRequest(active: Context): InstrumentedRequest | undefined {
   const found = active.getValue(RPC_METADATA);
-  return isInstrumented(found) ? found : undefined;
+  return isInstrumentedRequest(found) ? found : undefined;
 }
 
-function isInstrumented(value: unknown): value is InstrumentedRequest {
+function isInstrumentedRequest(value: unknown): value is InstrumentedRequest {
   return property(value, "type") === "http" && property(value, "span") !== undefined;
 }

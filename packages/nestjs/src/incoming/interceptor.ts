@@ -9,16 +9,16 @@ import {
 } from "@nestjs/common";
 import { context } from "@opentelemetry/api";
 import { Observable } from "rxjs";
-import { property } from "../carrier.js";
+import { property } from "../carrier/index.js";
 import { TRACING_OPTIONS, type TracingModuleOptions } from "../options.js";
 import { type HttpExchange, HttpIncoming } from "./http.js";
-import { type Entry, entryOf } from "./message-scope.js";
+import { findMessageScope, type MessageScope } from "./message-scope.js";
 import { RpcIncoming } from "./rpc.js";
 
 /**
- * Notes on a message's span what its handler throws. Where nobody made a span, because the module is not there,
- * it makes one, and the handler runs in its sender's trace; what runs before interceptors, guards for one,
- * does not then.
+ * Records on the span of a request or message the error that its handler throws. Where there is no span, because
+ * `TracingModule` is not imported, it starts one in the sender's trace and runs the handler in it; middleware and
+ * guards, which run before interceptors, are not in that span.
  */
 @Injectable()
 export class TracingInterceptor implements NestInterceptor {
@@ -35,70 +35,77 @@ export class TracingInterceptor implements NestInterceptor {
     this.#rpc = rpc;
   }
 
+  /** Called by Nest, around each handler. */
   intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     switch (execution.getType()) {
       case "http":
-        return this.#request(exchangeOf(execution), next);
+        return this.#interceptRequest(httpExchangeOf(execution), next);
       case "rpc":
-        return this.#message(execution, next);
+        return this.#interceptMessage(execution, next);
       default:
         return next.handle();
     }
   }
 
-  #request(exchange: HttpExchange | undefined, next: CallHandler): Observable<unknown> {
+  #interceptRequest(exchange: HttpExchange | undefined, next: CallHandler): Observable<unknown> {
     if (exchange === undefined) return next.handle();
     const active = context.active();
-    const entry = entryOf(active, exchange.request);
-    if (entry !== undefined) return noted(entry, next);
-    // Subscribed inside: Nest subscribes to the handler's stream long after `handle` was called.
+    const scope = findMessageScope(active, exchange.request);
+    if (scope !== undefined) return withErrorsRecorded(scope, next);
+    // The handler runs at the subscription, which comes long after this call, so the context is set there.
     return new Observable((subscriber) => {
-      const begun = this.#http.begin(exchange, active);
-      const made = entryOf(begun, exchange.request);
-      return context.with(begun, () =>
-        (made === undefined ? next.handle() : noted(made, next)).subscribe(subscriber),
+      const requestContext = this.#http.start(exchange, active);
+      const scope = findMessageScope(requestContext, exchange.request);
+      return context.with(requestContext, () =>
+        (scope === undefined ? next.handle() : withErrorsRecorded(scope, next)).subscribe(
+          subscriber,
+        ),
       );
     });
   }
 
-  #message(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
+  #interceptMessage(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     const active = context.active();
-    const rpc = rpcOf(execution);
-    const entry = entryOf(active, identityOf(rpc));
-    if (entry !== undefined) return noted(entry, next);
+    const rpc = rpcContextOf(execution);
+    const scope = findMessageScope(active, messageIdentityOf(rpc));
+    if (scope !== undefined) return withErrorsRecorded(scope, next);
     return new Observable((subscriber) => {
-      const begun = this.#rpc.begin(rpc, {}, active);
-      if (begun === undefined) return next.handle().subscribe(subscriber);
-      return context.with(begun.context, () => noted(begun.entry, next).subscribe(subscriber));
+      const started = this.#rpc.start(rpc, {}, active);
+      if (started === undefined) return next.handle().subscribe(subscriber);
+      return context.with(started.context, () =>
+        withErrorsRecorded(started.scope, next).subscribe(subscriber),
+      );
     });
   }
 }
 
-/** Holds the span of a message until its handler's stream is done, and notes how that failed. */
-function noted(entry: Entry, next: CallHandler): Observable<unknown> {
+// Keeps the span open until the handler's stream is done, and records its error.
+function withErrorsRecorded(scope: MessageScope, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
-    entry.hold();
+    scope.retain();
     const subscription = next.handle().subscribe({
       next: (value) => subscriber.next(value),
       error: (error: unknown) => {
-        entry.note(error);
+        scope.recordError(error);
         subscriber.error(error);
       },
       complete: () => subscriber.complete(),
     });
-    subscription.add(() => entry.release());
+    subscription.add(() => scope.release());
     return subscription;
   });
 }
 
-// Fastify keeps Node's own objects under `raw`.
-function exchangeOf(execution: ExecutionContext): HttpExchange | undefined {
+// Fastify has Node's own objects under `raw`.
+function httpExchangeOf(execution: ExecutionContext): HttpExchange | undefined {
   const http = execution.switchToHttp();
-  const routed = http.getRequest<unknown>();
-  const answer = http.getResponse<unknown>();
-  const request = property(routed, "raw") ?? routed;
-  const response = property(answer, "raw") ?? answer;
-  return isRequest(request) && isResponse(response) ? { request, response, routed } : undefined;
+  const frameworkRequest = http.getRequest<unknown>();
+  const frameworkResponse = http.getResponse<unknown>();
+  const request = property(frameworkRequest, "raw") ?? frameworkRequest;
+  const response = property(frameworkResponse, "raw") ?? frameworkResponse;
+  return isRequest(request) && isResponse(response)
+    ? { request, response, frameworkRequest }
+    : undefined;
 }
 
 function isRequest(value: unknown): value is IncomingMessage {
@@ -109,15 +116,16 @@ function isResponse(value: unknown): value is ServerResponse {
   return typeof property(value, "setHeader") === "function";
 }
 
-/** The call of gRPC, which lies where its kind of method puts it; else the context of the message. */
-function rpcOf(execution: ExecutionContext): unknown {
+// Returns the gRPC call, whose place among the arguments depends on the kind of method, or else the RPC context.
+function rpcContextOf(execution: ExecutionContext): unknown {
   const call = execution
     .getArgs()
     .find((arg) => property(arg, "metadata") !== undefined && property(arg, "call") !== undefined);
   return call ?? execution.switchToRpc().getContext();
 }
 
-function identityOf(rpc: unknown): object {
+// Agrees with the `identity` of `toRpcMessage`.
+function messageIdentityOf(rpc: unknown): object {
   const metadata = property(rpc, "metadata");
   if (typeof metadata === "object" && metadata !== null) return metadata;
   return typeof rpc === "object" && rpc !== null ? rpc : {};

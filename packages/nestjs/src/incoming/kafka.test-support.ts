@@ -18,35 +18,35 @@ import {
 import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
 import { Observable, of, Subject, throwError } from "rxjs";
-import { extractRpcContext } from "../carrier.js";
+import { extractRpcContext } from "../carrier/index.js";
 import { TracingModule } from "../module.js";
-import { look } from "../recorded.test-support.js";
+import { observe } from "../recording.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 
 @Injectable()
-class Doorman implements CanActivate {
+class RejectingGuard implements CanActivate {
   canActivate(execution: { getArgs(): unknown[] }): boolean {
-    look("guard");
-    return execution.getArgs()[0] !== "intruder";
+    observe("guard");
+    return execution.getArgs()[0] !== "forbidden";
   }
 }
 
 /** Handlers for messages of any transport but gRPC. */
 @Controller()
-@UseGuards(Doorman)
+@UseGuards(RejectingGuard)
 export class Orders {
   readonly steps: string[] = [];
-  readonly door = new Subject<string>();
-  /** What was active in the handler of the last order. */
+  readonly pendingReply = new Subject<string>();
+  /** The context that was active in the handler of the last order. */
   active = ROOT_CONTEXT;
 
   @EventPattern("orders")
   async placed(order: unknown): Promise<void> {
-    look("handler");
+    observe("handler");
     this.active = context.active();
     this.steps.push("began");
     await new Promise(setImmediate);
-    look("handler after await");
+    observe("handler after await");
     this.steps.push("done");
     if (order === "broken") throw new TypeError("stock is undefined");
     if (order === "later") throw new KafkaRetriableException("try later");
@@ -55,7 +55,7 @@ export class Orders {
   @EventPattern("streams")
   streamed(order: unknown): Observable<unknown> {
     return new Observable((subscriber) => {
-      look("returned observable");
+      observe("returned observable");
       if (order === "broken") subscriber.error(new TypeError("stock is undefined"));
       else subscriber.next(order);
       subscriber.complete();
@@ -64,35 +64,35 @@ export class Orders {
 
   @MessagePattern("prices")
   price(order: unknown): unknown {
-    look("handler");
+    observe("handler");
     if (order === "broken") return throwError(() => new RpcException("no price"));
-    if (order === "door") return this.door;
+    if (order === "pending") return this.pendingReply;
     return of(1, 2);
   }
 
   @EventPattern("twice")
   first(_order: unknown): void {
-    look("first handler");
+    observe("first handler");
   }
 
   @EventPattern("twice")
   second(_order: unknown): void {
-    look("second handler");
+    observe("second handler");
   }
 
   @MessagePattern("relayed")
   relayed(@Ctx() rpc: unknown): string {
-    look("handler");
+    observe("handler");
     return trace.getSpanContext(extractRpcContext(rpc))?.spanId ?? "none";
   }
 }
 
-/** Nest's own server for Kafka, but for the connection. */
-export class Kafka extends ServerKafka {
+/** Nest's own server for Kafka without a connection: records are delivered by `deliver`. */
+export class TestKafkaServer extends ServerKafka {
   readonly sent: unknown[] = [];
 
   constructor() {
-    super({ consumer: { groupId: "shop" }, client: { clientId: "till", brokers: [] } });
+    super({ consumer: { groupId: "shop" }, client: { clientId: "checkout", brokers: [] } });
   }
 
   override async listen(callback: (error?: unknown) => void): Promise<void> {
@@ -109,12 +109,12 @@ export class Kafka extends ServerKafka {
   override async close(): Promise<void> {}
 
   deliver(topic: string, value: string, headers: Headers | object = [], reply = false) {
-    const given: Record<string, unknown> = Array.isArray(headers)
+    const kafkaHeaders: Record<string, unknown> = Array.isArray(headers)
       ? Object.fromEntries(headers.map(([key, text]) => [key, Buffer.from(text)]))
       : { ...headers };
     if (reply) {
-      given.kafka_correlationId = Buffer.from("1");
-      given.kafka_replyTopic = Buffer.from(`${topic}.reply`);
+      kafkaHeaders.kafka_correlationId = Buffer.from("1");
+      kafkaHeaders.kafka_replyTopic = Buffer.from(`${topic}.reply`);
     }
     return this.handleMessage({
       topic,
@@ -125,7 +125,7 @@ export class Kafka extends ServerKafka {
         offset: "42",
         timestamp: "0",
         attributes: 0,
-        headers: given,
+        headers: kafkaHeaders,
       },
       heartbeat: async () => {},
       pause: () => () => {},
@@ -133,21 +133,25 @@ export class Kafka extends ServerKafka {
   }
 }
 
-interface Start {
-  /** Default: the module of tracing alone. */
+interface StartOptions {
+  /** Default: `TracingModule` alone. */
   readonly imports?: (DynamicModule | (new () => unknown))[];
   readonly interceptor?: boolean;
-  readonly kafka?: Kafka;
+  readonly kafka?: TestKafkaServer;
 }
 
-interface Started extends AsyncDisposable {
-  readonly kafka: Kafka;
+interface StartedApp extends AsyncDisposable {
+  readonly kafka: TestKafkaServer;
   readonly orders: Orders;
 }
 
-/** A microservice whose records are delivered by hand. */
-export async function startKafka(how: Start = {}): Promise<Started> {
-  const { imports = [TracingModule.forRoot()], interceptor = false, kafka = new Kafka() } = how;
+/** Starts a microservice over Kafka whose records the test delivers. */
+export async function startKafka(options: StartOptions = {}): Promise<StartedApp> {
+  const {
+    imports = [TracingModule.forRoot()],
+    interceptor = false,
+    kafka = new TestKafkaServer(),
+  } = options;
   @Module({ imports, controllers: [Orders] })
   class App {}
   const app = await NestFactory.createMicroservice(App, { strategy: kafka, logger: false });

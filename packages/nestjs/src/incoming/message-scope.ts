@@ -1,75 +1,77 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import type { ActiveSpan, Reporter } from "@traceferry/core";
 
-const ENTRY = createContextKey("traceferry nestjs entry");
+const MESSAGE_SCOPE = createContextKey("traceferry nestjs message scope");
 
-/** How the span of a message ends. */
-export interface Ending {
-  readonly open: ActiveSpan;
+/** The span that ends with a message, and how its outcome is recorded. */
+export interface OnEnd {
+  readonly activeSpan: ActiveSpan;
   readonly reporter: Reporter;
-  /** Notes on the span what is known in the end; it is ended then. */
-  tell(entry: Entry, open: ActiveSpan): void;
+  /** Records the outcome on the span, which is ended right after. */
+  recordEnd(scope: MessageScope, activeSpan: ActiveSpan): void;
 }
 
 /**
- * One message on its way through Nest. Hooks and interceptors of one process meet it in the context, so that
- * none of them begins a second span for it.
+ * The state of one message while Nest processes it. It lies in the context, where all hooks and interceptors find
+ * it, so that none of them starts a second span for the message. It ends the span once.
  */
-export class Entry {
-  /** The request, RPC context or metadata that this is about. */
+export class MessageScope {
+  /** The HTTP request, RPC context or gRPC metadata that identifies the message. */
   readonly message: object;
-  /** What the handler failed with, when `failed` is true. */
+  /** The first error that the handler failed with, where `failed` is true. */
   error: unknown;
+  /** Whether the handler failed. */
   failed = false;
-  /** On which object the framework notes the route of a request. */
-  routed: unknown;
-  #ending: Ending | undefined;
-  #holds = 0;
+  /** The framework's request object, which knows the route; only for HTTP. */
+  frameworkRequest: unknown;
+  #onEnd: OnEnd | undefined;
+  #retainCount = 0;
 
-  /** @param ending - none where the message is ignored, or has somebody else's span */
-  constructor(message: object, ending?: Ending) {
+  /** @param onEnd - left out where no span of ours ends: the message is ignored, or its span is somebody else's */
+  constructor(message: object, onEnd?: OnEnd) {
     this.message = message;
-    this.#ending = ending;
+    this.#onEnd = onEnd;
   }
 
-  /** Notes what the handler failed with. The first counts: later ones are what filters made of it. */
-  note(error: unknown): void {
+  /** Records the error of the handler. Only the first counts: exception filters make later ones of it. */
+  recordError(error: unknown): void {
     if (this.failed) return;
     this.failed = true;
     this.error = error;
   }
 
-  /** Keeps the span open until `release` was called as often. */
-  hold(): void {
-    this.#holds++;
+  /** Keeps the span open until `release` has been called as often. */
+  retain(): void {
+    this.#retainCount++;
   }
 
+  /** Undoes one `retain`; the last one ends the span. */
   release(): void {
-    this.#holds--;
-    if (this.#holds === 0) this.finish();
+    this.#retainCount--;
+    if (this.#retainCount === 0) this.finish();
   }
 
-  /** Ends the span, whoever still holds it. Never throws: it is called from events and from hooks. */
+  /** Ends the span, even if it is retained. Never throws, because events and hooks call it. */
   finish(): void {
-    const ending = this.#ending;
-    if (ending === undefined) return;
-    this.#ending = undefined;
+    const onEnd = this.#onEnd;
+    if (onEnd === undefined) return;
+    this.#onEnd = undefined;
     try {
-      ending.tell(this, ending.open);
+      onEnd.recordEnd(this, onEnd.activeSpan);
     } catch (error) {
-      ending.reporter.fault("finish", error);
+      onEnd.reporter.fault("finish", error);
     }
-    ending.open.end();
+    onEnd.activeSpan.end();
   }
 
-  /** The context in which others find this. */
-  in(context: Context): Context {
-    return context.setValue(ENTRY, this);
+  /** Returns the context with this scope in it, for `findMessageScope`. */
+  addTo(context: Context): Context {
+    return context.setValue(MESSAGE_SCOPE, this);
   }
 }
 
-/** The entry of exactly this message, when somebody made one. */
-export function entryOf(context: Context, message: object): Entry | undefined {
-  const found = context.getValue(ENTRY);
-  return found instanceof Entry && found.message === message ? found : undefined;
+/** Finds the scope of exactly this message in a context; undefined where there is none, or another message's. */
+export function findMessageScope(context: Context, message: object): MessageScope | undefined {
+  const found = context.getValue(MESSAGE_SCOPE);
+  return found instanceof MessageScope && found.message === message ? found : undefined;
 }

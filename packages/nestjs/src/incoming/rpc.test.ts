@@ -4,17 +4,17 @@ import { suppressTracing } from "@traceferry/core";
 import { sender } from "@traceferry/testkit";
 import { expect, test, vi } from "vitest";
 import { TracingModule } from "../module.js";
-import { ended, record, seen, seenAt } from "../recorded.test-support.js";
+import { observed, spanIdAt, startRecording, waitForEnded } from "../recording.test-support.js";
 import { startKafka } from "./kafka.test-support.js";
 
 test("a record of Kafka is processed in its sender's trace, which it links too", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+  using spans = startRecording();
+  await using app = await startKafka();
   const from = sender();
 
-  await shop.kafka.deliver("orders", "two shirts", from.headers);
+  await app.kafka.deliver("orders", "two shirts", from.headers);
 
-  const span = await ended(spans);
+  const span = await waitForEnded(spans);
   expect(span).toMatchObject({
     name: "process orders",
     kind: "CONSUMER",
@@ -29,11 +29,11 @@ test("a record of Kafka is processed in its sender's trace, which it links too",
       "messaging.destination.name": "orders",
       "messaging.destination.partition.id": "3",
       "messaging.consumer.group.name": "shop-server",
-      "messaging.client.id": "till-server",
+      "messaging.client.id": "checkout-server",
       "kafka.offset": 42,
     },
   });
-  expect(seen).toEqual([
+  expect(observed).toEqual([
     ["guard", span.spanId],
     ["handler", span.spanId],
     ["handler after await", span.spanId],
@@ -41,67 +41,70 @@ test("a record of Kafka is processed in its sender's trace, which it links too",
 });
 
 test("the offset is committed after the handler is done, and not if it fails", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+  using spans = startRecording();
+  await using app = await startKafka();
 
-  await shop.kafka.deliver("orders", "two shirts");
-  shop.orders.steps.push("committed");
+  await app.kafka.deliver("orders", "two shirts");
+  app.orders.steps.push("committed");
 
-  expect(shop.orders.steps).toEqual(["began", "done", "committed"]);
-  await expect(shop.kafka.deliver("orders", "later")).rejects.toThrow(KafkaRetriableException);
-  await ended(spans, 2);
+  expect(app.orders.steps).toEqual(["began", "done", "committed"]);
+  await expect(app.kafka.deliver("orders", "later")).rejects.toThrow(KafkaRetriableException);
+  await waitForEnded(spans, 2);
 });
 
 test.each([
   ["an event whose handler throws", "orders", "broken", false],
   ["an event whose stream fails", "streams", "broken", false],
-  ["an event that a guard refuses", "orders", "intruder", false],
+  ["an event that a guard refuses", "orders", "forbidden", false],
   ["a request whose answer fails", "prices", "broken", true],
 ])("%s makes its span an error", async (_what, topic, value, reply) => {
-  using spans = record();
-  await using shop = await startKafka();
+  using spans = startRecording();
+  await using app = await startKafka();
   const from = sender();
 
-  await Promise.resolve(shop.kafka.deliver(topic, value, from.headers, reply)).catch(() => {});
+  await Promise.resolve(app.kafka.deliver(topic, value, from.headers, reply)).catch(() => {});
 
-  expect(await ended(spans)).toMatchObject({
+  expect(await waitForEnded(spans)).toMatchObject({
     traceId: from.traceId,
     status: { code: "ERROR" },
     attributes: { "error.type": expect.stringMatching(/\S/) },
   });
 });
 
-test("where guards refuse, or no interceptor is, the span tells what Nest made of the error", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+test("the span of a refused message has the error message that Nest's exception filters give", async () => {
+  using spans = startRecording();
+  await using app = await startKafka();
 
-  await shop.kafka.deliver("orders", "intruder").catch(() => {});
+  await app.kafka.deliver("orders", "forbidden").catch(() => {});
 
-  expect((await ended(spans)).status).toEqual({ code: "ERROR", message: "Forbidden resource" });
+  expect((await waitForEnded(spans)).status).toEqual({
+    code: "ERROR",
+    message: "Forbidden resource",
+  });
 });
 
 test("the span of a request lasts until its last answer", async () => {
-  using spans = record();
-  await using shop = await startKafka();
-  const delivery = shop.kafka.deliver("prices", "door", sender().headers, true);
-  await vi.waitFor(() => expect(shop.orders.door.observed).toBe(true));
+  using spans = startRecording();
+  await using app = await startKafka();
+  const delivery = app.kafka.deliver("prices", "pending", sender().headers, true);
+  await vi.waitFor(() => expect(app.orders.pendingReply.observed).toBe(true));
 
-  shop.orders.door.next("first");
+  app.orders.pendingReply.next("first");
   await delivery;
   expect(spans.open).toEqual(["process prices"]);
-  shop.orders.door.complete();
+  app.orders.pendingReply.complete();
 
-  await ended(spans);
+  await waitForEnded(spans);
 });
 
 test("several handlers of one topic share the span of the record", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+  using spans = startRecording();
+  await using app = await startKafka();
 
-  await shop.kafka.deliver("twice", "order");
+  await app.kafka.deliver("twice", "order");
 
-  const span = await ended(spans);
-  expect(seen.filter(([place]) => place !== "guard")).toEqual([
+  const span = await waitForEnded(spans);
+  expect(observed.filter(([step]) => step !== "guard")).toEqual([
     ["first handler", span.spanId],
     ["second handler", span.spanId],
   ]);
@@ -128,29 +131,33 @@ test.each([
   ["of null", () => ({ traceparent: null }), false],
   ["that is an object", () => ({ traceparent: '{"__proto__":1}' }), false],
 ])("a traceparent %s", async (_what, headers, continued) => {
-  using spans = record();
-  await using shop = await startKafka();
+  using spans = startRecording();
+  await using app = await startKafka();
   const from = sender();
 
-  await shop.kafka.deliver("orders", "two shirts", headers(from.traceparent));
+  await app.kafka.deliver("orders", "two shirts", headers(from.traceparent));
 
-  expect((await ended(spans)).parentSpanId).toBe(continued ? from.spanId : undefined);
+  expect((await waitForEnded(spans)).parentSpanId).toBe(continued ? from.spanId : undefined);
 });
 
-test("a live span of somebody else's for this very record is used", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+test("a live span of another instrumentation for the same record is used", async () => {
+  using spans = startRecording();
+  await using app = await startKafka();
   const from = sender();
   const remote = propagation.extract(ROOT_CONTEXT, { traceparent: from.traceparent });
-  const theirs = spans.tracer("kafkajs").startSpan("process", { kind: SpanKind.CONSUMER }, remote);
+  const otherSpan = spans
+    .tracer("kafkajs")
+    .startSpan("process", { kind: SpanKind.CONSUMER }, remote);
 
-  await context.with(trace.setSpan(remote, theirs), () =>
-    shop.kafka.deliver("orders", "two shirts", from.headers),
+  await context.with(trace.setSpan(remote, otherSpan), () =>
+    app.kafka.deliver("orders", "two shirts", from.headers),
   );
-  theirs.end();
+  otherSpan.end();
 
-  await ended(spans);
-  expect(seen.map(([, spanId]) => spanId)).toEqual(Array(3).fill(theirs.spanContext().spanId));
+  await waitForEnded(spans);
+  expect(observed.map(([, spanId]) => spanId)).toEqual(
+    Array(3).fill(otherSpan.spanContext().spanId),
+  );
 });
 
 test.each([
@@ -159,89 +166,87 @@ test.each([
   ["one of another kind is not", { kind: SpanKind.PRODUCER }, false],
   ["one of another offset is not", { offset: 41 }, false],
 ] as const)(
-  "where a record has no sender but somebody else's span, %s",
-  async (_what, how, used) => {
-    const {
-      kind,
-      offset,
-      ended: over,
-    } = {
+  "where a record without a sender comes inside another instrumentation's span, %s",
+  async (_what, overrides, used) => {
+    const { kind, offset, ended } = {
       kind: SpanKind.CONSUMER,
       offset: 42,
       ended: false,
-      ...how,
+      ...overrides,
     };
-    using spans = record();
-    await using shop = await startKafka();
+    using spans = startRecording();
+    await using app = await startKafka();
     const attributes = {
       "messaging.destination.name": "orders",
       "messaging.destination.partition.id": "3",
       "kafka.offset": offset,
     };
-    const theirs = spans.tracer("kafkajs").startSpan("process", { kind, attributes }, ROOT_CONTEXT);
-    if (over) theirs.end();
+    const otherSpan = spans
+      .tracer("kafkajs")
+      .startSpan("process", { kind, attributes }, ROOT_CONTEXT);
+    if (ended) otherSpan.end();
 
-    await context.with(trace.setSpan(ROOT_CONTEXT, theirs), () =>
-      shop.kafka.deliver("orders", "two shirts"),
+    await context.with(trace.setSpan(ROOT_CONTEXT, otherSpan), () =>
+      app.kafka.deliver("orders", "two shirts"),
     );
-    theirs.end();
+    otherSpan.end();
 
-    const { spanId } = theirs.spanContext();
-    await ended(spans, used ? 1 : 2);
-    const own = spans.ended.find(({ scope }) => scope === "@traceferry/nestjs");
-    expect(seenAt("handler")).toBe(used ? spanId : own?.spanId);
-    expect(own?.parentSpanId).toBeUndefined();
+    const { spanId } = otherSpan.spanContext();
+    await waitForEnded(spans, used ? 1 : 2);
+    const nestSpan = spans.ended.find(({ scope }) => scope === "@traceferry/nestjs");
+    expect(spanIdAt("handler")).toBe(used ? spanId : nestSpan?.spanId);
+    expect(nestSpan?.parentSpanId).toBeUndefined();
   },
 );
 
-test("a record that comes inside another's handler has a span of its own", async () => {
-  using spans = record();
-  await using shop = await startKafka();
-  await shop.kafka.deliver("orders", "two shirts");
-  const outer = await ended(spans);
+test("a record that comes inside the handler of another record has a span of its own", async () => {
+  using spans = startRecording();
+  await using app = await startKafka();
+  await app.kafka.deliver("orders", "two shirts");
+  const outer = await waitForEnded(spans);
 
-  await context.with(shop.orders.active, () => shop.kafka.deliver("orders", "a hat"));
+  await context.with(app.orders.active, () => app.kafka.deliver("orders", "a hat"));
 
-  const { spanId, parentSpanId } = await ended(spans, 2);
+  const { spanId, parentSpanId } = await waitForEnded(spans, 2);
   expect(parentSpanId).toBeUndefined();
   expect(spanId).not.toBe(outer.spanId);
-  expect(seenAt("handler")).toBe(spanId);
+  expect(spanIdAt("handler")).toBe(spanId);
 });
 
-test("what somebody suppressed stays untraced", async () => {
-  using spans = record();
-  await using shop = await startKafka();
+test("a record that comes where tracing is suppressed has no span", async () => {
+  using spans = startRecording();
+  await using app = await startKafka();
 
   await context.with(suppressTracing(ROOT_CONTEXT), () =>
-    shop.kafka.deliver("orders", "two shirts", sender().headers),
+    app.kafka.deliver("orders", "two shirts", sender().headers),
   );
 
-  expect(seenAt("handler after await")).toBeUndefined();
+  expect(spanIdAt("handler after await")).toBeUndefined();
   expect([...spans.open, ...spans.ended]).toEqual([]);
 });
 
-test("a function that decides the relation is asked about the context of the message", async () => {
-  using spans = record();
-  const asked: unknown[] = [];
+test("a function as relation is called with the context of the message", async () => {
+  using spans = startRecording();
+  const messages: unknown[] = [];
   const relation = (rpc: unknown) => {
-    asked.push(rpc);
+    messages.push(rpc);
     return "link" as const;
   };
-  await using shop = await startKafka({ imports: [TracingModule.forRoot({ relation })] });
+  await using app = await startKafka({ imports: [TracingModule.forRoot({ relation })] });
   const { traceId, spanId, headers } = sender();
 
-  await shop.kafka.deliver("orders", "two shirts", headers);
+  await app.kafka.deliver("orders", "two shirts", headers);
 
-  expect(asked).toEqual([expect.any(KafkaContext)]);
-  const span = await ended(spans);
+  expect(messages).toEqual([expect.any(KafkaContext)]);
+  const span = await waitForEnded(spans);
   expect(span.links).toMatchObject([{ traceId, spanId }]);
   expect(span.traceId).not.toBe(traceId);
 });
 
-test("without an SDK records are processed, answered and refused as ever", async () => {
-  await using shop = await startKafka();
-  await shop.kafka.deliver("orders", "two shirts", sender().headers);
-  await expect(shop.kafka.deliver("orders", "broken")).rejects.toBeDefined();
-  await shop.kafka.deliver("prices", "one", [], true);
-  await vi.waitFor(() => expect(shop.kafka.sent).not.toEqual([]));
+test("without an SDK records are processed, answered and refused as without the module", async () => {
+  await using app = await startKafka();
+  await app.kafka.deliver("orders", "two shirts", sender().headers);
+  await expect(app.kafka.deliver("orders", "broken")).rejects.toBeDefined();
+  await app.kafka.deliver("prices", "one", [], true);
+  await vi.waitFor(() => expect(app.kafka.sent).not.toEqual([]));
 });

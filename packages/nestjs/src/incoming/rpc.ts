@@ -1,115 +1,125 @@
 import { type Context, context, SpanKind, trace } from "@opentelemetry/api";
 import { type ActiveSpan, Instrumenter, isTracingSuppressed } from "@traceferry/core";
 import {
-  grpcCode,
-  grpcEnd,
-  isAbout,
-  isServerError,
+  grpcEndAttributes,
+  grpcStatusName,
+  isGrpcServerError,
+  isSpanForMessage,
   type RpcServer,
-  rpcStart,
+  rpcSpanStart,
 } from "../attributes.js";
-import { property, type RpcMessage, rpcGetter, rpcMessage } from "../carrier.js";
-import { instrumenterSettings, type TracingModuleOptions } from "../options.js";
-import { type GrpcWire, sentStatus, wireOf } from "./grpc-call.js";
-import { Entry, entryOf } from "./message-scope.js";
+import { property, type RpcMessage, rpcGetter, toRpcMessage } from "../carrier/index.js";
+import { CALL_SETTINGS, MESSAGE_SETTINGS, type TracingModuleOptions } from "../options.js";
+import { findHttp2Stream, type Http2Stream, sentStatus } from "./grpc-call.js";
+import { findMessageScope, MessageScope } from "./message-scope.js";
 
-/** A message for which a context is there, and what to note about it. */
-interface BegunMessage {
+/** A message whose handler is to run in the context. */
+interface StartedMessage {
   readonly context: Context;
-  readonly entry: Entry;
+  readonly scope: MessageScope;
 }
 
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
 export class RpcIncoming {
-  // Only spans of messages link their sender as well: a call is its sender's child and no more.
-  readonly #messages: Instrumenter<unknown>;
-  readonly #calls: Instrumenter<unknown>;
+  // Only spans of messages link their sender too. The span of a call is just the sender's child.
+  readonly #messageInstrumenter: Instrumenter<unknown>;
+  readonly #callInstrumenter: Instrumenter<unknown>;
 
   /** @throws TypeError when an option is wrong; it names the option and its value. */
   constructor(options: TracingModuleOptions = {}) {
-    this.#messages = new Instrumenter(instrumenterSettings(true), options);
-    this.#calls = new Instrumenter(instrumenterSettings(false), options);
+    this.#messageInstrumenter = new Instrumenter(MESSAGE_SETTINGS, options);
+    this.#callInstrumenter = new Instrumenter(CALL_SETTINGS, options);
   }
 
   /**
-   * Begins the span of a message; undefined where somebody takes care of it already, or where there is
-   * nothing to read a sender from: a transport that is not known.
+   * Starts the span of a message. Returns undefined where tracing is suppressed, the message has a scope already,
+   * or its transport is not known. Never throws: a fault is reported.
    *
-   * @param rpc - what Nest gives hooks, or the call or context that it gives handlers
+   * @param rpc - the argument of Nest's processing hooks, or the gRPC call or RPC context of a handler
+   * @param server - the server that received the message, or `{}` where it is not known
    */
-  begin(rpc: unknown, server: RpcServer, active: Context): BegunMessage | undefined {
+  start(rpc: unknown, server: RpcServer, active: Context): StartedMessage | undefined {
     try {
       if (isTracingSuppressed(active)) return undefined;
-      const message = rpcMessage(rpc);
-      if (message === undefined || entryOf(active, message.identity) !== undefined) {
+      const message = toRpcMessage(rpc);
+      if (message === undefined || findMessageScope(active, message.identity) !== undefined) {
         return undefined;
       }
-      return this.#begin(rpc, message, server, active);
+      return this.#startMessage(rpc, message, server, active);
     } catch (error) {
-      this.#calls.reporter.fault("receive", error);
+      this.#callInstrumenter.reporter.fault("receive", error);
       return undefined;
     }
   }
 
-  #begin(rpc: unknown, message: RpcMessage, server: RpcServer, active: Context): BegunMessage {
-    const start = rpcStart(message, server, () => isEvent(message, server));
-    const instrumenter = start.kind === SpanKind.CONSUMER ? this.#messages : this.#calls;
+  #startMessage(
+    rpc: unknown,
+    message: RpcMessage,
+    server: RpcServer,
+    active: Context,
+  ): StartedMessage {
+    const spanStart = rpcSpanStart(message, server, () => isEvent(message, server));
+    const instrumenter =
+      spanStart.kind === SpanKind.CONSUMER ? this.#messageInstrumenter : this.#callInstrumenter;
     const extraction = instrumenter.extract(message, rpcGetter, rpc, active);
-    const around = trace.getSpan(active);
+    const ambientSpan = trace.getSpan(active);
     if (
       extraction.spanInProgress !== undefined ||
-      (around?.isRecording() && isAbout(around, start))
+      (ambientSpan?.isRecording() && isSpanForMessage(ambientSpan, spanStart))
     ) {
-      const entry = new Entry(message.identity);
-      return { entry, context: entry.in(active) };
+      const scope = new MessageScope(message.identity);
+      return { scope, context: scope.addTo(active) };
     }
-    const open = instrumenter.startSpan(
-      { ...start, links: extraction.links, parent: extraction.parent },
+    const activeSpan = instrumenter.startSpan(
+      { ...spanStart, links: extraction.links, parent: extraction.parent },
       extraction,
     );
-    const wire = wireOf(rpc);
+    const stream = findHttp2Stream(rpc);
     const { reporter } = instrumenter;
-    const tell = message.transport !== "grpc" ? tellMessage : tellCall(wire);
-    const entry = new Entry(message.identity, { open, reporter, tell });
-    // Of a caller who has gone already nothing more would be heard: guards may have taken long.
-    if (wire !== undefined && !wire.destroyed) {
-      entry.hold();
-      wire.once("close", () => entry.finish());
+    const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(stream);
+    const scope = new MessageScope(message.identity, { activeSpan, reporter, recordEnd });
+    // A stream that is destroyed emits no more "close": the caller left while guards ran.
+    if (stream !== undefined && !stream.destroyed) {
+      scope.retain();
+      stream.once("close", () => scope.finish());
     }
-    return { entry, context: entry.in(open.context) };
+    return { scope, context: scope.addTo(activeSpan.context) };
   }
 
-  /** Runs what a processing hook is to call. Its promise is passed on: Kafka commits when it settles. */
-  run(begun: BegunMessage, done: () => unknown): unknown {
-    const { entry } = begun;
+  /**
+   * Runs the handler in the context of its message, and releases the scope when it is done. Returns its promise,
+   * because Kafka commits the offset when that settles.
+   */
+  run(started: StartedMessage, done: () => unknown): unknown {
+    const { scope } = started;
     let result: unknown;
     try {
-      result = context.with(begun.context, done);
+      result = context.with(started.context, done);
     } catch (error) {
-      entry.note(error);
-      entry.finish();
+      scope.recordError(error);
+      scope.finish();
       throw error;
     }
     if (!(result instanceof Promise)) {
-      entry.release();
+      scope.release();
       return result;
     }
     return result.then(
       (value: unknown) => {
-        entry.release();
+        scope.release();
         return value;
       },
       (error: unknown) => {
-        entry.note(error);
-        // A hook of somebody else's may have failed in the handler's stead: then no end hook will come.
-        entry.finish();
+        scope.recordError(error);
+        // Another hook may have failed before it called the handler: then no end hook will come.
+        scope.finish();
         throw error;
       },
     );
   }
 }
 
-/** Whether the handler of a message gives no answer; that is what an event is in Nest. */
+// An event is a message whose handler gives no reply. The server knows the handlers, the message does not tell.
 function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
   const { getHandlerByPattern } = server;
   if (typeof getHandlerByPattern !== "function") return false;
@@ -117,31 +127,35 @@ function isEvent({ destination }: RpcMessage, server: RpcServer): boolean {
   return typeof handler === "function" && Reflect.get(handler, "isEventHandler") === true;
 }
 
-// Nest's filters make `{ status, message }` of an error: all that is seen where no interceptor is.
-function tellMessage({ failed, error }: Entry, open: ActiveSpan): void {
+// Without our interceptor only the `{ status, message }` is seen that Nest's exception filters make of an error.
+function recordMessageEnd({ failed, error }: MessageScope, activeSpan: ActiveSpan): void {
   if (!failed) return;
   const message = error instanceof Error ? undefined : property(error, "message");
-  open.fail(typeof message === "string" ? message : error);
+  activeSpan.fail(typeof message === "string" ? message : error);
 }
 
+// Status codes of gRPC.
+const OK = 0;
 const CANCELLED = 1;
 const UNKNOWN = 2;
 
-function tellCall(wire: GrpcWire | undefined): (entry: Entry, open: ActiveSpan) => void {
-  return (entry, open) => {
-    const code = wire === undefined ? guessStatus(entry) : (sentStatus(wire) ?? CANCELLED);
-    const name = grpcCode(code);
-    open.set(grpcEnd(name));
-    if (isServerError(name)) open.fail(entry.failed ? entry.error : name, name);
+function recordCallEnd(
+  stream: Http2Stream | undefined,
+): (scope: MessageScope, activeSpan: ActiveSpan) => void {
+  return (scope, activeSpan) => {
+    const code = stream === undefined ? expectedStatus(scope) : (sentStatus(stream) ?? CANCELLED);
+    const name = grpcStatusName(code);
+    activeSpan.set(grpcEndAttributes(name));
+    if (isGrpcServerError(name)) activeSpan.fail(scope.failed ? scope.error : name, name);
   };
 }
 
-/** What Nest makes of an error, without what filters of the user's do. */
-function guessStatus(entry: Entry): number {
-  if (!entry.failed) return 0;
-  const { error } = entry;
+// The status code that Nest sends for an error, where no exception filter of the user's changes it.
+function expectedStatus(scope: MessageScope): number {
+  if (!scope.failed) return OK;
+  const { error } = scope;
   const getError = property(error, "getError");
-  // Only an RpcException may choose its status: the code of another error means something else, or another call's.
+  // Only an RpcException chooses the status. The code of another error may be that of a call the handler made.
   if (typeof getError !== "function") return UNKNOWN;
   const code = property(Reflect.apply(getError, error, []), "code");
   return typeof code === "number" ? code : UNKNOWN;

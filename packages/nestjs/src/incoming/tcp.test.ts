@@ -6,16 +6,16 @@ import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { firstValueFrom } from "rxjs";
 import { expect, test, vi } from "vitest";
+import { injectPacket } from "../carrier/index.js";
 import { TracingModule } from "../module.js";
-import { injectPacket } from "../outgoing.js";
-import { ended, record, seenAt } from "../recorded.test-support.js";
+import { spanIdAt, startRecording, waitForEnded } from "../recording.test-support.js";
 import { TracingInterceptor } from "./interceptor.js";
 import { Orders } from "./kafka.test-support.js";
 
-async function tcp(
-  by: "module" | "interceptor" = "module",
+async function startTcp(
+  tracedBy: "module" | "interceptor" = "module",
 ): Promise<{ client: ClientTCP; port: number } & AsyncDisposable> {
-  const imports = by === "module" ? [TracingModule.forRoot()] : [];
+  const imports = tracedBy === "module" ? [TracingModule.forRoot()] : [];
   @Module({ imports, controllers: [Orders] })
   class App {}
   const options = { host: "127.0.0.1", port: 0 };
@@ -24,7 +24,7 @@ async function tcp(
     options,
     logger: false,
   });
-  if (by === "interceptor") app.useGlobalInterceptors(new TracingInterceptor());
+  if (tracedBy === "interceptor") app.useGlobalInterceptors(new TracingInterceptor());
   await app.listen();
   const server = app.unwrap<{ address(): { port: number } }>();
   const { port } = server.address();
@@ -44,12 +44,12 @@ async function tcp(
 }
 
 test("a packet that injectPacket made carries its trace over TCP", async () => {
-  using spans = record();
-  await using shop = await tcp();
+  using spans = startRecording();
+  await using app = await startTcp();
   const caller = spans.tracer().startSpan("checkout");
   const active = trace.setSpan(ROOT_CONTEXT, caller);
 
-  const read = await context.with(active, () => firstValueFrom(shop.client.send("relayed", "x")));
+  const read = await context.with(active, () => firstValueFrom(app.client.send("relayed", "x")));
   caller.end();
 
   await vi.waitFor(() => expect(spans.ended).toHaveLength(2));
@@ -64,12 +64,12 @@ test("a packet that injectPacket made carries its trace over TCP", async () => {
 });
 
 test("an event over TCP is a CONSUMER span that links its sender", async () => {
-  using spans = record();
-  await using shop = await tcp();
+  using spans = startRecording();
+  await using app = await startTcp();
   const caller = spans.tracer().startSpan("checkout");
 
   const active = trace.setSpan(ROOT_CONTEXT, caller);
-  context.with(active, () => shop.client.emit("orders", "two shirts"));
+  context.with(active, () => app.client.emit("orders", "two shirts"));
   caller.end();
 
   await vi.waitFor(() => expect(spans.ended).toHaveLength(2));
@@ -81,20 +81,20 @@ test("an event over TCP is a CONSUMER span that links its sender", async () => {
   });
 });
 
-test("the interceptor alone, which knows no server, makes a SERVER span of a request", async () => {
-  using spans = record();
-  await using shop = await tcp("interceptor");
+test("the interceptor alone, which does not know the server, makes a SERVER span for a request", async () => {
+  using spans = startRecording();
+  await using app = await startTcp("interceptor");
 
-  await firstValueFrom(shop.client.send("relayed", "x"));
+  await firstValueFrom(app.client.send("relayed", "x"));
 
-  const { name, kind, spanId } = await ended(spans);
+  const { name, kind, spanId } = await waitForEnded(spans);
   expect([name, kind]).toEqual(["relayed", "SERVER"]);
-  expect(seenAt("handler")).toBe(spanId);
+  expect(spanIdAt("handler")).toBe(spanId);
 });
 
-test("a packet of another language's, written byte by byte, continues its trace", async () => {
-  using spans = record();
-  await using shop = await tcp();
+test("a packet that another language wrote, byte by byte, continues its trace", async () => {
+  using spans = startRecording();
+  await using app = await startTcp();
   const from = sender();
   const packet = {
     pattern: "orders",
@@ -103,11 +103,14 @@ test("a packet of another language's, written byte by byte, continues its trace"
   };
   const body = JSON.stringify(packet);
 
-  const socket = createConnection(shop.port, "127.0.0.1");
-  // The length counts UTF-16 code units: what `length` of JavaScript and Java counts.
+  const socket = createConnection(app.port, "127.0.0.1");
+  // The length is in UTF-16 code units, as `length` in JavaScript and Java.
   socket.end(`${body.length}#${body}`);
 
-  expect(await ended(spans)).toMatchObject({ name: "process orders", parentSpanId: from.spanId });
+  expect(await waitForEnded(spans)).toMatchObject({
+    name: "process orders",
+    parentSpanId: from.spanId,
+  });
 });
 
 test.each([
@@ -118,12 +121,12 @@ test.each([
   ["an object where a text should be", { traceparent: { a: 1 } }],
   ["two spellings", { traceparent: sender().traceparent, TraceParent: sender().traceparent }],
   ["64 KB", { traceparent: "0".repeat(65_536) }],
-])("metadata that is %s harms no handler", async (_what, metadata) => {
-  using spans = record();
-  await using shop = await tcp();
-  shop.client.setOnDispatchHook((packet) => Object.assign(packet, { metadata }));
+])("metadata that is %s is ignored, and the handler runs", async (_what, metadata) => {
+  using spans = startRecording();
+  await using app = await startTcp();
+  app.client.setOnDispatchHook((packet) => Object.assign(packet, { metadata }));
 
-  expect(await firstValueFrom(shop.client.send("relayed", "x"))).toBe("none");
+  expect(await firstValueFrom(app.client.send("relayed", "x"))).toBe("none");
 
-  expect((await ended(spans)).parentSpanId).toBeUndefined();
+  expect((await waitForEnded(spans)).parentSpanId).toBeUndefined();
 });

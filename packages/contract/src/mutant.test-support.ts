@@ -1,0 +1,35 @@
+import type { MemoryHarness } from "./memory-adapter.test-support.js";
+
+/** The memory adapter with one step done wrong, and the titles of the cases that must fail. */
+export interface Mutant {
+  readonly adapter: typeof MemoryHarness;
+  readonly caughtBy: readonly string[];
+  /** The message that they fail with, where a case has several. */
+  readonly because?: RegExp;
+}
+
+/** Mutants by what they do, which reads after "an adapter that". */
+export type Mutants = Readonly<Record<string, Mutant>>;
+
+// Titles of cases that several mutants are caught by.
+
+/** Item 1. */
+export const CONTINUED = "a valid sender is continued";
+/** Item 1. */
+export const STATE_AND_BAGGAGE_KEPT =
+  "the sender's tracestate and baggage reach the handler and the next hop";
+/** Item 2, for the absent sender. */
+export const NO_SENDER = "a message without a sender starts a new trace";
+/** Item 2, for a broken sender. */
+export const restartedBy = (what: string) => `a sender with ${what} starts a new trace`;
+/** Relation `"link"`. */
+export const LINKED = 'relation "link" starts a new trace that links the sender';
+/** Relation `"none"`. */
+export const IGNORED = 'relation "none" starts a new trace that keeps nothing of the sender';
+/** Item 5, for the handler. */
+export const failedHandler = (how: string) =>
+  `a handler that ${how} ends its span once, with status ERROR, and the transport gets the error`;
+/** Item 5, for the send. */
+export const FAILED_SEND = "a send that fails ends its span with status ERROR, and rejects";
+/** Item 7. */
+export const reportedFault = (what: string) => `${what} harms no message, and is reported`;
