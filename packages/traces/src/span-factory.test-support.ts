@@ -208,4 +208,4 @@ export async function exportTo(url: string, ...spans: readonly Span[]): Promise<
 }
 
 /** The options of a test that takes seconds on a busy machine. */
-export const SLOW_TEST = { timeout: 60_000 } as const;
+export const SLOW_TEST = { timeout: 60_000 };
