@@ -1,4 +1,4 @@
-import { type GoldenHeaders, goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { GOLDEN_HEADERS, GOLDEN_SENDER, type GoldenHeaders } from "@traceferry/testkit/golden";
 import { expect, test } from "vitest";
 import { recordPeers, SENDER } from "./golden/record.js";
 import { describeWithEngines, engines } from "./suite/engines.test-support.js";
@@ -16,8 +16,8 @@ describeWithEngines("the golden headers of other languages", () => {
     async () => {
       const today = await recordPeers(engines(), () => undefined);
 
-      expect(goldenSender).toEqual(SENDER);
-      expect(today.map(shape)).toEqual(goldenHeaders.map(shape));
+      expect(GOLDEN_SENDER).toEqual(SENDER);
+      expect(today.map(shape)).toEqual(GOLDEN_HEADERS.map(shape));
     },
   );
 });

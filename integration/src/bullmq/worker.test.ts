@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { bullmqTelemetry, extractJobContext } from "@traceferry/bullmq";
 import { w3cPropagator } from "@traceferry/core";
-import { brokenSenders, sender } from "@traceferry/testkit";
+import { BROKEN_SENDERS, sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import { FlowProducer, type JobsOptions, Queue, type Telemetry } from "bullmq";
 import { expect, test, vi } from "vitest";
@@ -24,7 +24,7 @@ describeWithEngines("BullMQ on Redis", () => {
       { _datadog: { "x-datadog-trace-id": "1" } },
     ].map((carrier) => JSON.stringify(carrier)),
     `{"__proto__":{"traceparent":"${GOOD}"}}`,
-    ...brokenSenders.map(({ headers }) => JSON.stringify(Object.fromEntries(headers))),
+    ...BROKEN_SENDERS.map(({ headers }) => JSON.stringify(Object.fromEntries(headers))),
   ];
 
   test.each([1, 5])(

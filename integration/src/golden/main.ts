@@ -22,17 +22,18 @@ async function record(): Promise<void> {
   log(`written: ${FILE}, ${recordings.length} recordings`);
 }
 
-/** Renders the recordings as the module that testkit publishes. */
+/** Renders the recordings as the module that testkit publishes. Its types are in `golden/index.ts`. */
 function renderModule(recordings: readonly Recording[]): string {
   return [
     "// Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.",
-    'import type { GoldenHeaders, GoldenSender } from "./index.js";',
     "",
-    "export const sender: GoldenSender = ",
+    "/** The headers that the peers were sent. */",
+    "export const SENDER =",
     `${JSON.stringify(SENDER)};`,
     "",
-    "export const recorded: readonly GoldenHeaders[] = ",
-    `${JSON.stringify(recordings, undefined, 2)};`,
+    "/** The headers that the peers wrote. */",
+    "export const RECORDED =",
+    `${JSON.stringify(recordings, undefined, 2)} as const;`,
     "",
   ].join("\n");
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { brokenSenders, sender } from "@traceferry/testkit";
+import { BROKEN_SENDERS, sender } from "@traceferry/testkit";
 import type { Adapter, AdapterOptions } from "./adapter.js";
 import { type ContractCase, contractCase, type Fixtures, MINUTE } from "./fixtures.js";
 import { receiveAndSend, sendInSpan } from "./messages.js";
 import { CountingMeterProvider } from "./meters.js";
 
-const ZERO_TRACE_ID = brokenSenders.find(({ name }) => name === "a zero trace id") ?? {
+const ZERO_TRACE_ID = BROKEN_SENDERS.find(({ name }) => name === "a zero trace id") ?? {
   headers: [],
 };
 

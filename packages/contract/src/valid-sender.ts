@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import { brokenSenders, type Headers, type Sender, sender } from "@traceferry/testkit";
+import { BROKEN_SENDERS, type Headers, type Sender, sender } from "@traceferry/testkit";
 import type { Adapter } from "./adapter.js";
 import {
   CONTRACT_SCOPE,
@@ -78,9 +78,9 @@ function absentSenders(adapter: Adapter): ContractCase[] {
 function invalidSenders(adapter: Adapter): ContractCase[] {
   // Where the transport holds one traceparent, or resolves several to the last, several are no broken sender.
   const restarts = (adapter.repeatedTraceparent ?? "restart") === "restart";
-  return brokenSenders
-    .filter(({ headers, repeated }) => canCarry(adapter, headers) && (restarts || !repeated))
-    .map(({ name, headers }) => newTraceCase(adapter, `a sender with ${name}`, headers, "invalid"));
+  return BROKEN_SENDERS.filter(
+    ({ headers, repeated }) => canCarry(adapter, headers) && (restarts || !repeated),
+  ).map(({ name, headers }) => newTraceCase(adapter, `a sender with ${name}`, headers, "invalid"));
 }
 
 function newTraceCase(

@@ -1,12 +1,12 @@
 import { Metadata } from "@grpc/grpc-js";
 import { propagation, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { GOLDEN_HEADERS, GOLDEN_SENDER } from "@traceferry/testkit/golden";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { extractMetadata } from "./carrier/index.js";
 
-const recordings = goldenHeaders.filter(({ boundary }) => boundary === "grpc");
+const recordings = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "grpc");
 
 test.for(recordings)(
   "$library of $peer is continued (sender: $continues)",
@@ -23,7 +23,7 @@ test.for(recordings)(
       traceFlags: Number.parseInt(flags, 16),
       isRemote: true,
     });
-    expect(goldenSender.traceparent.includes(traceId ?? "")).toBe(continues);
+    expect(GOLDEN_SENDER.traceparent.includes(traceId ?? "")).toBe(continues);
     expect(trace.getSpanContext(extracted)?.traceState?.serialize()).toBe(headers.tracestate);
     expect(propagation.getBaggage(extracted)?.getEntry("tenant")?.value).toBe(
       continues ? "acme" : undefined,

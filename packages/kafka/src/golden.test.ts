@@ -1,11 +1,11 @@
 import { propagation, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
-import { goldenHeaders, goldenSender } from "@traceferry/testkit/golden";
+import { GOLDEN_HEADERS, GOLDEN_SENDER } from "@traceferry/testkit/golden";
 import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { extractHeaders } from "./index.js";
 
-const KAFKA_HEADERS = goldenHeaders.filter(({ boundary }) => boundary === "kafka");
+const KAFKA_HEADERS = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "kafka");
 
 test.for(KAFKA_HEADERS)(
   "$library of $peer is continued (sender: $continues)",
@@ -24,7 +24,7 @@ test.for(KAFKA_HEADERS)(
       traceFlags: Number.parseInt(flags, 16),
       isRemote: true,
     });
-    expect(goldenSender.traceparent.includes(traceId ?? "")).toBe(continues);
+    expect(GOLDEN_SENDER.traceparent.includes(traceId ?? "")).toBe(continues);
     expect(trace.getSpanContext(read)?.traceState?.serialize()).toBe(headers.tracestate);
     expect(propagation.getBaggage(read)?.getEntry("tenant")?.value).toBe(
       continues ? "acme" : undefined,

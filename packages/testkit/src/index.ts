@@ -32,8 +32,8 @@ export { startReceiver } from "./receiver.js";
 // For authors of adapters.
 
 export {
+  BROKEN_SENDERS,
   type BrokenSender,
-  brokenSenders,
   type Headers,
   type Sender,
   type SenderOptions,

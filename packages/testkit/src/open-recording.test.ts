@@ -43,15 +43,15 @@ describe("a recording that a test left open", () => {
     expect(abandoned.named("late").scope).toBe("test");
   });
 
-  test("is told of in one warning, which names where both began and who was calling", () => {
+  test("causes one warning, which names where both began and the callers", () => {
     testThatTimesOut();
-    testBehindIt()[Symbol.dispose]();
-    testBehindIt()[Symbol.dispose]();
+    nextTest()[Symbol.dispose]();
+    nextTest()[Symbol.dispose]();
 
     expect(emitWarning.mock.calls).toEqual([
       [
         expect.stringMatching(
-          /begun at testThatTimesOut \(.*open-recording\.test\.ts:\d+:\d+\) .* began at testBehindIt \(.*open-recording\.test\.ts:\d+/,
+          /begun at testThatTimesOut \(.*open-recording\.test\.ts:\d+:\d+\) .* began at nextTest \(.*open-recording\.test\.ts:\d+/,
         ),
         {
           type: "TraceferryWarning",
@@ -63,23 +63,23 @@ describe("a recording that a test left open", () => {
     ]);
   });
 
-  test("is told of again when its late end leaves the next one open too", () => {
+  test("causes another warning when its late end leaves the next one open too", () => {
     const first = testThatTimesOut();
     testThatTimesOut();
     first[Symbol.dispose]();
 
-    testBehindIt()[Symbol.dispose]();
+    nextTest()[Symbol.dispose]();
 
     expect(emitWarning).toHaveBeenCalledTimes(2);
   });
 });
 
-test("recordings one after the other need no warning, after one that was refused neither", () => {
-  testBehindIt()[Symbol.dispose]();
+test("successive recordings cause no warning, nor does one after a refused recording", () => {
+  nextTest()[Symbol.dispose]();
   metrics.setGlobalMeterProvider(metrics.getMeterProvider());
   expect(() => recordSpans({ meterProvider: metrics.getMeterProvider() })).toThrow();
   metrics.disable();
-  testBehindIt()[Symbol.dispose]();
+  nextTest()[Symbol.dispose]();
 
   expect(emitWarning).not.toHaveBeenCalled();
 });
@@ -88,6 +88,6 @@ function testThatTimesOut(): RecordedSpans {
   return recordSpans();
 }
 
-function testBehindIt(): RecordedSpans {
+function nextTest(): RecordedSpans {
   return recordSpans();
 }

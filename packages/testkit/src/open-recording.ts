@@ -1,4 +1,4 @@
-/** A recording that is registered on the OpenTelemetry API, and where it began. */
+/** A recording that is registered on the OpenTelemetry API, with the stack of its begin. */
 interface OpenRecording {
   readonly begin: Stack;
   readonly end: () => void;
@@ -8,24 +8,27 @@ interface Stack {
   readonly stack?: string;
 }
 
-// One at a time, as the API takes one provider of a kind.
+const UNKNOWN = "an unknown place";
+const FOREIGN_FRAME = /\(<anonymous>\)$|[( ]node:|[\\/]node_modules[\\/]/;
+
+// Only one at a time, because the API takes one global provider of each kind.
 let open: OpenRecording | undefined;
 
 /**
- * Makes room for a recording. One that is open is ended, and a process warning names where both began: the runner goes
- * on after a test that timed out, and the tests behind it have to record.
+ * Begins a recording and ends the one that is open, with a process warning of where both began: after a test that timed
+ * out the runner goes on, and the next tests have to record.
  *
- * @param caller - the function whose caller begins the recording.
- * @param end - unregisters the recording; called when the next one begins.
+ * @param caller - the function whose caller begins the recording
+ * @param end - unregisters the recording; called when the next one begins
  */
 export function beginRecording(caller: (...args: never) => unknown, end: () => void): void {
   const begin: Stack = {};
   Error.captureStackTrace(begin, caller);
-  const left = open;
+  const abandoned = open;
   open = { begin, end };
-  if (left === undefined) return;
-  left.end();
-  const frames = framesOf(left.begin);
+  if (abandoned === undefined) return;
+  abandoned.end();
+  const frames = framesOf(abandoned.begin);
   process.emitWarning(
     `recordSpans: the recording begun at ${frames[0] ?? UNKNOWN} was open when the next one began at ` +
       `${framesOf(begin)[0] ?? UNKNOWN}, and was ended there. Did its test time out, or is a \`using\` missing?`,
@@ -33,19 +36,15 @@ export function beginRecording(caller: (...args: never) => unknown, end: () => v
   );
 }
 
-/** Says that a recording is over; without effect when another one took its place. */
+/** Marks a recording as ended; without effect when another one is open. */
 export function endRecording(end: () => void): void {
   if (open?.end === end) open = undefined;
 }
 
-const UNKNOWN = "an unknown place";
-
-// Of the user's own code, nearest first.
+// The frames of the user's code, innermost first.
 function framesOf({ stack = "" }: Stack): string[] {
   return stack
     .split("\n")
-    .filter((line) => /^\s+at /.test(line) && !NOT_THEIRS.test(line))
+    .filter((line) => /^\s+at /.test(line) && !FOREIGN_FRAME.test(line))
     .map((line) => line.replace(/^\s+at /, ""));
 }
-
-const NOT_THEIRS = /\(<anonymous>\)$|[( ]node:|[\\/]node_modules[\\/]/;

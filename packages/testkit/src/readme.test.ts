@@ -1,20 +1,49 @@
-// What stands between the marks stands in README.md, word for word: readme-text.test.ts sees to that.
+import { readFileSync } from "node:fs";
+import { evaluateUnbroken } from "@traceferry/traces";
+import { describe, expect, test } from "vitest";
+import { shopSpans } from "../../traces/src/shop.test-support.js";
 
-// #region matcher
-import { startReceiver } from "@traceferry/testkit";
-import "@traceferry/testkit/vitest";
-import { expect, test } from "vitest";
-import { startShop } from "./shop.test-support.js";
+const README = readText("../README.md");
 
-test("an order is one trace, from the gateway to the mailer", async () => {
-  await using receiver = await startReceiver();
-  await using shop = await startShop({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl });
+describe("the README", () => {
+  test("shows the code of readme-example.test.ts", () => {
+    const file = readText("readme-example.test.ts");
+    const [, code = ""] = /\/\/ #region .*\n([\s\S]*?)\/\/ #endregion/.exec(file) ?? [];
 
-  await shop.order("one teapot");
+    expect(blocksOf("ts")).toEqual([
+      code.replace("../../traces/src/shop.test-support.js", "./shop.js"),
+    ]);
+  });
 
-  await expect(receiver).toHaveUnbrokenTrace({
-    root: { service: "gateway" },
-    path: ["gateway", "orders", "mailer"],
+  test("shows the message of a failure as it is, but for the waterfall", () => {
+    const { message } = evaluateUnbroken(shopSpans(true).spans, {
+      root: { service: "gateway" },
+      path: ["gateway", "orders", "mailer"],
+    });
+    const [explanation, waterfall] = message.split("\ntrace ");
+
+    expect(waterfall).toBeDefined();
+    expect(blocksOf("text")).toEqual([explanation]);
+  });
+
+  test.each([
+    ["UnbrokenExpectation", "../../traces/src/unbroken/expectation.ts"],
+    ["RecordOptions", "record.ts"],
+  ])("lists every field of %s", (name, file) => {
+    const [, body = ""] =
+      new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(readText(file)) ?? [];
+    const fields = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field);
+
+    expect(fields.length).toBeGreaterThan(2);
+    for (const field of fields) expect(README).toMatch(new RegExp(`^\\| .*\`${field}\``, "m"));
   });
 });
-// #endregion
+
+function blocksOf(language: string): string[] {
+  const blocks = README.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"));
+  return [...blocks].map(([, block = ""]) => block);
+}
+
+function readText(file: string): string {
+  return readFileSync(new URL(file, import.meta.url), "utf8");
+}

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { exportTo, Fleet } from "../../traces/src/span-factory.test-support.js";
+import { exportTo, SpanFactory } from "../../traces/src/span-factory.test-support.js";
 import { startReceiver, WaitTimeoutError } from "./index.js";
 
 test("a receiver that gives up shows the waterfall of what arrived", async () => {
   await using receiver = await startReceiver({ grpc: false });
-  await exportTo(receiver.httpUrl, new Fleet().root({ service: "gateway" }));
+  await exportTo(receiver.httpUrl, new SpanFactory().root({ service: "gateway" }));
 
   const waiting = receiver.waitForQuiet({ services: ["orders"], quietMs: 10, timeoutMs: 60 });
 
@@ -13,15 +13,15 @@ test("a receiver that gives up shows the waterfall of what arrived", async () =>
   expect(String(error)).toContain("gateway: work");
 });
 
-test("a receiver describes what arrived as it was told to", async () => {
+test("a receiver describes what arrived by the option `describe`", async () => {
   await using receiver = await startReceiver({
     grpc: false,
     describe: (wanted, all) => `${wanted.length} of ${all.length} spans`,
   });
-  const fleet = new Fleet();
-  const { traceId } = fleet.root({ service: "gateway" });
-  fleet.root({ service: "cron" });
-  await exportTo(receiver.httpUrl, ...fleet.spans);
+  const spanFactory = new SpanFactory();
+  const { traceId } = spanFactory.root({ service: "gateway" });
+  spanFactory.root({ service: "cron" });
+  await exportTo(receiver.httpUrl, ...spanFactory.spans);
 
   const waiting = receiver.waitForTrace(traceId, { atLeast: 2, quietMs: 10, timeoutMs: 60 });
 

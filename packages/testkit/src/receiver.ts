@@ -2,15 +2,17 @@ import { assembleTraces, diagnose, renderWaterfall, type Span } from "@traceferr
 import {
   type OtlpReceiver,
   type ReceiverOptions,
-  startReceiver as startBareReceiver,
+  startReceiver as startTracesReceiver,
 } from "@traceferry/traces/receiver";
 
 /**
- * Starts an OTLP receiver, as `@traceferry/traces/receiver` does, whose errors on giving up show the waterfall of
- * what arrived and a verdict per hop.
+ * Starts the OTLP receiver of `@traceferry/traces/receiver`. When a wait fails, its error shows the waterfall of the
+ * arrived spans with a verdict for each broken hop, unless the option `describe` says otherwise.
+ *
+ * @throws Error when a port is taken, or when `grpc` is true and `@grpc/grpc-js` is not installed.
  */
 export function startReceiver(options: ReceiverOptions = {}): Promise<OtlpReceiver> {
-  return startBareReceiver({ describe: describeWithWaterfall, ...options });
+  return startTracesReceiver({ describe: describeWithWaterfall, ...options });
 }
 
 function describeWithWaterfall(wanted: readonly Span[], all: readonly Span[]): string {

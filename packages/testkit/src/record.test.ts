@@ -14,7 +14,7 @@ import { sender } from "./senders.js";
 
 const getter = { get: (c: Record<string, string>, key: string) => c[key], keys: Object.keys };
 
-test("a span that ends is kept with all that was said about it", () => {
+test("a span that ends is recorded with all its data", () => {
   using spans = recordSpans();
   const from = sender();
   const remote = propagation.extract(ROOT_CONTEXT, Object.fromEntries(from.headers), getter);
@@ -73,7 +73,7 @@ test("a span that has not ended is open", () => {
   expect(spans.ended.map(({ name }) => name)).toEqual(["first"]);
 });
 
-test("a span that ends twice is told of in the warnings", () => {
+test("a span that ends twice is a warning", () => {
   using spans = recordSpans();
   const span = spans.tracer().startSpan("place order");
 
@@ -84,7 +84,7 @@ test("a span that ends twice is told of in the warnings", () => {
   expect(spans.warnings.join("\n")).toMatch(/end\(\) on a span once/);
 });
 
-test("asking for a span that is not there lists what is", () => {
+test("asking for a missing span lists the ended ones", () => {
   using spans = recordSpans();
   expect(() => spans.named("place order")).toThrow("No span has ended");
   spans.tracer().startSpan("charge card").end();
@@ -96,12 +96,12 @@ test("asking for a span that is not there lists what is", () => {
   expect(() => spans.named("charge card")).toThrow(/found 2\./);
 });
 
-test("warnings of diag are kept, chatter is not", () => {
+test("warnings and errors of diag are recorded, other levels are not", () => {
   using spans = recordSpans();
 
   diag.warn("no propagator is registered", { boundary: "kafka" });
   diag.error("broken");
-  diag.debug("chatter");
+  diag.debug("detail");
 
   expect(spans.warnings).toEqual(["no propagator is registered { boundary: 'kafka' }", "broken"]);
 });
@@ -111,16 +111,16 @@ test("the context is active in what is awaited, and baggage travels", async () =
   const span = spans.tracer().startSpan("place order");
   const baggage = propagation.createBaggage({ tenant: { value: "acme" } });
   const active = propagation.setBaggage(trace.setSpan(ROOT_CONTEXT, span), baggage);
-  const left: Record<string, string> = {};
+  const injected: Record<string, string> = {};
 
   await context.with(active, async () => {
     await new Promise(setImmediate);
-    propagation.inject(context.active(), left);
+    propagation.inject(context.active(), injected);
   });
   span.end();
 
   const { traceId, spanId } = spans.named("place order");
-  expect(left).toEqual({ traceparent: `00-${traceId}-${spanId}-01`, baggage: "tenant=acme" });
+  expect(injected).toEqual({ traceparent: `00-${traceId}-${spanId}-01`, baggage: "tenant=acme" });
 });
 
 test("a sampler decides what is recorded", () => {
@@ -135,21 +135,21 @@ test("propagation only makes no spans and relays a sender", () => {
   using spans = recordSpans({ provider: false });
   const from = sender();
   const remote = propagation.extract(ROOT_CONTEXT, Object.fromEntries(from.headers), getter);
-  const left: Record<string, string> = {};
+  const injected: Record<string, string> = {};
 
   const span = spans.tracer().startSpan("place order", {}, remote);
-  propagation.inject(trace.setSpan(remote, span), left);
+  propagation.inject(trace.setSpan(remote, span), injected);
   span.end();
 
   expect(spans.ended).toEqual([]);
-  expect(left.traceparent).toBe(from.traceparent);
+  expect(injected.traceparent).toBe(from.traceparent);
 });
 
 test("clearing forgets what has ended, not what is open", () => {
   using spans = recordSpans();
   spans.tracer().startSpan("ended").end();
   spans.tracer().startSpan("open");
-  diag.warn("odd");
+  diag.warn("no exporter");
 
   spans.clear();
 
@@ -158,7 +158,7 @@ test("clearing forgets what has ended, not what is open", () => {
   expect(spans.open).toEqual(["open"]);
 });
 
-test("a recording beside a meter provider of somebody else is refused, and leaves nothing registered", () => {
+test("a recording beside another meter provider is refused, and leaves nothing registered", () => {
   metrics.setGlobalMeterProvider(metrics.getMeterProvider());
 
   expect(() => recordSpans({ meterProvider: metrics.getMeterProvider() })).toThrow(

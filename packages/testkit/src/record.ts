@@ -30,17 +30,17 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { beginRecording, endRecording } from "./open-recording.js";
 
-/** What `recordSpans` registers on the OpenTelemetry API. */
+/** Options of `recordSpans`: what it registers on the OpenTelemetry API. */
 export interface RecordOptions {
   /** The global propagator. Default: the SDK's own W3C trace context and W3C baggage. */
   readonly propagator?: TextMapPropagator;
-  /** Decides what is recorded. Default: the SDK's, which obeys the parent and records every root. */
+  /** The sampler of the tracer provider. Default: the SDK's, which follows the parent and records every root. */
   readonly sampler?: Sampler;
-  /** `false` registers a context manager and a propagator but nothing that makes spans ("propagation only"). Default: `true`. */
+  /** `false` registers a context manager and a propagator, but no tracer provider ("propagation only"). Default: `true`. */
   readonly provider?: boolean;
-  /** Registered as the global meter provider. Default: none. */
+  /** The global meter provider. Default: none. */
   readonly meterProvider?: MeterProvider;
-  /** Collects what goes to `diag.warn` and `diag.error`, replacing a logger that is set already. Default: `true`. */
+  /** Collects `diag.warn` and `diag.error`, in place of a logger that is set already. Default: `true`. */
   readonly captureDiag?: boolean;
 }
 
@@ -50,27 +50,27 @@ export interface RecordedSpan {
   readonly kind: keyof typeof SpanKind;
   readonly traceId: string;
   readonly spanId: string;
-  /** Whether the sampler chose to export it. */
+  /** True when its sampled flag is set. */
   readonly sampled: boolean;
   readonly parentSpanId?: string;
   readonly parentIsRemote?: boolean;
-  /** Serialised; absent when there is none or it is empty. */
+  /** The serialized tracestate; absent when it is empty. */
   readonly traceState?: string;
   readonly attributes: Readonly<Record<string, AttributeValue | undefined>>;
   readonly events: readonly RecordedEvent[];
   readonly links: readonly RecordedLink[];
   readonly status: { readonly code: keyof typeof SpanStatusCode; readonly message?: string };
-  /** Name of the tracer that made it. */
+  /** The name of the tracer that made it. */
   readonly scope: string;
 }
 
-/** Something noted on a span. */
+/** An event of a recorded span. */
 export interface RecordedEvent {
   readonly name: string;
   readonly attributes: Attributes;
 }
 
-/** Another span that a span points at. */
+/** A link of a recorded span. */
 export interface RecordedLink {
   readonly traceId: string;
   readonly spanId: string;
@@ -78,24 +78,28 @@ export interface RecordedLink {
   readonly attributes: Attributes;
 }
 
-/** The spans of one test. Leaving its `using` block unregisters everything again. */
+/** The spans of one test. The end of its `using` block unregisters everything again. */
 export interface RecordedSpans extends Disposable {
-  /** Spans that have ended, in that order. */
+  /** The spans that have ended, in order of their end. */
   readonly ended: readonly RecordedSpan[];
-  /** Names of the spans that were started and have not ended, in the order of their start. */
+  /** The names of the spans that have not ended, in order of their start. */
   readonly open: readonly string[];
-  /** What went to `diag.warn` and `diag.error`, one line each. A span that ends twice shows up here. */
+  /** The messages of `diag.warn` and `diag.error`, one line each. The SDK warns of a span that ends twice. */
   readonly warnings: readonly string[];
-  /** The one ended span of this name. Throws, listing what there is, when none or several have it. */
+  /**
+   * The only ended span of this name.
+   *
+   * @throws Error, listing the ended spans, when none or several have this name.
+   */
   named(name: string): RecordedSpan;
-  /** A tracer of what is registered. Default name: `"test"`. */
+  /** A tracer of the recording's provider. Default name: `"test"`. */
   tracer(name?: string): Tracer;
-  /** Forgets ended spans and warnings. Open spans stay. */
+  /** Forgets ended spans and warnings. Spans that have not ended are kept. */
   clear(): void;
 }
 
 /**
- * Registers a context manager, a propagator and an in-memory tracer provider on the OpenTelemetry API and keeps
+ * Registers a context manager, a propagator and an in-memory tracer provider on the OpenTelemetry API, and records
  * every span that ends. Works with SDK 2.12 and 3.x.
  *
  *     using spans = recordSpans();
@@ -103,21 +107,21 @@ export interface RecordedSpans extends Disposable {
  * Two recordings cannot overlap. One that is still open, because its test timed out or a `using` is missing, ends
  * where the next begins, and a process warning names both places.
  *
- * @throws Error when anything but a recording is registered already.
+ * @throws Error when a global that is not from a recording is registered already.
  */
 export function recordSpans(options: RecordOptions = {}): RecordedSpans {
-  const keeper = new SpanKeeper();
+  const recorder = new SpanRecorder();
   const warnings: string[] = [];
-  const undo: (() => void)[] = [];
+  const unregister: (() => void)[] = [];
   const end = () => {
-    for (const step of undo.splice(0)) step();
+    for (const step of unregister.splice(0)) step();
     endRecording(end);
   };
   beginRecording(recordSpans, end);
 
-  const register = (what: string, done: boolean, disable: () => void) => {
-    if (done) {
-      undo.push(disable);
+  const register = (what: string, isRegistered: boolean, disable: () => void) => {
+    if (isRegistered) {
+      unregister.push(disable);
       return;
     }
     end();
@@ -133,14 +137,15 @@ export function recordSpans(options: RecordOptions = {}): RecordedSpans {
   );
   register(
     "propagator",
-    propagation.setGlobalPropagator(options.propagator ?? stockPropagator()),
+    propagation.setGlobalPropagator(options.propagator ?? sdkPropagator()),
     () => propagation.disable(),
   );
-  // Not what is registered by then: a test that goes on after its recording ended must not write into the next one.
+  // Not the provider that is global at the time of the call: a test that outlives its recording must not record into
+  // the next one.
   let tracers: Pick<TracerProvider, "getTracer"> = trace;
   if (options.provider !== false) {
     const provider = new TracerProvider({
-      spanProcessors: [keeper],
+      spanProcessors: [recorder],
       ...(options.sampler && { sampler: options.sampler }),
     });
     tracers = provider;
@@ -152,39 +157,39 @@ export function recordSpans(options: RecordOptions = {}): RecordedSpans {
     );
   }
   if (options.captureDiag !== false) {
-    const keep = (...args: unknown[]) => {
+    const capture = (...args: unknown[]) => {
       warnings.push(format(...args));
     };
-    const drop = () => {};
+    const ignore = () => {};
     diag.setLogger(
-      { error: keep, warn: keep, info: drop, debug: drop, verbose: drop },
+      { error: capture, warn: capture, info: ignore, debug: ignore, verbose: ignore },
       { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
     );
-    undo.push(() => diag.disable());
+    unregister.push(() => diag.disable());
   }
 
   return {
     get ended() {
-      return keeper.ended;
+      return recorder.ended;
     },
     get open() {
-      return [...keeper.started.values()];
+      return [...recorder.started.values()];
     },
     get warnings() {
       return warnings;
     },
-    named: (name) => only(keeper.ended, name),
+    named: (name) => onlySpanNamed(name, recorder.ended),
     tracer: (name = "test") => tracers.getTracer(name),
     clear() {
-      keeper.ended = [];
+      recorder.ended = [];
       warnings.length = 0;
     },
     [Symbol.dispose]: end,
   };
 }
 
-// A processor of our own: it also knows the spans that were started and have not ended.
-class SpanKeeper implements SpanProcessor {
+// The SDK's in-memory exporter does not know the spans that have not ended.
+class SpanRecorder implements SpanProcessor {
   ended: RecordedSpan[] = [];
   readonly started = new Map<string, string>();
 
@@ -194,7 +199,7 @@ class SpanKeeper implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     this.started.delete(idOf(span));
-    this.ended.push(viewOf(span));
+    this.ended.push(toRecordedSpan(span));
   }
 
   forceFlush(): Promise<void> {
@@ -206,7 +211,7 @@ class SpanKeeper implements SpanProcessor {
   }
 }
 
-function stockPropagator(): TextMapPropagator {
+function sdkPropagator(): TextMapPropagator {
   return new CompositePropagator({
     propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()],
   });
@@ -217,35 +222,35 @@ function idOf(span: ReadableSpan): string {
   return `${traceId}-${spanId}`;
 }
 
-function viewOf(span: ReadableSpan): RecordedSpan {
-  const own = span.spanContext();
+function toRecordedSpan(span: ReadableSpan): RecordedSpan {
+  const spanContext = span.spanContext();
   const parent = span.parentSpanContext;
   const { code, message } = span.status;
   return {
     name: span.name,
     kind: nameOf(SpanKind, span.kind),
-    traceId: own.traceId,
-    spanId: own.spanId,
-    sampled: (own.traceFlags & 1) === 1,
+    traceId: spanContext.traceId,
+    spanId: spanContext.spanId,
+    sampled: (spanContext.traceFlags & 1) === 1,
     ...(parent && { parentSpanId: parent.spanId, parentIsRemote: parent.isRemote === true }),
-    ...stateOf(own),
+    ...traceStateOf(spanContext),
     attributes: { ...span.attributes },
     events: span.events.map((event) => ({
       name: event.name,
       attributes: { ...event.attributes },
     })),
-    links: span.links.map(linkOf),
+    links: span.links.map(toRecordedLink),
     status: { code: nameOf(SpanStatusCode, code), ...(message !== undefined && { message }) },
     scope: span.instrumentationScope.name,
   };
 }
 
-function linkOf(link: Link): RecordedLink {
+function toRecordedLink(link: Link): RecordedLink {
   const { traceId, spanId } = link.context;
-  return { traceId, spanId, ...stateOf(link.context), attributes: { ...link.attributes } };
+  return { traceId, spanId, ...traceStateOf(link.context), attributes: { ...link.attributes } };
 }
 
-function stateOf(spanContext: SpanContext): { traceState?: string } {
+function traceStateOf(spanContext: SpanContext): { traceState?: string } {
   const traceState = spanContext.traceState?.serialize();
   return traceState ? { traceState } : {};
 }
@@ -258,14 +263,14 @@ function nameOf<Names extends Record<string, number | string>>(
   throw new RangeError(`no such value of a span: ${value}`);
 }
 
-function only(ended: readonly RecordedSpan[], name: string): RecordedSpan {
+function onlySpanNamed(name: string, ended: readonly RecordedSpan[]): RecordedSpan {
   const [first, ...others] = ended.filter((span) => span.name === name);
   if (first !== undefined && others.length === 0) return first;
-  const there = ended.map(
+  const lines = ended.map(
     (span) => `\n  ${span.kind} ${JSON.stringify(span.name)} ${span.traceId}`,
   );
   throw new Error(
     `expected one ended span named ${JSON.stringify(name)}, found ${first === undefined ? 0 : others.length + 1}.` +
-      (there.length === 0 ? " No span has ended." : ` Ended spans:${there.join("")}`),
+      (lines.length === 0 ? " No span has ended." : ` Ended spans:${lines.join("")}`),
   );
 }

@@ -1,30 +1,30 @@
 import { describe, expect, test } from "vitest";
 import "./vitest.js";
 import { startReceiver } from "@traceferry/traces/receiver";
-import { exportTo, Fleet, grpc } from "../../traces/src/span-factory.test-support.js";
+import { exportTo, grpc, SpanFactory } from "../../traces/src/span-factory.test-support.js";
 
-const place = grpc("shop.v1.Orders/Place");
-const path = ["gateway", "orders"];
+const PLACE_ORDER = grpc("shop.v1.Orders/Place");
+const PATH = ["gateway", "orders"];
 
 describe("toHaveUnbrokenTrace", () => {
-  test("judges spans", async () => {
+  test("evaluates spans", async () => {
     const { spans } = whole();
 
-    await expect(spans).toHaveUnbrokenTrace({ path });
+    await expect(spans).toHaveUnbrokenTrace({ path: PATH });
     await expect(spans).not.toHaveUnbrokenTrace({ path: ["gateway", "mails"] });
   });
 
   test("fails with the verdict and the waterfall", async () => {
     const { spans } = broken();
 
-    const failure = expect(spans).toHaveUnbrokenTrace({ path });
+    const failure = expect(spans).toHaveUnbrokenTrace({ path: PATH });
 
     await expect(failure).rejects.toThrow(/gateway → orders \(grpc .*\) is NOT_INJECTED/);
     await expect(failure).rejects.toThrow(/✗ gateway → orders/);
   });
 
   test("fails with what arrived when it should not have been whole", async () => {
-    const failure = expect(whole().spans).not.toHaveUnbrokenTrace({ path });
+    const failure = expect(whole().spans).not.toHaveUnbrokenTrace({ path: PATH });
 
     await expect(failure).rejects.toThrow(/expected anything but one unbroken trace/);
   });
@@ -32,21 +32,21 @@ describe("toHaveUnbrokenTrace", () => {
   test("waits for the services of the expectation, in whichever order they export", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const { spans } = whole();
-    const judged = expect(receiver).toHaveUnbrokenTrace({ path, quietMs: 20 });
+    const evaluated = expect(receiver).toHaveUnbrokenTrace({ path: PATH, quietMs: 20 });
 
-    for (const service of path.toReversed()) {
+    for (const service of PATH.toReversed()) {
       await exportTo(receiver.httpUrl, ...spans.filter((span) => span.service === service));
     }
 
-    await judged;
+    await evaluated;
   });
 
-  test("tells a service that never exports by name", async () => {
+  test("names a service that never exports", async () => {
     await using receiver = await startReceiver({ grpc: false });
     for (const span of whole().spans) await exportTo(receiver.httpUrl, span);
 
     const failure = expect(receiver).toHaveUnbrokenTrace({
-      path: [...path, "mails"],
+      path: [...PATH, "mails"],
       quietMs: 5,
       timeoutMs: 50,
     });
@@ -63,7 +63,7 @@ describe("toHaveUnbrokenTrace", () => {
     for (const span of spans) await exportTo(receiver.httpUrl, span);
     const failure = expect(receiver).toHaveUnbrokenTrace({
       traceId: spans[0]?.traceId ?? "",
-      path,
+      path: PATH,
       quietMs: 10,
       timeoutMs: 60_000,
     });
@@ -73,15 +73,15 @@ describe("toHaveUnbrokenTrace", () => {
 
   test("waits for as many traces as are expected", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    const judged = expect(receiver).toHaveUnbrokenTrace({ path, traces: 3, quietMs: 20 });
+    const evaluated = expect(receiver).toHaveUnbrokenTrace({ path: PATH, traces: 3, quietMs: 20 });
 
-    const fleet = new Fleet();
+    const spanFactory = new SpanFactory();
     for (let index = 0; index < 3; index += 1) {
-      const root = fleet.root({ service: "gateway", at: index * 30 });
-      await exportTo(receiver.httpUrl, root, ...fleet.hop(root, "orders", place));
+      const root = spanFactory.root({ service: "gateway", at: index * 30 });
+      await exportTo(receiver.httpUrl, root, ...spanFactory.hop(root, "orders", PLACE_ORDER));
     }
 
-    await judged;
+    await evaluated;
   });
 
   test("refuses what is neither a receiver nor spans", async () => {
@@ -90,14 +90,14 @@ describe("toHaveUnbrokenTrace", () => {
   });
 });
 
-function whole(): Fleet {
-  const fleet = new Fleet();
-  fleet.hop(fleet.root({ service: "gateway" }), "orders", place);
-  return fleet;
+function whole(): SpanFactory {
+  const spanFactory = new SpanFactory();
+  spanFactory.hop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER);
+  return spanFactory;
 }
 
-function broken(): Fleet {
-  const fleet = new Fleet();
-  fleet.lostHop(fleet.root({ service: "gateway" }), "orders", place);
-  return fleet;
+function broken(): SpanFactory {
+  const spanFactory = new SpanFactory();
+  spanFactory.lostHop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER);
+  return spanFactory;
 }

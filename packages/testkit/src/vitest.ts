@@ -8,7 +8,7 @@ import {
 import { type OtlpReceiver, type WaitOptions, WaitTimeoutError } from "@traceferry/traces/receiver";
 import { expect } from "vitest";
 
-/** What is expected and, of a receiver, how long to wait for it. */
+/** The expected trace and, for a receiver, how long to wait for it. */
 export type UnbrokenTraceExpectation = UnbrokenExpectation &
   Pick<WaitOptions, "quietMs" | "timeoutMs">;
 
@@ -16,8 +16,8 @@ declare module "vitest" {
   // The type parameters have to be those of vitest's own declaration.
   interface Matchers<R extends void | Promise<void> = void | Promise<void>, T = unknown> {
     /**
-     * Passes when the spans are one whole trace. Given a receiver it waits first, until the expected services
-     * were seen and nothing new arrives; so `await` it.
+     * Passes when the spans, or those of a receiver, are one whole trace that fulfils the expectation. With a receiver
+     * it first waits until the expected services were seen and nothing new arrives, so it has to be awaited.
      */
     toHaveUnbrokenTrace(expectation?: UnbrokenTraceExpectation): Promise<void>;
   }
@@ -25,13 +25,13 @@ declare module "vitest" {
 
 expect.extend({
   async toHaveUnbrokenTrace(received: unknown, expectation: UnbrokenTraceExpectation = {}) {
-    const waited = isReceiver(received) ? await waitFor(received, expectation) : "";
+    const timeout = isReceiver(received) ? await waitFor(received, expectation) : "";
     const { pass, message } = evaluateUnbroken(spansOf(received), expectation);
-    return { pass, message: () => `${message}${waited}` };
+    return { pass, message: () => `${message}${timeout}` };
   },
 });
 
-// What was missing when the time was up is judged all the same: the verdict says more than "timed out".
+// At the timeout the arrived spans are evaluated all the same: a verdict says more than "timed out".
 async function waitFor(
   receiver: OtlpReceiver,
   expectation: UnbrokenTraceExpectation,

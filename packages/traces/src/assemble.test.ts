@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { assembleTraces, tracesOf } from "./assemble.js";
-import { Fleet, grpc, slow } from "./span-factory.test-support.js";
-import { workOf } from "./work.test-support.js";
+import { grpc, SLOW_TEST, SpanFactory } from "./span-factory.test-support.js";
+import { countSteps } from "./step-count.test-support.js";
 
 describe("assembling", () => {
   test("a trace has its root, its services in order of first start, and its children in order", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway", kind: "SERVER" });
-    const late = fleet.child(root, { name: "late", at: 20 });
-    const [exit, entry] = fleet.hop(root, "orders", grpc("shop.Orders/Place"));
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway", kind: "SERVER" });
+    const late = spanFactory.child(root, { name: "late", at: 20 });
+    const [exit, entry] = spanFactory.hop(root, "orders", grpc("shop.Orders/Place"));
 
-    const [trace, ...others] = assembleTraces(fleet.spans.toReversed());
+    const [trace, ...others] = assembleTraces(spanFactory.spans.toReversed());
 
     expect(others).toEqual([]);
     expect(trace?.roots).toEqual([root]);
@@ -23,19 +23,19 @@ describe("assembling", () => {
   });
 
   test("a span without its parent is an orphan, not a root", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway" });
-    const [exit, entry] = fleet.hop(root, "orders", grpc("shop.Orders/Place"));
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    const [exit, entry] = spanFactory.hop(root, "orders", grpc("shop.Orders/Place"));
 
-    const [trace] = assembleTraces(fleet.spans.filter((span) => span !== exit));
+    const [trace] = assembleTraces(spanFactory.spans.filter((span) => span !== exit));
 
     expect(trace?.roots).toEqual([root]);
     expect(trace?.orphans).toEqual([entry]);
   });
 
   test("a span that was exported twice counts once", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({});
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({});
 
     const [trace] = assembleTraces([root, { ...root, receivedAtMs: 5 }]);
 
@@ -43,21 +43,21 @@ describe("assembling", () => {
   });
 
   test("the earliest trace comes first", () => {
-    const fleet = new Fleet();
-    const second = fleet.root({ at: 10 });
-    const first = fleet.root({ at: 5 });
+    const spanFactory = new SpanFactory();
+    const second = spanFactory.root({ at: 10 });
+    const first = spanFactory.root({ at: 5 });
 
-    const ids = assembleTraces(fleet.spans).map((trace) => trace.traceId);
+    const ids = assembleTraces(spanFactory.spans).map((trace) => trace.traceId);
 
     expect(ids).toEqual([first.traceId, second.traceId]);
   });
 
   test("spans that are each other's parents are cut apart, so that walking them ends", () => {
-    const fleet = new Fleet();
-    const a = fleet.root({ name: "a" });
-    const b = fleet.child(a, { name: "b" });
-    const circle = [{ ...a, parentSpanId: b.spanId }, b, fleet.child(b, { name: "c" })];
-    const self = fleet.root({ name: "self" });
+    const spanFactory = new SpanFactory();
+    const a = spanFactory.root({ name: "a" });
+    const b = spanFactory.child(a, { name: "b" });
+    const circle = [{ ...a, parentSpanId: b.spanId }, b, spanFactory.child(b, { name: "c" })];
+    const self = spanFactory.root({ name: "self" });
 
     const traces = assembleTraces([...circle, { ...self, parentSpanId: self.spanId }]);
 
@@ -75,30 +75,30 @@ describe("assembling", () => {
   });
 
   test("spans, one trace and several traces are all taken", () => {
-    const fleet = new Fleet();
-    fleet.root({});
-    const traces = assembleTraces(fleet.spans);
+    const spanFactory = new SpanFactory();
+    spanFactory.root({});
+    const traces = assembleTraces(spanFactory.spans);
     const [trace] = traces;
 
-    expect(tracesOf(fleet.spans)).toEqual(traces);
+    expect(tracesOf(spanFactory.spans)).toEqual(traces);
     expect(tracesOf(traces)).toEqual(traces);
     expect(trace && tracesOf(trace)).toEqual(traces);
     expect(tracesOf([])).toEqual([]);
   });
 
-  test("costs in step with the number of spans, in deep traces and in wide ones", slow, () => {
+  test("costs in step with the number of spans, in deep traces and in wide ones", SLOW_TEST, () => {
     const traceOf = (size: number) => {
-      const fleet = new Fleet();
-      const root = fleet.root({ service: "a" });
+      const spanFactory = new SpanFactory();
+      const root = spanFactory.root({ service: "a" });
       for (let index = 0, parent = root; index < size; index += 1) {
-        parent = fleet.child(parent, { service: index % 2 === 0 ? "b" : "a" });
-        fleet.child(root, {});
+        parent = spanFactory.child(parent, { service: index % 2 === 0 ? "b" : "a" });
+        spanFactory.child(root, {});
       }
-      return fleet.spans;
+      return spanFactory.spans;
     };
 
-    const small = workOf(traceOf(100), assembleTraces);
-    const large = workOf(traceOf(1000), assembleTraces);
+    const small = countSteps(traceOf(100), assembleTraces);
+    const large = countSteps(traceOf(1000), assembleTraces);
 
     expect(large / small).toBeLessThan(15);
   });

@@ -1,27 +1,28 @@
 import type { Span } from "./span.js";
 
-/** Every span with one trace id, put in order. */
+/** All spans with one trace id, as a tree. */
 export interface Trace {
   readonly traceId: string;
-  /** In order of start. A span that was exported twice is here once. */
+  /** In order of start. A span that was exported twice is listed once. */
   readonly spans: readonly Span[];
-  /** The spans that name no parent. A whole trace has exactly one. */
+  /** The spans without a parent id. A whole trace has exactly one. */
   readonly roots: readonly Span[];
-  /** The spans whose parent is not here (or, in hostile data, is one of their own descendants). */
+  /** The spans whose parent is missing (or, in hostile data, is one of their own descendants). */
   readonly orphans: readonly Span[];
-  /** By first start. */
+  /** In order of their first span. */
   readonly services: readonly string[];
+  /** The spans by their id. */
   readonly byId: ReadonlyMap<string, Span>;
-  /** The children of a span id, in order of start. Following it from roots and orphans reaches every span once. */
+  /** Children by the span id of their parent, in order of start. From roots and orphans they reach every span once. */
   readonly children: ReadonlyMap<string, readonly Span[]>;
   readonly startNs: bigint;
   readonly endNs: bigint;
 }
 
-/** What the functions of this kit take: spans as they came, one trace, or several. */
+/** Input of the functions that look at traces: spans in any order, one trace, or several. */
 export type SpansOrTraces = readonly Span[] | Trace | readonly Trace[];
 
-/** Sorts spans into traces, the earliest first. It invents nothing: a missing parent leaves an orphan. */
+/** Groups spans into traces, the earliest first. Missing parents are not made up: their children are orphans. */
 export function assembleTraces(spans: readonly Span[]): Trace[] {
   const byTrace = new Map<string, Map<string, Span>>();
   for (const span of spans) {
@@ -30,13 +31,13 @@ export function assembleTraces(spans: readonly Span[]): Trace[] {
       group = new Map();
       byTrace.set(span.traceId, group);
     }
-    // The first copy wins: an exporter that got no answer in time sends the same batch again.
+    // The first copy wins: an exporter that got no response in time sends the same batch again.
     if (!group.has(span.spanId)) group.set(span.spanId, span);
   }
   return [...byTrace].map(([traceId, group]) => assembleOne(traceId, group)).sort(byStart);
 }
 
-/** The same, for what may be assembled already. */
+/** Assembles what is not assembled yet. */
 export function tracesOf(input: SpansOrTraces): readonly Trace[] {
   if ("children" in input) return [input];
   const spans: Span[] = [];
@@ -48,9 +49,15 @@ export function tracesOf(input: SpansOrTraces): readonly Trace[] {
   return traces.length > 0 ? traces : assembleTraces(spans);
 }
 
-/** Earlier start first. */
+/** Compares by start, for sorting: the earliest first. */
 export function byStart(a: { readonly startNs: bigint }, b: { readonly startNs: bigint }): number {
-  return a.startNs < b.startNs ? -1 : a.startNs > b.startNs ? 1 : 0;
+  return compareTimes(a.startNs, b.startNs);
+}
+
+/** Compares two times, for sorting: the earlier first. */
+export function compareTimes(a: bigint, b: bigint): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function assembleOne(traceId: string, byId: Map<string, Span>): Trace {
@@ -74,7 +81,7 @@ function assembleOne(traceId: string, byId: Map<string, Span>): Trace {
       else siblings.push(span);
     }
   }
-  cutCircles(byId, roots, orphans, children);
+  breakCycles(byId, roots, orphans, children);
   return {
     traceId,
     spans,
@@ -88,8 +95,8 @@ function assembleOne(traceId: string, byId: Map<string, Span>): Trace {
   };
 }
 
-// Ids come from strangers: spans may be each other's parents, and whoever walks the tree must come to an end.
-function cutCircles(
+// Span ids are untrusted: spans may be each other's parents, and a walk down the tree must end.
+function breakCycles(
   byId: ReadonlyMap<string, Span>,
   roots: readonly Span[],
   orphans: Span[],
@@ -108,7 +115,7 @@ function cutCircles(
   reach(orphans);
   for (const span of byId.values()) {
     if (reached.has(span)) continue;
-    const cut = firstInCircle(span, byId);
+    const cut = firstInCycle(span, byId);
     const siblings = children.get(cut.parentSpanId ?? "") ?? [];
     children.set(
       cut.parentSpanId ?? "",
@@ -119,7 +126,7 @@ function cutCircles(
   }
 }
 
-function firstInCircle(start: Span, byId: ReadonlyMap<string, Span>): Span {
+function firstInCycle(start: Span, byId: ReadonlyMap<string, Span>): Span {
   const seen = new Set<Span>();
   let span = start;
   while (!seen.has(span)) {

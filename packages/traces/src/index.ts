@@ -1,9 +1,8 @@
 // For users.
 
 export { assembleTraces, type SpansOrTraces, type Trace } from "./assemble.js";
-export type { Break } from "./diagnose/finding.js";
+export type { Break, SpanMatch } from "./diagnose/finding.js";
 export { type DiagnoseOptions, type Diagnosis, diagnose, type Hop } from "./diagnose/index.js";
-export type { SpanMatch } from "./diagnose/span-match.js";
 export type { Verdict, VerdictCode } from "./diagnose/verdicts.js";
 export type { Carrier, WireRecord } from "./diagnose/wire.js";
 export type {
@@ -18,11 +17,8 @@ export type { UnbrokenExpectation } from "./unbroken/expectation.js";
 export { type Evaluation, evaluateUnbroken } from "./unbroken/index.js";
 export { renderWaterfall, type WaterfallOptions } from "./waterfall/index.js";
 
-// For tools that take OTLP in by other ways, or that wait for it.
+// For tools that receive OTLP by other means, or that wait for a trace.
 
-export { OtlpDecodeError } from "./otlp/error.js";
-export { decodeTraces } from "./otlp/index.js";
-export type { Encoding } from "./otlp/reply.js";
-export type { Decoded } from "./otlp/span-builder.js";
+export { type Decoded, decodeTraces, type Encoding, OtlpDecodeError } from "./otlp/index.js";
 export { servicesOf } from "./unbroken/expectation.js";
 export { isFinallyBroken } from "./unbroken/finally-broken.js";

@@ -1,7 +1,7 @@
 import type { Span, SpanKind } from "./span.js";
 
-/** What a made-up span shall be; the rest follows from its parent. */
-export interface SpanWish {
+/** The fields of a test span; the rest follows from its parent. */
+export interface SpanOptions {
   readonly name?: string;
   readonly kind?: SpanKind;
   readonly service?: string;
@@ -12,69 +12,81 @@ export interface SpanWish {
   readonly scope?: string;
   readonly flags?: number | undefined;
   readonly status?: Span["status"];
-  /** Milliseconds after the beginning of the story. Default: one after the parent. */
+  /** Start, in milliseconds after `BASE_TIME_NS`. Default: one after the parent's. */
   readonly at?: number;
+  /** Duration in milliseconds. Default: 10. */
   readonly ms?: number;
 }
 
-/** The beginning of every made-up story: 2026-01-01T00:00:00Z. */
-const beginNs = 1_767_225_600_000_000_000n;
+/** The start of every test: 2026-01-01T00:00:00Z. */
+const BASE_TIME_NS = 1_767_225_600_000_000_000n;
 
-/** Makes up the spans of a fleet of services, with ids that count up, so that pictures of them stay the same. */
-export class Fleet {
+/** Makes the spans of several services, with ids that count up, so that snapshots of them stay the same. */
+export class SpanFactory {
   readonly spans: Span[] = [];
   #ids = 0;
   #traces = 0;
 
-  /** Begins a trace. */
-  root(wish: SpanWish): Span {
+  /** Makes the root of a new trace. */
+  root(options: SpanOptions): Span {
     this.#traces += 1;
-    return this.#add(this.#traces.toString(16).padStart(32, "0"), undefined, wish);
+    return this.#add(this.#traces.toString(16).padStart(32, "0"), undefined, options);
   }
 
-  /** Continues a trace; in another service unless the wish says nothing of one. */
-  child(parent: Span, wish: SpanWish): Span {
-    return this.#add(parent.traceId, parent, wish);
+  /** Makes a child of `parent`, by default in the same service. */
+  child(parent: Span, options: SpanOptions): Span {
+    return this.#add(parent.traceId, parent, options);
   }
 
-  /** A call or message and what answers it: the exit span and the entry span. */
-  hop(parent: Span, service: string, via: Via, wish: SpanWish = {}): [Span, Span] {
-    const exit = this.child(parent, via.exit);
-    return [exit, this.child(exit, { service, ...via.entry, ...wish })];
+  /** Makes a call or message: its exit span, and the entry span that continues it. */
+  hop(
+    parent: Span,
+    service: string,
+    { exit, entry }: HopTemplate,
+    options: SpanOptions = {},
+  ): [Span, Span] {
+    const exitSpan = this.child(parent, exit);
+    return [exitSpan, this.child(exitSpan, { service, ...entry, ...options })];
   }
 
-  /** The same, but the callee begins a new trace. */
-  lostHop(parent: Span, service: string, via: Via, wish: SpanWish = {}): [Span, Span] {
-    const exit = this.child(parent, via.exit);
-    const at = wish.at ?? millisecondsOf(exit) + 1;
-    return [exit, this.root({ service, ...via.entry, ...wish, at })];
+  /** Makes a call or message whose callee begins a new trace. */
+  lostHop(
+    parent: Span,
+    service: string,
+    { exit, entry }: HopTemplate,
+    options: SpanOptions = {},
+  ): [Span, Span] {
+    const exitSpan = this.child(parent, exit);
+    const at = options.at ?? startMsOf(exitSpan) + 1;
+    return [exitSpan, this.root({ service, ...entry, ...options, at })];
   }
 
-  #add(traceId: string, parent: Span | undefined, wish: SpanWish): Span {
+  #add(traceId: string, parent: Span | undefined, options: SpanOptions): Span {
     this.#ids += 1;
-    const service = wish.service ?? parent?.service ?? "alone";
-    const instance = wish.instance ?? `${service}-1`;
-    const remote = parent !== undefined && parent.instance !== instance;
-    const at = wish.at ?? (parent === undefined ? 0 : millisecondsOf(parent) + 1);
-    const startNs = beginNs + BigInt(Math.round(at * 1e6));
+    const service = options.service ?? parent?.service ?? "alone";
+    const instance = options.instance ?? `${service}-1`;
+    const isRemote = parent !== undefined && parent.instance !== instance;
+    const flags = isRemote ? 0x301 : 0x101;
+    const at = options.at ?? (parent === undefined ? 0 : startMsOf(parent) + 1);
+    const startNs = BASE_TIME_NS + BigInt(Math.round(at * 1e6));
     const span: Span = {
       traceId,
       spanId: this.#ids.toString(16).padStart(16, "0"),
       parentSpanId: parent?.spanId,
-      name: wish.name ?? "work",
-      kind: wish.kind ?? "INTERNAL",
+      name: options.name ?? "work",
+      kind: options.kind ?? "INTERNAL",
       service,
       instance,
       startNs,
-      endNs: startNs + BigInt(Math.round((wish.ms ?? 10) * 1e6)),
-      attributes: wish.attributes ?? {},
+      endNs: startNs + BigInt(Math.round((options.ms ?? 10) * 1e6)),
+      attributes: options.attributes ?? {},
       events: [],
-      links: wish.links ?? [],
-      status: wish.status ?? { code: "UNSET" },
-      flags: "flags" in wish ? wish.flags : remote ? 0x301 : 0x101,
+      links: options.links ?? [],
+      status: options.status ?? { code: "UNSET" },
+      flags: "flags" in options ? options.flags : flags,
       traceState: "",
-      scope: { name: wish.scope ?? "made-up", version: undefined },
-      resource: { "service.name": service, ...wish.resource },
+      scope: { name: options.scope ?? "test-scope", version: undefined },
+      resource: { "service.name": service, ...options.resource },
       receivedAtMs: 0,
     };
     this.spans.push(span);
@@ -82,14 +94,14 @@ export class Fleet {
   }
 }
 
-/** How two services meet: what the spans of both ends look like. */
-export interface Via {
-  readonly exit: SpanWish;
-  readonly entry: SpanWish;
+/** The fields of the two spans of a hop. */
+export interface HopTemplate {
+  readonly exit: SpanOptions;
+  readonly entry: SpanOptions;
 }
 
-/** A gRPC call, named by the newest conventions. */
-export function grpc(method: string): Via {
+/** The spans of a gRPC call, by the stable semantic conventions. */
+export function grpc(method: string): HopTemplate {
   const attributes = { "rpc.system.name": "grpc", "rpc.method": method };
   return {
     exit: { name: method, kind: "CLIENT", attributes },
@@ -97,21 +109,24 @@ export function grpc(method: string): Via {
   };
 }
 
-/** A Kafka record; with a place in the log both ends know which one. */
-export function kafka(topic: string, place?: { partition: number; offset: number }): Via {
+/** The spans of a Kafka record, with its partition and offset when given. */
+export function kafka(
+  topic: string,
+  position?: { partition: number; offset: number },
+): HopTemplate {
   const attributes = {
     "messaging.system.name": "kafka",
     "messaging.destination.name": topic,
-    ...(place && {
-      "messaging.destination.partition.id": String(place.partition),
-      "kafka.offset": place.offset,
+    ...(position && {
+      "messaging.destination.partition.id": String(position.partition),
+      "kafka.offset": position.offset,
     }),
   };
   return message(topic, attributes);
 }
 
-/** A BullMQ job. */
-export function bullmq(queue: string, id?: string): Via {
+/** The spans of a BullMQ job. */
+export function bullmq(queue: string, id?: string): HopTemplate {
   return message(queue, {
     "messaging.system.name": "bullmq",
     "messaging.destination.name": queue,
@@ -119,8 +134,8 @@ export function bullmq(queue: string, id?: string): Via {
   });
 }
 
-/** An HTTP request. */
-export function http(method: string, path: string): Via {
+/** The spans of an HTTP request. */
+export function http(method: string, path: string): HopTemplate {
   const shared = {
     "http.request.method": method,
     "server.address": "localhost",
@@ -140,7 +155,7 @@ export function http(method: string, path: string): Via {
   };
 }
 
-function message(destination: string, attributes: Readonly<Record<string, unknown>>): Via {
+function message(destination: string, attributes: Readonly<Record<string, unknown>>): HopTemplate {
   return {
     exit: {
       name: `send ${destination}`,
@@ -155,11 +170,11 @@ function message(destination: string, attributes: Readonly<Record<string, unknow
   };
 }
 
-function millisecondsOf(span: Span): number {
-  return Number(span.startNs - beginNs) / 1e6;
+function startMsOf(span: Span): number {
+  return Number(span.startNs - BASE_TIME_NS) / 1e6;
 }
 
-/** Exports spans as their services would, in one request. */
+/** Exports spans to a receiver as OTLP in JSON, in one request. */
 export async function exportTo(url: string, ...spans: readonly Span[]): Promise<void> {
   const kinds = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
   const attributes = (record: Readonly<Record<string, unknown>>) =>
@@ -192,5 +207,5 @@ export async function exportTo(url: string, ...spans: readonly Span[]): Promise<
   if (!response.ok) throw new Error(`the receiver answered ${response.status}`);
 }
 
-/** For tests that work much: patience with a busy machine. */
-export const slow = { timeout: 60_000 } as const;
+/** The options of a test that takes seconds on a busy machine. */
+export const SLOW_TEST = { timeout: 60_000 };

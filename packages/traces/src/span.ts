@@ -1,20 +1,20 @@
-/** What a span stood for in its service; OTLP's names without the prefix. */
+/** The kind of a span: OTLP's names without their prefix. */
 export type SpanKind = "INTERNAL" | "SERVER" | "CLIENT" | "PRODUCER" | "CONSUMER" | "UNSPECIFIED";
 
-/** How the operation went. "OK" is only seen where a service sets it by hand. */
+/** The status of a span. Instrumentation leaves it "UNSET" on success; "OK" is set by hand. */
 export interface SpanStatus {
   readonly code: "UNSET" | "OK" | "ERROR";
   readonly message?: string;
 }
 
-/** Something that happened at one moment of a span, an exception for example. */
+/** An event of a span, an exception for example. */
 export interface SpanEvent {
   readonly name: string;
   readonly timeNs: bigint;
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-/** A pointer to a span that is related, but is not the parent. */
+/** A link to a related span that is not the parent. */
 export interface SpanLink {
   readonly traceId: string;
   readonly spanId: string;
@@ -24,15 +24,15 @@ export interface SpanLink {
   readonly flags: number | undefined;
 }
 
-/** The instrumentation that made a span. */
+/** The instrumentation library that made a span. */
 export interface InstrumentationScope {
   readonly name: string;
   readonly version: string | undefined;
 }
 
 /**
- * One finished span in the form that everything in this kit reads, whichever language, exporter
- * and encoding it came through. Ids are lower-case hex, times are nanoseconds since the epoch.
+ * A finished span, whichever language, exporter and encoding it came through. Ids are lower-case hex, times are
+ * nanoseconds since the epoch.
  */
 export interface Span {
   readonly traceId: string;
@@ -53,34 +53,34 @@ export interface Span {
   readonly links: readonly SpanLink[];
   readonly status: SpanStatus;
   /**
-   * OTLP's flags: the trace flags in the low 8 bits, 0x100 "the next bit is meant", 0x200 "the
-   * parent is remote". Undefined when the exporter sent none, which older ones do.
+   * OTLP's flags: the trace flags in the low 8 bits, 0x100 (the next bit is set on purpose), 0x200 (the parent is
+   * remote). Undefined when the exporter sent none, as older ones do.
    */
   readonly flags: number | undefined;
   /** The W3C tracestate, "" when there is none. */
   readonly traceState: string;
   readonly scope: InstrumentationScope;
-  /** The attributes of the process that made the span. */
+  /** The resource attributes: of the process that made the span. */
   readonly resource: Readonly<Record<string, unknown>>;
-  /** When this process got it, in milliseconds since the epoch. */
+  /** When the receiver got it, in milliseconds since the epoch. */
   readonly receivedAtMs: number;
 }
 
 const HAS_IS_REMOTE = 0x100;
 const IS_REMOTE = 0x200;
 
-/** Whether the span's parent lives in another process; undefined when the exporter did not say. */
+/** True when the parent of the span is in another process; undefined when the exporter did not say. */
 export function hasRemoteParent(span: Span): boolean | undefined {
   if (span.flags === undefined || (span.flags & HAS_IS_REMOTE) === 0) return undefined;
   return (span.flags & IS_REMOTE) !== 0;
 }
 
-/** Where something comes in: the kinds with which a service begins its part of a trace. */
+/** True for the kinds with which a service begins its part of a trace: SERVER and CONSUMER. */
 export function isEntry(span: Span): boolean {
   return span.kind === "SERVER" || span.kind === "CONSUMER";
 }
 
-/** Where something goes out: the kinds whose context travels to the next service. */
+/** True for the kinds whose context is sent to the next service: CLIENT and PRODUCER. */
 export function isExit(span: Span): boolean {
   return span.kind === "CLIENT" || span.kind === "PRODUCER";
 }

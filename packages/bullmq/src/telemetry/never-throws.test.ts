@@ -7,7 +7,7 @@ import {
   SpanKind,
   trace,
 } from "@opentelemetry/api";
-import { brokenSenders } from "@traceferry/testkit";
+import { BROKEN_SENDERS } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import type { Telemetry } from "bullmq";
 import fc from "fast-check";
@@ -52,7 +52,7 @@ const MALFORMED_METADATA: [what: string, metadata: unknown][] = [
     `{"__proto__":{"traceparent":"${TRACEPARENT}"},"traceparent":"${TRACEPARENT}"}`,
   ],
   ["ten thousand brackets", "[".repeat(10_000)],
-  ...brokenSenders.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
+  ...BROKEN_SENDERS.map(({ name, headers }): [string, string] => [name, JSON.stringify(headers)]),
 ];
 
 test.each(MALFORMED_METADATA)(

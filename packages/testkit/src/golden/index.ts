@@ -1,24 +1,29 @@
-/** What a peer was sent, to be passed on. */
+import { RECORDED, SENDER } from "./recorded.js";
+
+/** The headers that a peer in another language was sent, to be propagated. */
 export interface GoldenSender {
   readonly traceparent: string;
   readonly tracestate: string;
   readonly baggage: string;
 }
 
-/** What a program in another language wrote at one boundary, recorded from it as it ran. */
+/** The headers that a peer in another language wrote at one boundary, recorded from it as it ran. */
 export interface GoldenHeaders {
   readonly peer: "go" | "python" | "java";
-  /** What made it: the instrumentation of that language. */
+  /** The instrumentation library of that language. */
   readonly library: string;
   readonly boundary: "grpc" | "kafka" | "http";
-  /** Whether it passed on `goldenSender`, or began a trace of its own because nobody had sent anything. */
+  /** True when it continued `GOLDEN_SENDER`, false when it began a trace because it was sent no context. */
   readonly continues: boolean;
-  /** Its fields of propagation, each key and value as they were written. */
+  /** The propagation fields, each key and value as it was written. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** The sender of the recordings that continue one. */
+export const GOLDEN_SENDER: GoldenSender = SENDER;
+
 /**
- * Golden headers: what the OpenTelemetry libraries of Go, Python and Java put on the wire. An adapter reads them in
- * its tests as it would read the program's messages.
+ * The headers that the OpenTelemetry libraries of Go, Python and Java write. An adapter's tests read them in place of a
+ * message of such a program.
  */
-export { recorded as goldenHeaders, sender as goldenSender } from "./recorded.js";
+export const GOLDEN_HEADERS: readonly GoldenHeaders[] = RECORDED;

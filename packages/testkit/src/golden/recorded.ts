@@ -1,13 +1,14 @@
 // Written by integration/src/golden/main.ts (npm run golden). Do not edit by hand.
-import type { GoldenHeaders, GoldenSender } from "./index.js";
 
-export const sender: GoldenSender = {
+/** The headers that the peers were sent. */
+export const SENDER = {
   traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
   tracestate: "vendor=t61rcWkgMzE",
   baggage: "tenant=acme,note=%C3%A9%2C%20100%25%3B%3D%C3%BC",
 };
 
-export const recorded: readonly GoldenHeaders[] = [
+/** The headers that the peers wrote. */
+export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-grpc, aio client",
@@ -108,4 +109,4 @@ export const recorded: readonly GoldenHeaders[] = [
       traceparent: "00-28eeb118efa360e434d53b4436ddfe74-959e3cd521225895-03",
     },
   },
-];
+] as const;

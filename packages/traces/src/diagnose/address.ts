@@ -1,18 +1,18 @@
 import type { Span } from "../span.js";
 
-/** What a span tells about where it went or what it answered, old and new conventions read alike. */
+/** The address of a call or message, read from a span by the old and the stable semantic conventions. */
 export interface Address {
-  /** "kafka", "bullmq", "grpc", "http" ...; undefined when the span does not say. */
+  /** "kafka", "bullmq", "grpc", "http" ...; undefined when the span has no such attribute. */
   readonly system: string | undefined;
-  /** Whether the hop is a message that somebody takes up later, rather than a call that waits. */
+  /** True for a message, which is processed later; false for a call, which waits. */
   readonly messaging: boolean;
-  /** Topic, queue, or "pkg.Service/Method"; for want of one, the span's name without its verb. */
+  /** Topic, queue, or "pkg.Service/Method"; without such an attribute, the span's name without its verb. */
   readonly destination: string;
   /** HTTP only: "POST /path". */
   readonly route: string | undefined;
-  /** HTTP only: "host:port", loopback addresses alike, the scheme's own port left out. */
+  /** HTTP only: "host:port", with "localhost" for every loopback address and without the scheme's default port. */
   readonly host: string | undefined;
-  /** What messaging spans do: "send", "process", "receive" ... */
+  /** Messaging only: "send", "process", "receive" ... */
   readonly operation: string | undefined;
 }
 
@@ -23,10 +23,10 @@ export function addressOf(span: Span): Address {
   if (messaging !== undefined || queue !== undefined) {
     const name = read(span, "messaging.destination.name", "messaging.destination") ?? queue;
     return {
-      ...nothing,
+      ...UNKNOWN_ADDRESS,
       system: messaging?.toLowerCase() ?? "bullmq",
       messaging: true,
-      destination: name ?? bareName(span.name),
+      destination: name ?? nameWithoutVerb(span.name),
       operation: read(
         span,
         "messaging.operation.type",
@@ -37,20 +37,20 @@ export function addressOf(span: Span): Address {
   }
   const rpc = read(span, "rpc.system.name", "rpc.system");
   if (rpc !== undefined) {
-    return { ...nothing, system: rpc.toLowerCase(), destination: rpcMethodOf(span) };
+    return { ...UNKNOWN_ADDRESS, system: rpc.toLowerCase(), destination: rpcMethodOf(span) };
   }
   const mcp = read(span, "mcp.method.name");
-  if (mcp !== undefined) return { ...nothing, system: "mcp", destination: mcp };
+  if (mcp !== undefined) return { ...UNKNOWN_ADDRESS, system: "mcp", destination: mcp };
   const method = read(span, "http.request.method", "http.method");
   if (method !== undefined) return httpAddressOf(span, method);
   if (read(span, "db.system.name", "db.system") !== undefined) {
-    return { ...nothing, system: "db", destination: bareName(span.name) };
+    return { ...UNKNOWN_ADDRESS, system: "db", destination: nameWithoutVerb(span.name) };
   }
-  const messages = span.kind === "PRODUCER" || span.kind === "CONSUMER";
-  return { ...nothing, messaging: messages, destination: bareName(span.name) };
+  const isMessage = span.kind === "PRODUCER" || span.kind === "CONSUMER";
+  return { ...UNKNOWN_ADDRESS, messaging: isMessage, destination: nameWithoutVerb(span.name) };
 }
 
-/** Whether what went out there may be what came in here. */
+/** True when the entry span may be the callee of the exit span. */
 export function meets(exit: Address, entry: Address): boolean {
   if (exit.system !== undefined && entry.system !== undefined && exit.system !== entry.system) {
     return false;
@@ -63,13 +63,13 @@ export function meets(exit: Address, entry: Address): boolean {
   return exit.destination !== "" && exit.destination === entry.destination;
 }
 
-/** Whether its context is one that travels: what polls, settles or asks a database sends nothing on. */
+/** True when the span's context is sent to another service. Polls, settlements and database calls send none. */
 export function sendsOn(span: Span, address: Address): boolean {
   if (span.kind !== "CLIENT" && span.kind !== "PRODUCER") return false;
-  return address.system !== "db" && !staysHome.has(address.operation ?? "");
+  return address.system !== "db" && !LOCAL_OPERATIONS.has(address.operation ?? "");
 }
 
-/** The hop as a person would name it: "grpc jeeves.v1.Orchestrator/ExecutePipeline", "kafka orders". */
+/** Names a hop by its transport and destination: "grpc shop.v1.Orders/Place", "kafka orders". */
 export function viaOf(span: Span): string {
   const { system, destination, route } = addressOf(span);
   const path = read(span, "http.route") ?? route?.slice(route.indexOf(" ") + 1);
@@ -80,7 +80,7 @@ export function viaOf(span: Span): string {
   return system === undefined ? span.name : `${system} ${destination}`.trim();
 }
 
-/** What both ends of one hop carry, and no other hop: a record's place in its log, a message's id. */
+/** A key that both spans of one hop have, and no other hop: a record's partition and offset, a message's id. */
 export function ownKeyOf(span: Span, address: Address): string | undefined {
   const partition = read(
     span,
@@ -101,7 +101,7 @@ export function ownKeyOf(span: Span, address: Address): string | undefined {
   if (address.messaging && id !== undefined) {
     return JSON.stringify(["id", address.system, address.destination, id]);
   }
-  // Unique within a session only.
+  // The request id is unique within its session only.
   const session = read(span, "mcp.session.id");
   const request = read(span, "jsonrpc.request.id", "rpc.jsonrpc.request_id");
   if (session !== undefined && request !== undefined) {
@@ -110,7 +110,7 @@ export function ownKeyOf(span: Span, address: Address): string | undefined {
   return undefined;
 }
 
-/** The first of the attributes that is there, as text. */
+/** The first of these attributes that is set, as text. */
 export function read(span: Span, ...names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = span.attributes[name];
@@ -120,7 +120,7 @@ export function read(span: Span, ...names: readonly string[]): string | undefine
   return undefined;
 }
 
-const nothing: Address = {
+const UNKNOWN_ADDRESS: Address = {
   system: undefined,
   messaging: false,
   destination: "",
@@ -129,7 +129,8 @@ const nothing: Address = {
   operation: undefined,
 };
 
-const staysHome = new Set([
+/** Messaging operations that send no context. */
+const LOCAL_OPERATIONS = new Set([
   "receive",
   "poll",
   "process",
@@ -141,24 +142,22 @@ const staysHome = new Set([
   "complete",
 ]);
 
-// New: "pkg.Service/Method". Old: the service apart, or only in the span's name.
+// Stable conventions: "pkg.Service/Method". Old ones: an attribute for the service, or only the span's name.
 function rpcMethodOf(span: Span): string {
   const method = read(span, "rpc.method");
   if (method?.includes("/")) return method.replace(/^\//, "");
   const service = read(span, "rpc.service");
   if (service !== undefined && method !== undefined) return `${service}/${method}`;
-  return bareName(span.name);
+  return nameWithoutVerb(span.name);
 }
 
 function httpAddressOf(span: Span, method: string): Address {
-  const url = parsed(read(span, "url.full", "http.url"));
+  const url = parseUrl(read(span, "url.full", "http.url"));
   const path = read(span, "url.path", "http.target")?.split("?", 1)[0] ?? url?.pathname;
   const scheme = read(span, "url.scheme", "http.scheme") ?? url?.protocol.replace(":", "");
-  const name = read(span, "server.address", "net.peer.name", "net.host.name", "http.host");
-  const port = read(span, "server.port", "net.peer.port", "net.host.port");
-  const host = name === undefined ? url?.host : port === undefined ? name : `${name}:${port}`;
+  const host = hostOf(span) ?? url?.host;
   return {
-    ...nothing,
+    ...UNKNOWN_ADDRESS,
     system: "http",
     destination: path ?? "",
     route: path === undefined ? undefined : `${method.toUpperCase()} ${path}`,
@@ -166,19 +165,25 @@ function httpAddressOf(span: Span, method: string): Address {
   };
 }
 
-function parsed(url: string | undefined): URL | undefined {
+function hostOf(span: Span): string | undefined {
+  const name = read(span, "server.address", "net.peer.name", "net.host.name", "http.host");
+  const port = read(span, "server.port", "net.peer.port", "net.host.port");
+  return name === undefined || port === undefined ? name : `${name}:${port}`;
+}
+
+function parseUrl(url: string | undefined): URL | undefined {
   return url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
 }
 
 function normalHost(host: string, scheme: string | undefined): string {
-  const own = scheme === "https" ? ":443" : ":80";
-  const short = host.toLowerCase();
-  const bare = short.endsWith(own) ? short.slice(0, -own.length) : short;
-  return bare.replace(/^(127\.0\.0\.1|\[?::1\]?)(?=:\d+$|$)/, "localhost");
+  const defaultPort = scheme === "https" ? ":443" : ":80";
+  const lower = host.toLowerCase();
+  const short = lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower;
+  return short.replace(/^(127\.0\.0\.1|\[?::1\]?)(?=:\d+$|$)/, "localhost");
 }
 
-// "grpc.pkg.Svc/M", "/pkg.Svc/M", "Sent.pkg.Svc/M", "send orders" and "orders send" all have one.
-function bareName(name: string): string {
+// Verbs and prefixes of instrumentations: "grpc.pkg.Svc/M", "/pkg.Svc/M", "Sent.pkg.Svc/M", "send orders", "orders send".
+function nameWithoutVerb(name: string): string {
   return name
     .slice(0, 512)
     .trim()

@@ -5,8 +5,8 @@ import type { WireFinding } from "./wire.js";
 import type { World } from "./world.js";
 
 /**
- * Why the callee began a trace of its own. What was on the wire says most; then what our adapters write on
- * the entry span; then which side is seen to propagate on other hops.
+ * Decides why the callee began a trace of its own: by the wire record and by the extraction attributes that
+ * Traceferry's adapters write on the entry span, otherwise by which side is seen to propagate on other hops.
  */
 export function causeOf(
   exit: Span,
@@ -14,19 +14,20 @@ export function causeOf(
   world: World,
   wire: WireFinding | undefined,
 ): Verdict {
-  const told = read(entry, "traceferry.extraction");
+  const extraction = read(entry, "traceferry.extraction");
   const reason = read(entry, "traceferry.extraction.reason");
-  if (told === "ignored" || told === "linked") {
+  if (extraction === "ignored" || extraction === "linked") {
     return say("RESTARTED_BY_POLICY", exit, entry, { reason });
   }
-  if (told === "invalid") {
+  if (extraction === "invalid") {
     return say("REJECTED_FORMAT", exit, entry, { reason: wire?.rule ?? reason });
   }
   if (wire !== undefined) return say(wire.code, exit, entry, { reason: wire.rule });
-  // It arrived, and nobody there was to read it.
-  if (told === "missing" && reason === "no_propagator")
+  // Without a propagator the callee reads no traceparent, even if one arrived.
+  if (extraction === "missing" && reason === "no_propagator") {
     return say("NOT_EXTRACTED", exit, entry, {});
-  if (told === "missing") {
+  }
+  if (extraction === "missing") {
     return world.sends(exit)
       ? say("DROPPED_IN_TRANSIT", exit, entry, {})
       : say("NOT_INJECTED", exit, entry, { orElse: ["DROPPED_IN_TRANSIT"] });
@@ -35,7 +36,7 @@ export function causeOf(
   return say(code, exit, entry, { orElse });
 }
 
-// The callee is not ours and says nothing about it.
+// The causes that the spans allow, the likeliest first, when the callee has no extraction attributes.
 function likely(sends: boolean, reads: boolean): [VerdictCode, ...VerdictCode[]] {
   if (sends && reads) return ["DROPPED_IN_TRANSIT", "REJECTED_FORMAT", "REJECTED_FLAGS"];
   if (sends) return ["NOT_EXTRACTED", "DROPPED_IN_TRANSIT"];
@@ -43,14 +44,14 @@ function likely(sends: boolean, reads: boolean): [VerdictCode, ...VerdictCode[]]
   return ["NOT_INJECTED", "NOT_EXTRACTED", "DROPPED_IN_TRANSIT"];
 }
 
-/** A verdict about the hop between two spans. */
+/** The verdict on the hop between two spans. */
 export function say(
   code: VerdictCode,
   exit: Span,
   entry: Span,
   more: Pick<Facts, "reason" | "orElse">,
 ): Verdict {
-  // The side that the hint tells to change.
+  // The service that the hint asks to change.
   const patient = code === "NOT_INJECTED" || code === "WRONG_PARENT" ? exit : entry;
   const language = patient.resource["telemetry.sdk.language"];
   return verdict(code, {

@@ -1,25 +1,46 @@
-import type { Span } from "../span.js";
+import type { Span, SpanKind } from "../span.js";
 import type { Verdict } from "./verdicts.js";
 
-/** One place where a trace broke. */
+/** A place where a trace broke. */
 export interface Break {
+  /** The calling service; "?" when its span never arrived. */
   readonly from: string;
+  /** The called service. */
   readonly to: string;
+  /** Transport and destination: "grpc shop.v1.Orders/Place", "kafka orders". */
   readonly via: string;
   readonly verdict: Verdict;
-  /** The last span above: where it went out, or in whose time the process lost it. */
+  /** The last span above the break: the exit span, or the one during which the process lost the trace. */
   readonly exit: Span | undefined;
-  /** The first span below; undefined when nothing was recorded there. */
+  /** The first span below the break; undefined when nothing was recorded there. */
   readonly entry: Span | undefined;
-  /** Whether ids or keys join the two; else it is the time, which under load names the hop but not the request. */
+  /** True when ids or keys join the two spans. By time alone, under load the hop is right but often not the request. */
   readonly exact: boolean;
 }
 
-/** One use of a hop, whole or not. */
+/** One use of one hop, whole or broken. */
 export interface Finding extends Omit<Break, "verdict"> {
+  /** False when the trace broke here. */
   readonly ok: boolean;
   readonly verdict: Verdict | undefined;
-  /** Whether a link joins the two. */
+  /** True when a link joins the two spans. */
   readonly linked: boolean;
+  /** The time of the hop, for sorting. */
   readonly atNs: bigint;
+}
+
+/** Describes a span; fields that are left out match any span. */
+export interface SpanMatch {
+  readonly service?: string;
+  readonly name?: string;
+  readonly kind?: SpanKind;
+}
+
+/** True when the span has all fields of the description. */
+export function isMatch(span: Span, match: SpanMatch): boolean {
+  return (
+    (match.service === undefined || span.service === match.service) &&
+    (match.name === undefined || span.name === match.name) &&
+    (match.kind === undefined || span.kind === match.kind)
+  );
 }

@@ -4,7 +4,7 @@ import { say } from "./cause.js";
 import type { Finding } from "./finding.js";
 import { type Edge, isHop, type World } from "./world.js";
 
-/** Every hop within a trace. It held, but for one thing: the callee may continue the wrong span. */
+/** Lists the hops within a trace. They are whole, unless the callee continues a span around the call. */
 export function heldHops(world: World, toleranceMs: number): Finding[] {
   const taken = new Set<Span>();
   return world.edges.map((edge) => {
@@ -27,7 +27,7 @@ export function heldHops(world: World, toleranceMs: number): Finding[] {
   });
 }
 
-// The call that the callee should have continued: below its parent, in the same process, still unanswered.
+// Finds the call that the callee should have continued: below its parent, in the same process, still unanswered.
 function bypassedCall(
   { parent, child, trace }: Edge,
   world: World,

@@ -2,46 +2,52 @@ import { byStart } from "../assemble.js";
 import { isEntry, type Span } from "../span.js";
 import { addressOf, sendsOn, viaOf } from "./address.js";
 import { say } from "./cause.js";
-import type { Finding } from "./finding.js";
-import { isMatch, type SpanMatch } from "./span-match.js";
+import { type Finding, isMatch, type SpanMatch } from "./finding.js";
 import type { World } from "./world.js";
 
-/** Roots that are no entries, made while their own process was working for somebody: it forgot for whom. */
+/**
+ * Finds roots that are no entry spans and began while their process handled a request: the process lost the trace of
+ * that request.
+ */
 export function lossesInProcess(world: World, declared: SpanMatch | undefined): Finding[] {
-  const processes = new Map<string, Shift>();
-  for (const trace of world.traces) {
-    for (const span of trace.spans) {
-      if (!isEntry(span)) continue;
-      const shift = processes.get(processOf(span));
-      if (shift === undefined) processes.set(processOf(span), new Shift(span));
-      else shift.add(span);
-    }
-  }
-  const findings: Finding[] = [];
-  for (const root of world.traces.flatMap((trace) => trace.roots)) {
-    if (isEntry(root) || isHousekeeping(root)) continue;
-    if (declared !== undefined && isMatch(root, declared)) continue;
-    const open = processes.get(processOf(root))?.openAt(root) ?? [];
-    const [first, second] = open;
-    if (first === undefined) continue;
-    findings.push({
+  const processes = shiftsByProcess(world);
+  return world.traces
+    .flatMap((trace) => trace.roots)
+    .filter((root) => !isEntry(root) && !isHousekeeping(root))
+    .filter((root) => declared === undefined || !isMatch(root, declared))
+    .flatMap((root) => lossAt(root, processes.get(processOf(root))?.openAt(root) ?? []));
+}
+
+function lossAt(root: Span, [first, second]: readonly Span[]): Finding[] {
+  if (first === undefined) return [];
+  return [
+    {
       from: root.service,
       to: root.service,
       via: viaOf(root),
       ok: false,
       verdict: say("IN_PROCESS_LOSS", first, root, {}),
-      // With two at work nobody can say which of them it was for.
+      // Of two requests at the same time, either may be the one that was lost.
       exit: second === undefined ? first : undefined,
       entry: root,
       exact: false,
       linked: false,
       atNs: root.startNs,
-    });
-  }
-  return findings;
+    },
+  ];
 }
 
-/** The entry spans of one process: who was being served when. */
+function shiftsByProcess(world: World): Map<string, Shift> {
+  const shifts = new Map<string, Shift>();
+  for (const span of world.traces.flatMap((trace) => trace.spans).filter(isEntry)) {
+    const shift = shifts.get(processOf(span));
+    if (shift === undefined) shifts.set(processOf(span), new Shift(span));
+    else shift.add(span);
+  }
+  return shifts;
+}
+
+/** The entry spans of one process. */
 class Shift {
   readonly #spans: Span[];
   #sorted = false;
@@ -55,7 +61,7 @@ class Shift {
     this.#sorted = false;
   }
 
-  /** At most two of the entries that were open when the span began. */
+  /** At most two entry spans of other traces that ran when this span began. */
   openAt(span: Span): Span[] {
     if (!this.#sorted) this.#spans.sort(byStart);
     this.#sorted = true;
@@ -72,7 +78,7 @@ function processOf(span: Span): string {
   return JSON.stringify([span.service, span.instance]);
 }
 
-// Polling, settling and talking to a database go on between requests as well.
+// Polling, settling and database calls also happen between requests.
 function isHousekeeping(span: Span): boolean {
   const address = addressOf(span);
   if (address.system === "db") return true;

@@ -1,30 +1,30 @@
-import { type SpansOrTraces, type Trace, tracesOf } from "../assemble.js";
-import type { Break, Finding } from "./finding.js";
+import { compareTimes, type SpansOrTraces, type Trace, tracesOf } from "../assemble.js";
+import type { Break, Finding, SpanMatch } from "./finding.js";
 import { heldHops } from "./held.js";
 import { lossesInProcess } from "./in-process.js";
 import { linkedHalves } from "./links.js";
 import { orphanedHalves } from "./orphans.js";
 import { brokenPairs, unsampledCalls } from "./pairs.js";
-import type { SpanMatch } from "./span-match.js";
 import type { Verdict } from "./verdicts.js";
 import type { WireRecord } from "./wire.js";
 import { World } from "./world.js";
 
+/** Options of `diagnose`. */
 export interface DiagnoseOptions {
   /**
-   * Attributes of your application that tell requests apart and are found on both sides of a hop, or on the
-   * spans around it: "order.id". Default: none; then gRPC and HTTP halves are joined by time.
+   * Attributes of your application that tell requests apart, such as "order.id", and are set on both sides of a hop
+   * or on the spans around it. Default: none; then gRPC and HTTP halves are joined by time.
    */
   readonly joinBy?: readonly string[];
-  /** How far the clocks of two processes may be apart, for joining by time. Default: 5. */
+  /** How many milliseconds the clocks of two processes may differ, for joining by time. Default: 5. */
   readonly toleranceMs?: number;
-  /** With what traces are meant to begin: such a span is never the lower half of a broken hop. Default: none. */
+  /** The span that traces begin with: it never counts as the lower half of a broken hop. Default: none. */
   readonly root?: SpanMatch;
-  /** What was on the wire, when somebody looked. Default: the spans alone are judged. */
+  /** Headers that a proxy or a recording client saw. Default: none; then the spans alone decide. */
   readonly wire?: readonly WireRecord[];
 }
 
-/** How often one service reached another by one way, and with what result. */
+/** All uses of one hop with the same result. */
 export interface Hop {
   readonly from: string;
   readonly to: string;
@@ -32,29 +32,31 @@ export interface Hop {
   readonly via: string;
   /** False when the trace broke here. */
   readonly ok: boolean;
-  /** Why it broke, or, on a hop that is ok, that it is a link and no parent. */
+  /** Why it broke; on a hop that is ok, that a link joins it. */
   readonly verdict?: Verdict;
+  /** The number of uses. */
   readonly count: number;
 }
 
-/** What held and what broke. */
+/** The hops of traces, and their breaks. */
 export interface Diagnosis {
-  /** Every way between two services, in order of first use. */
+  /** All hops, in order of first use. */
   readonly hops: readonly Hop[];
+  /** The breaks, in order of time. */
   readonly breaks: readonly Break[];
-  /** Halves that are joined by a link: on purpose, so no break, unless you expected one trace. */
+  /** Hops that a link joins. They are made on purpose, so they are no breaks. */
   readonly links: readonly Break[];
 }
 
 /**
- * Names every hop between services, and for those that lost the trace the reason. Only a pair is a
- * break: a root alone may have been called from outside, an exit alone may have gone to a database.
+ * Lists every hop between services, and why the broken ones lost the trace. Only two halves make a broken hop: a root
+ * alone may have been called from outside, an exit span alone may have gone to a database.
  */
 export function diagnose(input: SpansOrTraces, options: DiagnoseOptions = {}): Diagnosis {
   return summaryOf(findingsOf(tracesOf(input), options));
 }
 
-/** Every use of every hop, in order of time. */
+/** All uses of all hops, in order of time. */
 export function findingsOf(traces: readonly Trace[], options: DiagnoseOptions): Finding[] {
   const { joinBy = [], toleranceMs = 5, root, wire = [] } = options;
   const world = new World(traces);
@@ -68,10 +70,10 @@ export function findingsOf(traces: readonly Trace[], options: DiagnoseOptions): 
     ...unsampledCalls(world, wire),
     ...lossesInProcess(world, root),
     ...orphanedHalves(world, root),
-  ].sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
+  ].sort((a, b) => compareTimes(a.atNs, b.atNs));
 }
 
-/** The findings as a diagnosis. */
+/** Summarizes findings as a diagnosis. */
 export function summaryOf(findings: readonly Finding[]): Diagnosis {
   return {
     hops: hopsOf(findings),

@@ -5,23 +5,25 @@ import type { Finding } from "./finding.js";
 import type { World } from "./world.js";
 
 /**
- * Spans that link to the trace of another service instead of continuing it. On messages that is a mode (batches,
- * schedulers); where our adapter says that a policy restarted a call, it is a break.
+ * Finds entry spans that link to the trace of another service instead of continuing it. For messages that is a choice
+ * (batches, schedulers); for a call whose trace was restarted by a policy of Traceferry's adapter it is a break.
  */
 export function linkedHalves(world: World): Finding[] {
+  return world.traces
+    .flatMap((trace) => trace.spans)
+    .filter((span) => span.links.length > 0 && isEntry(span) && hasRemoteParent(span) !== true)
+    .flatMap((span) => linksOf(span, world));
+}
+
+function linksOf(span: Span, world: World): Finding[] {
   const findings: Finding[] = [];
-  for (const trace of world.traces) {
-    for (const span of trace.spans) {
-      if (span.links.length === 0 || !isEntry(span) || hasRemoteParent(span) === true) continue;
-      for (const link of span.links) {
-        const there = link.traceId === span.traceId ? undefined : world.traceOf(link.traceId);
-        const target = there?.byId.get(link.spanId);
-        if (there === undefined || target === undefined) continue;
-        if (target.service === span.service && !isExit(target)) continue;
-        world.answer(target, span.service, there);
-        findings.push(findingOf(target, span));
-      }
-    }
+  for (const { traceId, spanId } of span.links) {
+    const trace = traceId === span.traceId ? undefined : world.traceOf(traceId);
+    const target = trace?.byId.get(spanId);
+    if (trace === undefined || target === undefined) continue;
+    if (target.service === span.service && !isExit(target)) continue;
+    world.answer(target, span.service, trace);
+    findings.push(findingOf(target, span));
   }
   return findings;
 }

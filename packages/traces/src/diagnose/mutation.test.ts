@@ -1,33 +1,41 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Span } from "../span.js";
-import { bullmq, Fleet, grpc, http, kafka, slow, type Via } from "../span-factory.test-support.js";
+import {
+  bullmq,
+  grpc,
+  type HopTemplate,
+  http,
+  kafka,
+  SLOW_TEST,
+  SpanFactory,
+} from "../span-factory.test-support.js";
 import { evaluateUnbroken } from "../unbroken/index.js";
 import { diagnose, type Hop } from "./index.js";
 
-/** A fleet's shape: service number n + 1 is called by `caller`, in a way, some milliseconds later. */
-interface Shape {
+/** The calls of one request: service number n + 1 is called by `caller` over a transport, some milliseconds later. */
+interface Topology {
   readonly calls: readonly {
     readonly caller: number;
-    readonly way: number;
+    readonly transport: number;
     readonly delay: number;
     readonly lag: number;
     readonly inner: boolean;
   }[];
 }
 
-const ways: readonly ((service: string) => Via)[] = [
-  (service) => grpc(`fleet.v1.${service}/Work`),
+const hopTemplates: readonly ((service: string) => HopTemplate)[] = [
+  (service) => grpc(`shop.v1.${service}/Work`),
   (service) => http("POST", `/${service}`),
   (service) => kafka(`${service}.requests`),
   (service) => bullmq(`${service}-jobs`),
 ];
 
-const shapes: fc.Arbitrary<Shape> = fc.record({
+const topologies: fc.Arbitrary<Topology> = fc.record({
   calls: fc.array(
     fc.record({
       caller: fc.nat(11),
-      way: fc.nat(ways.length - 1),
+      transport: fc.nat(hopTemplates.length - 1),
       delay: fc.integer({ min: 0, max: 30 }),
       lag: fc.integer({ min: 0, max: 8 }),
       inner: fc.boolean(),
@@ -36,58 +44,60 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   ),
 });
 
-/** How a hop is broken: the callee begins a new trace, saying so or not, or the caller's span is missing. */
-const cuts = ["silent", "told", "unexported"] as const;
-type Cut = (typeof cuts)[number];
+/** How a hop is broken: the callee begins a new trace, reporting it or not, or the caller's span is missing. */
+const FAULTS = ["silent", "reported", "unexported"] as const;
+type Fault = (typeof FAULTS)[number];
 
 const requests = fc.integer({ min: 1, max: 20 });
 
-describe("the prover", () => {
+describe("diagnosing generated systems", () => {
   test(
-    "finds nothing in fleets whose traces are whole, however many requests run side by side",
-    slow,
+    "finds no break when the traces are whole, however many requests run side by side",
+    SLOW_TEST,
     () => {
       fc.assert(
-        fc.property(shapes, requests, (shape, count) => {
-          const { spans } = run(shape, count);
+        fc.property(topologies, requests, (topology, count) => {
+          const { spans } = simulate(topology, count);
 
           const { breaks, links, hops } = diagnose(spans);
 
           expect(breaks).toEqual([]);
           expect(links).toEqual([]);
-          expect(hops.reduce((sum, hop) => sum + hop.count, 0)).toBe(shape.calls.length * count);
+          expect(hops.reduce((sum, hop) => sum + hop.count, 0)).toBe(topology.calls.length * count);
           expect(evaluateUnbroken(spans, { traces: count }).pass).toBe(true);
         }),
       );
     },
   );
 
-  test("names exactly the hop that was cut, in whichever way and request", slow, () => {
-    const cutAt = fc.tuple(fc.nat(), fc.nat(), fc.constantFrom(...cuts));
+  test("names exactly the hop that was broken, on any transport, in any request", SLOW_TEST, () => {
+    const faultAt = fc.tuple(fc.nat(), fc.nat(), fc.constantFrom(...FAULTS));
     fc.assert(
       fc.property(
-        shapes,
+        topologies,
         requests,
-        fc.array(cutAt, { minLength: 1, maxLength: 2 }),
-        (shape, count, at) => {
-          const wanted = new Map(
-            at.map(([call, request, cut]) => [
-              `${request % count} ${call % shape.calls.length}`,
-              cut,
+        fc.array(faultAt, { minLength: 1, maxLength: 2 }),
+        (topology, count, faults) => {
+          const faultByCall = new Map(
+            faults.map(([call, request, fault]) => [
+              `${request % count} ${call % topology.calls.length}`,
+              fault,
             ]),
           );
-          const { spans, cutHops } = run(shape, count, wanted);
+          const { spans, brokenHops } = simulate(topology, count, faultByCall);
 
           const { breaks, hops } = diagnose(spans);
 
           const found = breaks.map(({ from, to, via }) => `${from} → ${to}, ${via}`);
-          // Nobody is left to say who the caller of an orphan was when it is the only one of its sort.
-          const named = found.map((hop, index) =>
-            hop.startsWith("?") ? hop.replace("?", String(cutHops[index]?.split(" ", 1)[0])) : hop,
+          // The caller of an orphan is unknown when no other span of its hop arrived.
+          const namedHops = found.map((hop, index) =>
+            hop.startsWith("?")
+              ? hop.replace("?", String(brokenHops[index]?.split(" ", 1)[0]))
+              : hop,
           );
-          expect(named.sort()).toEqual(cutHops.toSorted());
-          expect(sum(hops, false)).toBe(cutHops.length);
-          expect(sum(hops, true)).toBe(shape.calls.length * count - cutHops.length);
+          expect(namedHops.sort()).toEqual(brokenHops.toSorted());
+          expect(sum(hops, false)).toBe(brokenHops.length);
+          expect(sum(hops, true)).toBe(topology.calls.length * count - brokenHops.length);
           expect(evaluateUnbroken(spans, { traces: count }).pass).toBe(false);
         },
       ),
@@ -95,55 +105,63 @@ describe("the prover", () => {
   });
 });
 
-function run(shape: Shape, count: number, wanted: ReadonlyMap<string, Cut> = new Map()) {
-  const fleet = new Fleet();
-  const lost = new Set<Span>();
-  const cutHops: { readonly at: bigint; readonly hop: string }[] = [];
+/** The spans of `count` requests; `faults` is keyed by "request call", both as indices. */
+function simulate(
+  topology: Topology,
+  count: number,
+  faults: ReadonlyMap<string, Fault> = new Map(),
+) {
+  const spanFactory = new SpanFactory();
+  const unexported = new Set<Span>();
+  const brokenHops: { readonly at: bigint; readonly hop: string }[] = [];
   for (let request = 0; request < count; request += 1) {
     const entries: Span[] = [
-      fleet.root({ service: "s0", kind: "SERVER", name: "GET /", at: request * 3, ms: 500 }),
+      spanFactory.root({ service: "s0", kind: "SERVER", name: "GET /", at: request * 3, ms: 500 }),
     ];
-    shape.calls.forEach((call, index) => {
+    topology.calls.forEach((call, index) => {
       const caller = entries[call.caller % entries.length];
-      const way = ways[call.way];
-      if (caller === undefined || way === undefined) return;
+      const template = hopTemplates[call.transport];
+      if (caller === undefined || template === undefined) return;
       const service = `s${index + 1}`;
-      const via = way(service);
-      const work = call.inner ? fleet.child(caller, { name: "work", ms: 300 }) : caller;
-      const exit = fleet.child(work, { ...via.exit, at: atOf(work) + call.delay, ms: 200 });
-      const cut = wanted.get(`${request} ${index}`);
-      const wish = { service, ...via.entry, at: atOf(exit) + call.lag, ms: 150 };
-      entries.push(answerTo(exit, wish, cut, fleet));
-      if (cut === "unexported") lost.add(exit);
-      const answer = entries.at(-1);
-      if (cut !== undefined && answer !== undefined) {
-        cutHops.push({ at: answer.startNs, hop: `${caller.service} → ${service}, ${label(via)}` });
+      const hop = template(service);
+      const work = call.inner ? spanFactory.child(caller, { name: "work", ms: 300 }) : caller;
+      const exit = spanFactory.child(work, { ...hop.exit, at: atOf(work) + call.delay, ms: 200 });
+      const fault = faults.get(`${request} ${index}`);
+      const options = { service, ...hop.entry, at: atOf(exit) + call.lag, ms: 150 };
+      const entry = answerTo(exit, options, fault, spanFactory);
+      entries.push(entry);
+      if (fault === "unexported") unexported.add(exit);
+      if (fault !== undefined) {
+        brokenHops.push({
+          at: entry.startNs,
+          hop: `${caller.service} → ${service}, ${viaOf(hop)}`,
+        });
       }
     });
   }
-  cutHops.sort((a, b) => Number(a.at - b.at));
+  brokenHops.sort((a, b) => Number(a.at - b.at));
   return {
-    spans: fleet.spans.filter((span) => !lost.has(span)),
-    cutHops: cutHops.map(({ hop }) => hop),
+    spans: spanFactory.spans.filter((span) => !unexported.has(span)),
+    brokenHops: brokenHops.map(({ hop }) => hop),
   };
 }
 
 function answerTo(
   exit: Span,
-  wish: Parameters<Fleet["root"]>[0],
-  cut: Cut | undefined,
-  fleet: Fleet,
+  options: Parameters<SpanFactory["root"]>[0],
+  fault: Fault | undefined,
+  spanFactory: SpanFactory,
 ): Span {
-  if (cut === undefined || cut === "unexported") return fleet.child(exit, wish);
-  const attributes = { ...wish.attributes, "traceferry.extraction": "missing" };
-  return fleet.root(cut === "told" ? { ...wish, attributes } : wish);
+  if (fault === undefined || fault === "unexported") return spanFactory.child(exit, options);
+  const attributes = { ...options.attributes, "traceferry.extraction": "missing" };
+  return spanFactory.root(fault === "reported" ? { ...options, attributes } : options);
 }
 
-function label({ entry }: Via): string {
+function viaOf({ entry }: HopTemplate): string {
   const { attributes = {} } = entry;
   const system = attributes["rpc.system.name"] ?? attributes["messaging.system.name"];
-  const place = attributes["rpc.method"] ?? attributes["messaging.destination.name"];
-  return system === undefined ? `http ${entry.name}` : `${system} ${place}`;
+  const destination = attributes["rpc.method"] ?? attributes["messaging.destination.name"];
+  return system === undefined ? `http ${entry.name}` : `${system} ${destination}`;
 }
 
 function atOf(span: Span): number {

@@ -1,21 +1,20 @@
 import { hasRemoteParent, isEntry, type Span } from "../span.js";
 import { viaOf } from "./address.js";
 import { say } from "./cause.js";
-import type { Finding } from "./finding.js";
-import { isMatch, type SpanMatch } from "./span-match.js";
+import { type Finding, isMatch, type SpanMatch } from "./finding.js";
 import { verdict } from "./verdicts.js";
 import type { World } from "./world.js";
 
 /**
- * Spans whose parent never arrived. The flags tell where it was lost: a remote parent was extracted well and not
- * exported, a local one was lost by the process itself. Without flags the span's kind has to do.
+ * Finds spans whose parent never arrived. The span's flags say where it was lost: a remote parent was extracted but not
+ * exported, a local one was lost by the process itself. Without flags the span's kind decides.
  */
 export function orphanedHalves(world: World, declared: SpanMatch | undefined): Finding[] {
   const callers = callersOf(world);
   return world.traces.flatMap((trace) =>
     trace.orphans.flatMap((span): Finding[] => {
       const remote = hasRemoteParent(span) ?? isEntry(span);
-      // Called from outside, with a trace of the caller's own.
+      // The caller is outside, and so is its span.
       if (remote && declared !== undefined && isMatch(span, declared)) return [];
       const via = viaOf(span);
       const from = remote ? (callers.get(callKey(span)) ?? "?") : span.service;
@@ -39,7 +38,7 @@ export function orphanedHalves(world: World, declared: SpanMatch | undefined): F
   );
 }
 
-// Who else came this way; "?" when nobody or several did.
+// The only service that is seen to call over each hop; "?" when there are several.
 function callersOf(world: World): Map<string, string> {
   const callers = new Map<string, string>();
   for (const { parent, child } of world.edges) {

@@ -4,25 +4,26 @@ import { type Address, meets, ownKeyOf, read, sendsOn } from "./address.js";
 import { type End, Place } from "./place.js";
 import type { World } from "./world.js";
 
-/** What went out in one trace and, as far as one can tell, came in as another. */
+/** The two halves of a broken hop: an exit span, and the root of another trace that it most likely led to. */
 export interface Pair {
   readonly exit: Span;
   readonly entry: Span;
-  /** Whether a key on both spans says so; else it is the time only. */
+  /** True when a key on both spans joins them, false when only the time does. */
   readonly exact: boolean;
 }
 
+/** The options of `diagnose` that pairing needs. */
 export interface PairingOptions {
   readonly joinBy: readonly string[];
   readonly toleranceMs: number;
 }
 
-/** How long a message may lie in a queue when nothing but the time joins its two spans. */
-const messageWindowNs = 5_000_000_000n;
+/** How long a message may wait in a queue when only the time joins its two spans. */
+const MESSAGE_WINDOW_NS = 5_000_000_000n;
 
 /**
- * Joins entry roots with open exits: first by the hop's own key (a record's offset, a message's id), then by the
- * attributes in `joinBy`, else by time. By time the hop is right, the single request often is not.
+ * Pairs entry roots with open exit spans: by the hop's own key (a record's offset, a message's id), then by the
+ * attributes in `joinBy`, otherwise by time. By time the hop is right, but under load often not the request.
  */
 export class Pairing {
   readonly #world: World;
@@ -36,16 +37,7 @@ export class Pairing {
     this.#world = world;
     this.#joinBy = options.joinBy;
     this.#toleranceNs = BigInt(Math.round(options.toleranceMs * 1e6));
-    const exits: End[] = [];
-    for (const trace of world.traces) {
-      for (const span of trace.spans) {
-        const address = world.addressOf(span);
-        // A call has one callee: what was answered is of no interest. A message may have many takers.
-        const open = address.messaging || world.answersTo(span).size === 0;
-        if (open && sendsOn(span, address)) exits.push(this.#endOf(span, () => above(span, trace)));
-      }
-    }
-    for (const end of exits.sort((a, b) => byStart(a.span, b.span))) {
+    for (const end of this.#openExits().sort((a, b) => byStart(a.span, b.span))) {
       if (end.key !== undefined) {
         this.#byKey.set(end.key, [...(this.#byKey.get(end.key) ?? []), end]);
       }
@@ -54,7 +46,7 @@ export class Pairing {
     }
   }
 
-  /** The other half of an entry root; undefined when it came from outside. To be asked in order of start. */
+  /** The pair of an entry root; undefined when its caller is outside. Must be called in order of start. */
   pairOf(entry: Span, trace: Trace): Pair | undefined {
     const end = this.#endOf(entry, () => trace.spans);
     const exact = this.#byOwnKey(end) ?? this.#byAttribute(end);
@@ -64,7 +56,20 @@ export class Pairing {
     return { exit: exit.span, entry, exact: exact !== undefined };
   }
 
-  // Delivered twice, or to several groups: each delivery is a half of its own, however often it was used.
+  #openExits(): End[] {
+    const exits: End[] = [];
+    for (const trace of this.#world.traces) {
+      for (const span of trace.spans) {
+        const address = this.#world.addressOf(span);
+        // A call that was answered has its callee. A message may have several.
+        const open = address.messaging || this.#world.answersTo(span).size === 0;
+        if (open && sendsOn(span, address)) exits.push(this.#endOf(span, () => above(span, trace)));
+      }
+    }
+    return exits;
+  }
+
+  // A message that is delivered twice, or to several groups, has several pairs with the same exit span.
   #byOwnKey(entry: End): End | undefined {
     if (entry.key === undefined) return undefined;
     const ends = this.#byKey.get(entry.key) ?? [];
@@ -81,8 +86,8 @@ export class Pairing {
   }
 
   #byTime(entry: End): End | undefined {
-    const earliest = entry.span.startNs - messageWindowNs;
-    // One topic, several groups: what others took up may still be lost on the way to this one.
+    const earliest = entry.span.startNs - MESSAGE_WINDOW_NS;
+    // With several consumer groups, a message that others continued may still have lost its trace on the way to this.
     const alsoLost = (end: End): boolean => end.address.messaging && !this.#world.reads(entry.span);
     for (const isCandidate of [(end: End) => this.#isOpen(end), alsoLost]) {
       for (const name of placesOf(entry.address)) {
@@ -104,7 +109,7 @@ export class Pairing {
     return undefined;
   }
 
-  // Messages: first in, first out. Calls: the one that began last and still runs.
+  // Of messages the earliest is chosen (first in, first out), of calls the latest that still runs.
   #choose(
     place: Place,
     entry: End,
@@ -141,7 +146,7 @@ export class Pairing {
     return { span, address, key: ownKeyOf(span, address), joins, taken: new Set() };
   }
 
-  // The adapters' own spans seldom carry what an application knows; the spans around them do.
+  // Attributes of the application are seldom on the spans of adapters, but on the spans around them.
   #collect(joins: Map<string, string>, span: Span, around: Iterable<Span>): void {
     const spans = [span, ...around];
     for (const name of this.#joinBy) {
@@ -173,7 +178,7 @@ function placesOf({ system, destination, route, host }: Address): string[] {
   return places;
 }
 
-// Keys of one sort that differ prove that two spans are not one hop; keys of two sorts prove nothing.
+// Different keys of one kind prove that two spans are not one hop; keys of two kinds prove nothing.
 function clash(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined || a === b) return false;
   return a.slice(0, a.indexOf(",")) === b.slice(0, b.indexOf(","));

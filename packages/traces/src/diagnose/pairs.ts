@@ -2,14 +2,13 @@ import { byStart } from "../assemble.js";
 import { isEntry, type Span } from "../span.js";
 import { viaOf } from "./address.js";
 import { causeOf } from "./cause.js";
-import type { Finding } from "./finding.js";
+import { type Finding, isMatch, type SpanMatch } from "./finding.js";
 import { Pairing } from "./pairing.js";
-import { isMatch, type SpanMatch } from "./span-match.js";
 import { verdict } from "./verdicts.js";
-import { arrivedUnsampled, judgeWire, leftEmpty, spanIdOf, type WireRecord } from "./wire.js";
+import { arrivedUnsampled, causeOnWire, leftEmpty, spanIdOf, type WireRecord } from "./wire.js";
 import type { World } from "./world.js";
 
-/** An entry root and the open exit that it belongs to: the trace id changed between them. */
+/** Pairs entry roots with the open exit spans that they belong to: between the two the trace id changed. */
 export function brokenPairs(
   world: World,
   options: {
@@ -33,8 +32,8 @@ export function brokenPairs(
     const pair = pairing.pairOf(entry, trace);
     if (pair === undefined) return [];
     const { exit, exact } = pair;
-    const record = records.get(exit.spanId) ?? wire.find((it) => isEmptyOn(it, exit, entry));
-    const cause = causeOf(exit, entry, world, record && judgeWire(record));
+    const record = records.get(exit.spanId) ?? wire.find((sent) => isEmptyOn(sent, exit, entry));
+    const cause = causeOf(exit, entry, world, record && causeOnWire(record));
     return {
       from: exit.service,
       to: entry.service,
@@ -50,7 +49,7 @@ export function brokenPairs(
   });
 }
 
-/** Exits whose traceparent is known to have arrived unsampled: the callee is there, and recorded nothing. */
+/** Finds exit spans whose traceparent arrived unsampled by a wire record, so that the callee recorded nothing. */
 export function unsampledCalls(world: World, wire: readonly WireRecord[]): Finding[] {
   const records = byCaller(wire.filter(arrivedUnsampled));
   if (records.size === 0) return [];

@@ -1,32 +1,34 @@
 import type { Span } from "../span.js";
 import type { Address } from "./address.js";
 
-/** One end of a hop and what it can be joined by. */
+/** A span at one end of a hop, with what it can be joined by. */
 export interface End {
   readonly span: Span;
   readonly address: Address;
+  /** See `ownKeyOf`. */
   readonly key: string | undefined;
+  /** The `joinBy` attributes by name. */
   readonly joins: ReadonlyMap<string, string>;
-  /** The services whose roots were joined with it already. */
+  /** The services whose roots are joined with it already. */
   readonly taken: Set<string>;
 }
 
-/** Exits to one place, in order of start. Made for being asked by many entries, one after the other. */
+/** Exit spans to one destination, in order of start, for lookups by many entry spans one after the other. */
 export class Place {
   readonly #ends: End[] = [];
-  /** By index: when the last of the exits up to there ended. */
+  /** By index: the latest end among the exit spans up to there. */
   readonly #overAt: bigint[] = [];
   readonly #forward = new Map<string, Skips>();
   readonly #backward = new Map<string, Skips>();
 
-  /** Later ones after earlier ones. */
+  /** Adds an exit span; must be called in order of start. */
   add(end: End): void {
     const before = this.#overAt.at(-1) ?? 0n;
     this.#ends.push(end);
     this.#overAt.push(end.span.endNs > before ? end.span.endNs : before);
   }
 
-  /** What started in between, ends included, and was not taken by the service yet; the earliest first. */
+  /** The exit spans that started within these times, both included, and are not taken by the service; earliest first. */
   *startedWithin(firstNs: bigint, lastNs: bigint, service: string): Generator<End> {
     const skips = skipsOf(this.#forward, service);
     let index = skips.from(this.#firstAfter(firstNs - 1n));
@@ -38,7 +40,7 @@ export class Place {
     }
   }
 
-  /** What started up to a time and may still have run at another, and was not taken; the latest first. */
+  /** The exit spans that started by `startedNs`, ran at `runningNs`, and are not taken by the service; latest first. */
   *runningAt(startedNs: bigint, runningNs: bigint, service: string): Generator<End> {
     const skips = skipsOf(this.#backward, service);
     let index = skips.from(this.#firstAfter(startedNs) - 1);
@@ -63,7 +65,7 @@ export class Place {
   }
 }
 
-/** Remembers which indices need not be looked at again. */
+/** Remembers the indices that need not be looked at again. */
 class Skips {
   readonly #next = new Map<number, number>();
 
@@ -74,7 +76,7 @@ class Skips {
   from(index: number): number {
     let end = index;
     for (let next = this.#next.get(end); next !== undefined; next = this.#next.get(end)) end = next;
-    // Whoever comes this way again goes straight to the end.
+    // Shortens the chain, so that later lookups jump to its end.
     for (let step = index; step !== end; ) {
       const next = this.#next.get(step) ?? end;
       this.#next.set(step, end);

@@ -1,40 +1,48 @@
 import type { Span } from "../span.js";
-import { Fleet, grpc, type Via } from "../span-factory.test-support.js";
+import { grpc, type HopTemplate, SpanFactory } from "../span-factory.test-support.js";
 import type { Diagnosis } from "./index.js";
 
-/** A call that most stories are about. */
-export const place = grpc("shop.v1.Orders/Place");
+/** The call that most tests break. */
+export const PLACE_ORDER = grpc("shop.v1.Orders/Place");
 
 /** A gateway that serves one request for 100 ms. */
-export function story(resource: Readonly<Record<string, unknown>> = {}) {
-  const fleet = new Fleet();
-  const gateway = fleet.root({
+export function scenario(resource: Readonly<Record<string, unknown>> = {}) {
+  const spanFactory = new SpanFactory();
+  const gateway = spanFactory.root({
     service: "gateway",
     kind: "SERVER",
     name: "POST /",
     ms: 100,
     resource,
   });
-  return { fleet, gateway };
+  return { spanFactory, gateway };
 }
 
-export function told(via: Via, extraction: string, reason?: string): Via {
+/** The hop with the attributes that Traceferry's adapters write on an entry span without a sender. */
+export function withExtraction(
+  { exit, entry }: HopTemplate,
+  extraction: string,
+  reason?: string,
+): HopTemplate {
   const attributes = {
-    ...via.entry.attributes,
+    ...entry.attributes,
     "traceferry.extraction": extraction,
     ...(reason && { "traceferry.extraction.reason": reason }),
   };
-  return { exit: via.exit, entry: { ...via.entry, attributes } };
+  return { exit, entry: { ...entry, attributes } };
 }
 
+/** A link to the span, as another process makes it. */
 export function linkTo({ traceId, spanId }: Span): Span["links"][number] {
   return { traceId, spanId, traceState: "", attributes: {}, flags: 0x301 };
 }
 
+/** The traceparent that the span's process sends. */
 export function traceparentOf({ traceId, spanId }: Span): string {
   return `00-${traceId}-${spanId}-01`;
 }
 
+/** The breaks, one line each: verdict, services, transport and destination. */
 export function breaksOf({ breaks }: Diagnosis): string[] {
   return breaks.map(({ verdict, from, to, via }) => `${verdict.code} ${from} → ${to}, ${via}`);
 }

@@ -1,23 +1,29 @@
 import { describe, expect, test } from "vitest";
 import { grpc, kafka } from "../span-factory.test-support.js";
 import { diagnose } from "./index.js";
-import { breaksOf, linkTo, place, story, told } from "./scenario.test-support.js";
+import {
+  breaksOf,
+  linkTo,
+  PLACE_ORDER,
+  scenario,
+  withExtraction,
+} from "./scenario.test-support.js";
 
-describe("what the flags tell", () => {
-  test("an entry root below an open exit: the context was not taken over", () => {
-    const { fleet, gateway } = story();
-    fleet.lostHop(gateway, "orders", place);
+describe("verdicts from the span flags and kinds", () => {
+  test("an entry root below an open exit: the context was not propagated", () => {
+    const { spanFactory, gateway } = scenario();
+    spanFactory.lostHop(gateway, "orders", PLACE_ORDER);
 
-    expect(breaksOf(diagnose(fleet.spans))).toEqual([
+    expect(breaksOf(diagnose(spanFactory.spans))).toEqual([
       "NOT_INJECTED gateway → orders, grpc shop.v1.Orders/Place",
     ]);
   });
 
   test("a missing parent that was remote: extracted, but never exported", () => {
-    const { fleet, gateway } = story();
-    const [exit] = fleet.hop(gateway, "orders", place);
+    const { spanFactory, gateway } = scenario();
+    const [exit] = spanFactory.hop(gateway, "orders", PLACE_ORDER);
 
-    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit));
+    const diagnosis = diagnose(spanFactory.spans.filter((span) => span !== exit));
 
     expect(breaksOf(diagnosis)).toEqual([
       "PARENT_NOT_EXPORTED ? → orders, grpc shop.v1.Orders/Place",
@@ -25,11 +31,11 @@ describe("what the flags tell", () => {
   });
 
   test("the caller of an orphan is named when nobody else is seen to call this way", () => {
-    const { fleet, gateway } = story();
-    fleet.hop(gateway, "orders", place);
-    const [exit] = fleet.hop(gateway, "orders", place);
+    const { spanFactory, gateway } = scenario();
+    spanFactory.hop(gateway, "orders", PLACE_ORDER);
+    const [exit] = spanFactory.hop(gateway, "orders", PLACE_ORDER);
 
-    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit));
+    const diagnosis = diagnose(spanFactory.spans.filter((span) => span !== exit));
 
     expect(breaksOf(diagnosis)).toEqual([
       "PARENT_NOT_EXPORTED gateway → orders, grpc shop.v1.Orders/Place",
@@ -37,22 +43,22 @@ describe("what the flags tell", () => {
   });
 
   test("a missing parent that was local: lost in its own process", () => {
-    const { fleet, gateway } = story();
-    const middle = fleet.child(gateway, { name: "middle" });
-    fleet.child(middle, { name: "leaf" });
+    const { spanFactory, gateway } = scenario();
+    const middle = spanFactory.child(gateway, { name: "middle" });
+    spanFactory.child(middle, { name: "leaf" });
 
-    const diagnosis = diagnose(fleet.spans.filter((span) => span !== middle));
+    const diagnosis = diagnose(spanFactory.spans.filter((span) => span !== middle));
 
     expect(breaksOf(diagnosis)).toEqual(["IN_PROCESS_LOSS gateway → gateway, leaf"]);
   });
 
-  test("the flags are believed, whatever the kind of the span", () => {
-    const { fleet, gateway } = story();
-    const [exit] = fleet.hop(gateway, "orders", place, { flags: 0x101 });
-    const other = fleet.child(gateway, place.exit);
-    fleet.child(other, { service: "script", name: "run", at: 9 });
+  test("the flags decide before the kind of the span", () => {
+    const { spanFactory, gateway } = scenario();
+    const [exit] = spanFactory.hop(gateway, "orders", PLACE_ORDER, { flags: 0x101 });
+    const other = spanFactory.child(gateway, PLACE_ORDER.exit);
+    spanFactory.child(other, { service: "script", name: "run", at: 9 });
 
-    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit && span !== other));
+    const diagnosis = diagnose(spanFactory.spans.filter((span) => span !== exit && span !== other));
 
     expect(breaksOf(diagnosis)).toEqual([
       "IN_PROCESS_LOSS orders → orders, grpc shop.v1.Orders/Place",
@@ -63,10 +69,10 @@ describe("what the flags tell", () => {
   test.each(["CLIENT", "INTERNAL", "PRODUCER"] as const)(
     "a %s root while its service serves somebody: lost in its own process",
     (kind) => {
-      const { fleet, gateway } = story();
-      fleet.root({ service: "gateway", kind, name: "forgot", at: 5 });
+      const { spanFactory, gateway } = scenario();
+      spanFactory.root({ service: "gateway", kind, name: "forgot", at: 5 });
 
-      const diagnosis = diagnose(fleet.spans);
+      const diagnosis = diagnose(spanFactory.spans);
 
       expect(breaksOf(diagnosis)).toEqual(["IN_PROCESS_LOSS gateway → gateway, forgot"]);
       expect(diagnosis.breaks[0]?.exit).toBe(gateway);
@@ -74,38 +80,46 @@ describe("what the flags tell", () => {
   );
 
   test("the same root while two are served names the process, but no request", () => {
-    const { fleet } = story();
-    fleet.root({ service: "gateway", kind: "SERVER", name: "other", ms: 100 });
-    fleet.root({ service: "gateway", kind: "INTERNAL", name: "forgot", at: 5 });
+    const { spanFactory } = scenario();
+    spanFactory.root({ service: "gateway", kind: "SERVER", name: "other", ms: 100 });
+    spanFactory.root({ service: "gateway", kind: "INTERNAL", name: "forgot", at: 5 });
 
-    const { breaks } = diagnose(fleet.spans);
+    const { breaks } = diagnose(spanFactory.spans);
 
     expect(breaks).toMatchObject([{ verdict: { code: "IN_PROCESS_LOSS" }, exit: undefined }]);
   });
 
   test("a callee below the caller's own work, not below its call: injected from the wrong context", () => {
-    const { fleet, gateway } = story();
-    fleet.child(gateway, place.exit);
-    fleet.child(gateway, { service: "orders", ...place.entry, at: 3 });
+    const { spanFactory, gateway } = scenario();
+    spanFactory.child(gateway, PLACE_ORDER.exit);
+    spanFactory.child(gateway, { service: "orders", ...PLACE_ORDER.entry, at: 3 });
 
-    expect(breaksOf(diagnose(fleet.spans))).toEqual([
+    expect(breaksOf(diagnose(spanFactory.spans))).toEqual([
       "WRONG_PARENT gateway → orders, grpc shop.v1.Orders/Place",
     ]);
   });
 
-  test("a callee below work that made no call span is no fault", () => {
-    const { fleet, gateway } = story();
-    fleet.child(gateway, { service: "orders", ...place.entry });
+  test("a callee below work without a call span is no break", () => {
+    const { spanFactory, gateway } = scenario();
+    spanFactory.child(gateway, { service: "orders", ...PLACE_ORDER.entry });
 
-    expect(diagnose(fleet.spans)).toMatchObject({ breaks: [], hops: [{ ok: true, count: 1 }] });
+    expect(diagnose(spanFactory.spans)).toMatchObject({
+      breaks: [],
+      hops: [{ ok: true, count: 1 }],
+    });
   });
 
   test("a root that links into the caller's trace: link mode, and no break", () => {
-    const { fleet, gateway } = story();
-    const exit = fleet.child(gateway, kafka("orders").exit);
-    fleet.root({ service: "billing", ...kafka("orders").entry, links: [linkTo(exit)], at: 2 });
+    const { spanFactory, gateway } = scenario();
+    const exit = spanFactory.child(gateway, kafka("orders").exit);
+    spanFactory.root({
+      service: "billing",
+      ...kafka("orders").entry,
+      links: [linkTo(exit)],
+      at: 2,
+    });
 
-    const diagnosis = diagnose(fleet.spans);
+    const diagnosis = diagnose(spanFactory.spans);
 
     expect(diagnosis.breaks).toEqual([]);
     expect(diagnosis.links).toMatchObject([{ verdict: { code: "LINK_NOT_PARENT" }, exit }]);
@@ -113,12 +127,14 @@ describe("what the flags tell", () => {
   });
 
   test("without flags, the kind decides between the two sorts of orphans", () => {
-    const { fleet, gateway } = story();
-    const [exit] = fleet.hop(gateway, "orders", place, { flags: undefined });
-    const middle = fleet.child(gateway, {});
-    fleet.child(middle, { name: "leaf", flags: undefined, at: 9 });
+    const { spanFactory, gateway } = scenario();
+    const [exit] = spanFactory.hop(gateway, "orders", PLACE_ORDER, { flags: undefined });
+    const middle = spanFactory.child(gateway, {});
+    spanFactory.child(middle, { name: "leaf", flags: undefined, at: 9 });
 
-    const diagnosis = diagnose(fleet.spans.filter((span) => span !== exit && span !== middle));
+    const diagnosis = diagnose(
+      spanFactory.spans.filter((span) => span !== exit && span !== middle),
+    );
 
     expect(breaksOf(diagnosis)).toEqual([
       "PARENT_NOT_EXPORTED ? → orders, grpc shop.v1.Orders/Place",
@@ -127,7 +143,7 @@ describe("what the flags tell", () => {
   });
 });
 
-describe("what the adapters write on the entry span", () => {
+describe("verdicts from traceferry.extraction on the entry span", () => {
   test.each([
     ["missing", undefined, "NOT_INJECTED", "sent no traceparent"],
     ["missing", "no_propagator", "NOT_EXTRACTED", "orders got a traceparent"],
@@ -137,10 +153,10 @@ describe("what the adapters write on the entry span", () => {
     ["ignored", "untrusted", "RESTARTED_BY_POLICY", "on purpose (untrusted)"],
     ["linked", "untrusted", "RESTARTED_BY_POLICY", "on purpose (untrusted)"],
   ])("%s, reason %s, is %s", (extraction, reason, code, sentence) => {
-    const { fleet, gateway } = story();
-    fleet.lostHop(gateway, "orders", told(place, extraction, reason));
+    const { spanFactory, gateway } = scenario();
+    spanFactory.lostHop(gateway, "orders", withExtraction(PLACE_ORDER, extraction, reason));
 
-    const { breaks } = diagnose(fleet.spans);
+    const { breaks } = diagnose(spanFactory.spans);
 
     expect(breaks).toMatchObject([
       { verdict: { code, sentence: expect.stringContaining(sentence) } },
@@ -148,31 +164,35 @@ describe("what the adapters write on the entry span", () => {
   });
 
   test("missing where the caller is seen to inject: dropped on the way", () => {
-    const { fleet, gateway } = story();
-    fleet.hop(gateway, "orders", place);
-    fleet.lostHop(gateway, "orders", told(place, "missing"));
+    const { spanFactory, gateway } = scenario();
+    spanFactory.hop(gateway, "orders", PLACE_ORDER);
+    spanFactory.lostHop(gateway, "orders", withExtraction(PLACE_ORDER, "missing"));
 
-    expect(diagnose(fleet.spans).breaks).toMatchObject([
+    expect(diagnose(spanFactory.spans).breaks).toMatchObject([
       { verdict: { code: "DROPPED_IN_TRANSIT", orElse: [] } },
     ]);
   });
 
   test("a linked call is a break, joined by its link; a linked message is link mode", () => {
-    const { fleet, gateway } = story();
-    const call = fleet.child(gateway, place.exit);
-    fleet.root({ service: "orders", ...told(place, "linked").entry, links: [linkTo(call)] });
-    const sent = fleet.child(gateway, kafka("orders").exit);
-    const batch = { service: "billing", ...told(kafka("orders"), "linked").entry, at: 5 };
-    fleet.root({ ...batch, links: [linkTo(sent)] });
+    const { spanFactory, gateway } = scenario();
+    const call = spanFactory.child(gateway, PLACE_ORDER.exit);
+    spanFactory.root({
+      service: "orders",
+      ...withExtraction(PLACE_ORDER, "linked").entry,
+      links: [linkTo(call)],
+    });
+    const sent = spanFactory.child(gateway, kafka("orders").exit);
+    const batch = { service: "billing", ...withExtraction(kafka("orders"), "linked").entry, at: 5 };
+    spanFactory.root({ ...batch, links: [linkTo(sent)] });
 
-    const { breaks, links } = diagnose(fleet.spans);
+    const { breaks, links } = diagnose(spanFactory.spans);
 
     expect(breaks).toMatchObject([{ to: "orders", verdict: { code: "RESTARTED_BY_POLICY" } }]);
     expect(links).toMatchObject([{ to: "billing", verdict: { code: "RESTARTED_BY_POLICY" } }]);
   });
 });
 
-describe("a callee that says nothing", () => {
+describe("a callee without traceferry.extraction", () => {
   test.each([
     { sends: true, reads: true, code: "DROPPED_IN_TRANSIT" },
     { sends: true, reads: false, code: "NOT_EXTRACTED" },
@@ -181,27 +201,29 @@ describe("a callee that says nothing", () => {
   ])(
     "is judged by what both sides do elsewhere: sends $sends, reads $reads",
     ({ sends, reads, code }) => {
-      const { fleet, gateway } = story();
-      if (sends) fleet.hop(gateway, "stock", grpc("shop.v1.Stock/Get"));
+      const { spanFactory, gateway } = scenario();
+      if (sends) spanFactory.hop(gateway, "stock", grpc("shop.v1.Stock/Get"));
       if (reads) {
-        const client = fleet.root({ service: "batch", kind: "INTERNAL", name: "nightly" });
-        fleet.hop(client, "orders", place);
+        const client = spanFactory.root({ service: "batch", kind: "INTERNAL", name: "nightly" });
+        spanFactory.hop(client, "orders", PLACE_ORDER);
       }
-      fleet.lostHop(gateway, "orders", place);
+      spanFactory.lostHop(gateway, "orders", PLACE_ORDER);
 
-      expect(diagnose(fleet.spans).breaks).toMatchObject([{ from: "gateway", verdict: { code } }]);
+      expect(diagnose(spanFactory.spans).breaks).toMatchObject([
+        { from: "gateway", verdict: { code } },
+      ]);
     },
   );
 
-  test("is doubted in the sentence, and the hint speaks the language of who has to change", () => {
-    const { fleet, gateway } = story({ "telemetry.sdk.language": "go" });
-    const exit = fleet.child(gateway, {
-      ...place.exit,
+  test("gets a sentence with alternatives, and a hint for the language of the service to fix", () => {
+    const { spanFactory, gateway } = scenario({ "telemetry.sdk.language": "go" });
+    const exit = spanFactory.child(gateway, {
+      ...PLACE_ORDER.exit,
       resource: { "telemetry.sdk.language": "go" },
     });
-    fleet.root({ service: "orders", ...place.entry, at: 3 });
+    spanFactory.root({ service: "orders", ...PLACE_ORDER.entry, at: 3 });
 
-    const [found] = diagnose(fleet.spans).breaks;
+    const [found] = diagnose(spanFactory.spans).breaks;
 
     expect(found?.exit).toBe(exit);
     expect(found?.verdict.orElse).toEqual(["NOT_EXTRACTED", "DROPPED_IN_TRANSIT"]);

@@ -1,4 +1,4 @@
-/** Why a hop did not carry the trace on. */
+/** Why a hop broke; the README explains each code. */
 export type VerdictCode =
   | "NOT_INJECTED"
   | "DROPPED_IN_TRANSIT"
@@ -14,42 +14,43 @@ export type VerdictCode =
   | "IN_PROCESS_LOSS"
   | "RESTARTED_BY_POLICY";
 
-/** One sentence about a hop, and what to do about it. */
+/** Why a hop broke, in a sentence, and how to fix it. */
 export interface Verdict {
   readonly code: VerdictCode;
   readonly sentence: string;
+  /** The change that mends the hop, with the service to change. */
   readonly hint: string;
-  /** What else the spans would allow; empty when the evidence leaves one cause. */
+  /** Other causes that the spans allow; empty when the evidence leaves one. */
   readonly orElse: readonly VerdictCode[];
 }
 
-/** What a verdict's text may speak of. */
+/** The values for the text of a verdict. */
 export interface Facts {
   readonly from: string;
   readonly to: string;
   readonly via: string;
-  /** The grammar rule that was broken, or why a policy decided so. */
+  /** The grammar rule that was broken, or the reason of the policy. */
   readonly reason?: string | undefined;
-  /** `telemetry.sdk.language` of the service that has to change. */
+  /** `telemetry.sdk.language` of the service to fix. */
   readonly language?: string | undefined;
   readonly orElse?: readonly VerdictCode[];
 }
 
-/** Puts the text to a code. */
+/** The verdict of this code, with its text. */
 export function verdict(code: VerdictCode, facts: Facts): Verdict {
   const { orElse = [] } = facts;
-  const text = texts[code];
+  const text = verdictTexts[code];
   const doubt =
     orElse.length === 0 ? "" : ` (likely; the spans would also allow ${orElse.join(", ")})`;
   return { code, sentence: `${text.sentence(facts)}${doubt}`, hint: text.hint(facts), orElse };
 }
 
-interface Text {
+interface VerdictText {
   readonly sentence: (facts: Facts) => string;
   readonly hint: (facts: Facts) => string;
 }
 
-const texts: Readonly<Record<VerdictCode, Text>> = {
+const verdictTexts: Readonly<Record<VerdictCode, VerdictText>> = {
   NOT_INJECTED: {
     sentence: ({ from, to }) => `${from} sent no traceparent, so ${to} began a new trace`,
     hint: ({ from, language }) => `${propagatorHint(from, language)}, and instrument its client`,
@@ -145,7 +146,7 @@ function inProcessHint(language: string | undefined): string {
   }
 }
 
-const rules: ReadonlyMap<string, string> = new Map([
+const RULE_TEXTS: ReadonlyMap<string, string> = new Map([
   ["repeated", "it came more than once"],
   ["version", "its version is ff, which is forbidden"],
   ["format", "it is not 2-32-16-2 lower-case hex digits"],
@@ -156,6 +157,6 @@ const rules: ReadonlyMap<string, string> = new Map([
 
 function ruleText(reason: string | undefined): string {
   if (reason === undefined) return "it breaks the grammar";
-  const rule = rules.get(reason);
+  const rule = RULE_TEXTS.get(reason);
   return rule === undefined ? reason : `${rule} (${reason})`;
 }

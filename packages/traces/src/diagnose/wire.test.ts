@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { diagnose } from "./index.js";
-import { breaksOf, place, story, traceparentOf } from "./scenario.test-support.js";
+import { breaksOf, PLACE_ORDER, scenario, traceparentOf } from "./scenario.test-support.js";
 
-describe("what was on the wire", () => {
+describe("verdicts from wire records", () => {
   const flags = (value: string) => (sent: string) => `${sent.slice(0, 53)}${value}`;
   test.each<[string, string, (sent: string) => Record<string, unknown>]>([
     ["nothing arrived", "DROPPED_IN_TRANSIT", () => ({})],
@@ -30,49 +30,51 @@ describe("what was on the wire", () => {
       (sent) => ({ traceparent: `01${sent.slice(2)}-${"x".repeat(600)}` }),
     ],
   ])("%s: %s", (_, code, arrived) => {
-    const { fleet, gateway } = story();
-    const [exit] = fleet.lostHop(gateway, "orders", place);
+    const { spanFactory, gateway } = scenario();
+    const [exit] = spanFactory.lostHop(gateway, "orders", PLACE_ORDER);
     const sent = traceparentOf(exit);
 
-    const { breaks } = diagnose(fleet.spans, {
+    const { breaks } = diagnose(spanFactory.spans, {
       wire: [{ sent: { traceparent: sent }, arrived: arrived(sent) }],
     });
 
     expect(breaks).toMatchObject([{ verdict: { code, orElse: [] } }]);
   });
 
-  test("flags 02 are none that an old SDK rejects", () => {
-    const { fleet, gateway } = story();
-    const [exit] = fleet.lostHop(gateway, "orders", place);
+  test("old SDKs accept flags 02", () => {
+    const { spanFactory, gateway } = scenario();
+    const [exit] = spanFactory.lostHop(gateway, "orders", PLACE_ORDER);
     const sent = traceparentOf(exit);
     const arrived = { traceparent: `${sent.slice(0, 53)}02` };
 
-    const diagnosis = diagnose(fleet.spans, { wire: [{ sent: { traceparent: sent }, arrived }] });
+    const diagnosis = diagnose(spanFactory.spans, {
+      wire: [{ sent: { traceparent: sent }, arrived }],
+    });
 
     expect(breaksOf(diagnosis)).toContain(
       "NOT_EXTRACTED gateway → orders, grpc shop.v1.Orders/Place",
     );
   });
 
-  test("nothing left the caller: not injected, for sure", () => {
-    const { fleet, gateway } = story();
-    fleet.lostHop(gateway, "orders", place);
+  test("no traceparent left the caller: not injected, without doubt", () => {
+    const { spanFactory, gateway } = scenario();
+    spanFactory.lostHop(gateway, "orders", PLACE_ORDER);
 
     const wire = [{ sent: { baggage: "a=1" }, from: "gateway", to: "orders" }];
 
-    expect(diagnose(fleet.spans, { wire }).breaks).toMatchObject([
+    expect(diagnose(spanFactory.spans, { wire }).breaks).toMatchObject([
       { verdict: { code: "NOT_INJECTED", orElse: [] } },
     ]);
   });
 
   test("arrived unsampled: the callee recorded nothing, and its hop is named all the same", () => {
-    const { fleet, gateway } = story();
-    const exit = fleet.child(gateway, place.exit);
+    const { spanFactory, gateway } = scenario();
+    const exit = spanFactory.child(gateway, PLACE_ORDER.exit);
     const arrived = { traceparent: `${traceparentOf(exit).slice(0, 53)}00` };
 
     const wire = [{ sent: { traceparent: traceparentOf(exit) }, arrived, to: "orders" }];
 
-    expect(breaksOf(diagnose(fleet.spans, { wire }))).toEqual([
+    expect(breaksOf(diagnose(spanFactory.spans, { wire }))).toEqual([
       "NOT_SAMPLED gateway → orders, grpc shop.v1.Orders/Place",
     ]);
   });

@@ -1,47 +1,47 @@
 import type { VerdictCode } from "./verdicts.js";
 
-/** The headers of one message as somebody saw them on the way: values may be text, bytes, or lists of these. */
+/** The headers of one message: values may be text, bytes, or lists of these. */
 export type Carrier = Readonly<Record<string, unknown>>;
 
 /**
- * What was on the wire between two services, as a proxy or a recording test client saw it. With it the
- * verdicts can tell causes apart that look alike in the spans.
+ * The headers of one message between two services, as a proxy or a recording client saw them. They tell causes apart
+ * that look alike in the spans.
  */
 export interface WireRecord {
-  /** As the message left the caller. Leave it out when nobody looked there. */
+  /** The headers as the caller sent them; absent when they were not recorded. */
   readonly sent?: Carrier;
-  /** As the callee got it. Leave it out when nobody looked there. */
+  /** The headers as the callee got them; absent when they were not recorded. */
   readonly arrived?: Carrier;
-  /** Needed where `sent` may hold no traceparent, which otherwise names the caller's span. */
+  /** The calling service. Needed where `sent` may have no traceparent, which would name the caller's span. */
   readonly from?: string;
-  /** The service that got it. */
+  /** The called service. */
   readonly to?: string;
 }
 
-/** What the wire says about a hop; `rule` names the grammar rule that was broken. */
+/** The cause that a wire record shows; `rule` is the grammar rule that the traceparent breaks. */
 export interface WireFinding {
   readonly code: VerdictCode;
   readonly rule?: string;
 }
 
-/** The caller's span that the record is about, as the traceparent names it; undefined without one. */
+/** The id of the caller's span, from the traceparent; undefined without one. */
 export function spanIdOf(record: WireRecord): string | undefined {
   for (const carrier of [record.sent, record.arrived]) {
     for (const value of valuesOf(carrier ?? {}, "traceparent")) {
-      const match = /^\s*[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-/.exec(textOf(value));
+      const match = /^\s*[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-/.exec(headerText(value));
       if (match !== null) return match[1];
     }
   }
   return undefined;
 }
 
-/** Whether the record shows a message that left without any traceparent. */
+/** True when the message was sent without a traceparent. */
 export function leftEmpty(record: WireRecord): boolean {
   return record.sent !== undefined && valuesOf(record.sent, "traceparent").length === 0;
 }
 
-/** Judges a hop whose callee began a new trace; undefined when the record does not tell. */
-export function judgeWire(record: WireRecord): WireFinding | undefined {
+/** The cause for a callee that began a new trace; undefined when the record does not show it. */
+export function causeOnWire(record: WireRecord): WireFinding | undefined {
   if (leftEmpty(record)) return { code: "NOT_INJECTED" };
   if (record.arrived === undefined) return undefined;
   const values = valuesOf(record.arrived, "traceparent");
@@ -50,17 +50,17 @@ export function judgeWire(record: WireRecord): WireFinding | undefined {
     return record.sent === undefined ? undefined : { code: "DROPPED_IN_TRANSIT" };
   }
   if (values.length > 1) return { code: "REJECTED_FORMAT", rule: "repeated" };
-  const rule = brokenRule(textOf(value));
+  const rule = brokenRule(headerText(value));
   if (rule !== undefined) return { code: "REJECTED_FORMAT", rule };
   if (!Object.hasOwn(record.arrived, "traceparent")) return { code: "WRONG_KEY_CASE" };
   if (value instanceof Uint8Array) return { code: "BINARY_VALUE" };
-  return { code: flagsOf(textOf(value)) > 2 ? "REJECTED_FLAGS" : "NOT_EXTRACTED" };
+  return { code: flagsOf(headerText(value)) > 2 ? "REJECTED_FLAGS" : "NOT_EXTRACTED" };
 }
 
-/** Whether the message arrived with the sampled bit off, so that a parent-based sampler records nothing. */
+/** True when the traceparent arrived with the sampled bit off, so that a parent-based sampler records nothing. */
 export function arrivedUnsampled(record: WireRecord): boolean {
   const values = valuesOf(record.arrived ?? {}, "traceparent");
-  const text = textOf(values[0]);
+  const text = headerText(values[0]);
   return values.length === 1 && brokenRule(text) === undefined && (flagsOf(text) & 1) === 0;
 }
 
@@ -90,7 +90,7 @@ function valuesOf(carrier: Carrier, name: string): unknown[] {
   return values;
 }
 
-function textOf(value: unknown): string {
+function headerText(value: unknown): string {
   if (typeof value === "string") return value;
   return value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : "";
 }

@@ -2,14 +2,14 @@ import type { Trace } from "../assemble.js";
 import { hasRemoteParent, isExit, type Span } from "../span.js";
 import { type Address, addressOf } from "./address.js";
 
-/** A parent and a child in two processes, one trace: a hop that held. */
+/** A hop within a trace: a parent and a child in two processes. */
 export interface Edge {
   readonly parent: Span;
   readonly child: Span;
   readonly trace: Trace;
 }
 
-/** What is known about all spans together, worked out once. */
+/** The traces with indices over all their spans. */
 export class World {
   readonly traces: readonly Trace[];
   readonly edges: readonly Edge[];
@@ -26,16 +26,18 @@ export class World {
     this.edges = traces.flatMap(edgesOf);
     for (const { parent, child, trace } of this.edges) {
       this.answer(parent, child.service, trace);
-      this.#sends.add(talk(parent.service, this.addressOf(child)));
-      this.#reads.add(talk(child.service, this.addressOf(child)));
+      this.#sends.add(serviceAndSystem(parent.service, this.addressOf(child)));
+      this.#reads.add(serviceAndSystem(child.service, this.addressOf(child)));
       this.#propagates.add(parent.service).add(child.service);
     }
   }
 
+  /** The trace with this id. */
   traceOf(traceId: string): Trace | undefined {
     return this.#traceById.get(traceId);
   }
 
+  /** The address of a span, read once. */
   addressOf(span: Span): Address {
     let address = this.#addresses.get(span);
     if (address === undefined) {
@@ -45,12 +47,12 @@ export class World {
     return address;
   }
 
-  /** The services that took up what this span sent. */
+  /** The services that continued or linked to this exit span. */
   answersTo(exit: Span): ReadonlySet<string> {
-    return this.#answered.get(exit) ?? none;
+    return this.#answered.get(exit) ?? NO_SERVICES;
   }
 
-  /** Notes that `service` took it up; a call within a call (HTTP under gRPC) is answered as one. */
+  /** Records that `service` continued an exit span, and so the calls around it (gRPC around its HTTP call). */
   answer(exit: Span, service: string, trace: Trace): void {
     for (let span: Span | undefined = exit; span !== undefined; ) {
       const services = this.#answered.get(span);
@@ -62,20 +64,20 @@ export class World {
     }
   }
 
-  /** Whether this service is seen to send its context over such a hop, or can be taken to. */
+  /** True when the service is seen to inject on such hops, or is instrumented and propagates on others. */
   sends(exit: Span): boolean {
-    if (this.#sends.has(talk(exit.service, this.addressOf(exit)))) return true;
+    if (this.#sends.has(serviceAndSystem(exit.service, this.addressOf(exit)))) return true;
     return this.#propagates.has(exit.service) && isInstrumented(exit);
   }
 
-  /** Whether this service is seen to continue senders over such a hop, or can be taken to. */
+  /** True when the service is seen to extract on such hops, or is instrumented and propagates on others. */
   reads(entry: Span): boolean {
-    if (this.#reads.has(talk(entry.service, this.addressOf(entry)))) return true;
+    if (this.#reads.has(serviceAndSystem(entry.service, this.addressOf(entry)))) return true;
     return this.#propagates.has(entry.service) && isInstrumented(entry);
   }
 }
 
-/** Whether parent and child live in different processes. */
+/** True when parent and child are in different processes. */
 export function isHop(parent: Span, child: Span): boolean {
   if (parent.service !== child.service) return true;
   const { instance } = parent;
@@ -85,7 +87,7 @@ export function isHop(parent: Span, child: Span): boolean {
   return hasRemoteParent(child) === true;
 }
 
-const none: ReadonlySet<string> = new Set();
+const NO_SERVICES: ReadonlySet<string> = new Set();
 
 function edgesOf(trace: Trace): Edge[] {
   const edges: Edge[] = [];
@@ -96,12 +98,11 @@ function edgesOf(trace: Trace): Edge[] {
   return edges;
 }
 
-function talk(service: string, address: Address): string {
+function serviceAndSystem(service: string, address: Address): string {
   return JSON.stringify([service, address.system]);
 }
 
-// A propagator is registered in the process, for it propagates elsewhere; and this span was made by something
-// that always uses it.
+// A process that propagates on other hops has a propagator; these instrumentations always use it.
 function isInstrumented(span: Span): boolean {
   return /^@traceferry\/|opentelemetry.*instrumentation|^io\.opentelemetry\./.test(span.scope.name);
 }

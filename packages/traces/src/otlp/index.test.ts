@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { slow } from "../span-factory.test-support.js";
-import { OtlpDecodeError } from "./error.js";
-import { decodeTraces } from "./index.js";
+import { SLOW_TEST } from "../span-factory.test-support.js";
+import { decodeTraces, OtlpDecodeError } from "./index.js";
 import {
   attribute,
   bytes,
@@ -13,9 +12,9 @@ import {
   jsonRequest,
   message,
   request,
-  spanId,
+  SPAN_ID,
+  TRACE_ID,
   text,
-  traceId,
   varint,
 } from "./request.test-support.js";
 
@@ -33,7 +32,9 @@ describe("protobuf", () => {
 
     const { spans } = decodeTraces(message(group(9), bytes(1, only(request(span)))), "protobuf", 7);
 
-    expect(spans).toMatchObject([{ traceId, spanId, name: "name", flags: undefined }]);
+    expect(spans).toMatchObject([
+      { traceId: TRACE_ID, spanId: SPAN_ID, name: "name", flags: undefined },
+    ]);
   });
 
   test("a span without flags, times or kind has none", () => {
@@ -128,7 +129,7 @@ describe("protobuf", () => {
     expect(outcomeOf(whole, "protobuf")).toBe("decoded 2");
   });
 
-  test("values inside values inside values are refused, not overflowed", slow, () => {
+  test("values nested too deeply are refused without a stack overflow", SLOW_TEST, () => {
     let value = message(text(1, "deep"));
     for (let depth = 0; depth < 5000; depth += 1)
       value = message(bytes(5, message(bytes(1, value))));
@@ -142,7 +143,7 @@ describe("JSON", () => {
   test("ids are hex in either case, integers are numbers or text", () => {
     const { spans } = decodeTraces(
       jsonRequest({
-        traceId: traceId.toUpperCase(),
+        traceId: TRACE_ID.toUpperCase(),
         startTimeUnixNano: "1767225600123456789",
         endTimeUnixNano: 1_767_225_600_000_000,
         flags: "769",
@@ -152,7 +153,7 @@ describe("JSON", () => {
           { key: "number", value: { intValue: 42 } },
           { key: "large", value: { intValue: "1152921504606846976" } },
           { key: "fraction", value: { doubleValue: 0.5 } },
-          { key: "odd", value: { doubleValue: "NaN" } },
+          { key: "notANumber", value: { doubleValue: "NaN" } },
           { key: "bytes", value: { bytesValue: "AQI=" } },
           { key: "list", value: { arrayValue: { values: [{ boolValue: true }, {}] } } },
           { key: "map", value: { kvlistValue: { values: [{ key: "a", value: null }] } } },
@@ -164,8 +165,8 @@ describe("JSON", () => {
 
     expect(spans).toMatchObject([
       {
-        traceId,
-        spanId,
+        traceId: TRACE_ID,
+        spanId: SPAN_ID,
         kind: "SERVER",
         flags: 0x301,
         service: "shop",
@@ -176,7 +177,7 @@ describe("JSON", () => {
           number: 42,
           large: 2n ** 60n,
           fraction: 0.5,
-          odd: Number.NaN,
+          notANumber: Number.NaN,
           bytes: Uint8Array.of(1, 2),
           list: [true, undefined],
           map: { a: undefined },
@@ -185,7 +186,7 @@ describe("JSON", () => {
     ]);
   });
 
-  test("unknown fields and nulls are nothing", () => {
+  test("unknown fields and nulls are skipped", () => {
     const { spans } = decodeTraces(
       jsonRequest({ unknown: { a: 1 }, events: null, links: undefined, status: null }),
       "json",
@@ -198,7 +199,9 @@ describe("JSON", () => {
   test("links and events are read", () => {
     const { spans } = decodeTraces(
       jsonRequest({
-        links: [{ traceId, spanId: spanId.toUpperCase(), traceState: "a=1", flags: 769 }],
+        links: [
+          { traceId: TRACE_ID, spanId: SPAN_ID.toUpperCase(), traceState: "a=1", flags: 769 },
+        ],
         events: [{ name: "exception", timeUnixNano: "5", attributes: [] }],
         status: { code: 2, message: "broke" },
       }),
@@ -208,7 +211,9 @@ describe("JSON", () => {
 
     expect(spans).toMatchObject([
       {
-        links: [{ traceId, spanId, traceState: "a=1", flags: 769, attributes: {} }],
+        links: [
+          { traceId: TRACE_ID, spanId: SPAN_ID, traceState: "a=1", flags: 769, attributes: {} },
+        ],
         events: [{ name: "exception", timeNs: 5n }],
         status: { code: "ERROR", message: "broke" },
       },
@@ -231,18 +236,18 @@ describe("JSON", () => {
   });
 });
 
-describe("whatever the bytes", () => {
+describe("arbitrary bytes", () => {
   const encoding = fc.constantFrom("protobuf" as const, "json" as const);
 
-  test("random ones are decoded or refused", slow, () => {
+  test("are decoded or refused", SLOW_TEST, () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), encoding, (body, how) => {
-        outcomeOf(body, how);
+      fc.property(fc.uint8Array({ maxLength: 400 }), encoding, (body, format) => {
+        outcomeOf(body, format);
       }),
     );
   });
 
-  test("random JSON is decoded or refused", slow, () => {
+  test("arbitrary JSON is decoded or refused", SLOW_TEST, () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         outcomeOf(Buffer.from(JSON.stringify({ resourceSpans: value })), "json");
@@ -253,7 +258,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("a good request with some bytes changed is decoded or refused", slow, () => {
+  test("a good request with some bytes changed is decoded or refused", SLOW_TEST, () => {
     const span = message(
       ...ids(),
       text(5, "name"),
@@ -273,7 +278,7 @@ describe("whatever the bytes", () => {
   });
 });
 
-/** Throws what is neither a result nor a decode error. */
+/** Decodes the bytes; rethrows any error but a decode error. */
 function outcomeOf(body: Uint8Array, encoding: "protobuf" | "json"): string {
   try {
     return `decoded ${decodeTraces(body, encoding, 7).spans.length}`;

@@ -3,10 +3,14 @@ import { decodeProtobuf } from "./protobuf.js";
 import type { Encoding } from "./reply.js";
 import type { Decoded } from "./span-builder.js";
 
+export type { Encoding } from "./reply.js";
+export { type Decoded, OtlpDecodeError } from "./span-builder.js";
+
 /**
- * Reads one OTLP trace request, inflated already. `receivedAtMs` is written on every span.
+ * Decodes one OTLP trace request, which must be inflated already.
  *
- * @throws OtlpDecodeError, and nothing else, whatever the bytes are.
+ * @param receivedAtMs - set on every span, in milliseconds since the epoch
+ * @throws OtlpDecodeError, and no other error, when the bytes are not such a request.
  */
 export function decodeTraces(body: Uint8Array, encoding: Encoding, receivedAtMs: number): Decoded {
   return encoding === "json" ? decodeJson(body, receivedAtMs) : decodeProtobuf(body, receivedAtMs);

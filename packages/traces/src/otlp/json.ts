@@ -1,21 +1,21 @@
-import { OtlpDecodeError } from "./error.js";
 import {
   type Decoded,
-  type EventDraft,
+  type EventBuilder,
   integerValue,
-  type LinkDraft,
-  newEventDraft,
-  newLinkDraft,
-  newSpanDraft,
+  type LinkBuilder,
+  newEventBuilder,
+  newLinkBuilder,
+  newSpanBuilder,
+  OtlpDecodeError,
+  type SpanBuilder,
   SpanCollector,
-  type SpanDraft,
 } from "./span-builder.js";
 
 /**
- * Reads an ExportTraceServiceRequest in OTLP's JSON form: ids are hex (not base64, as protobuf's own JSON
- * mapping has it), 64-bit integers are strings or numbers, unknown fields are skipped.
+ * Decodes an ExportTraceServiceRequest in OTLP's JSON encoding: ids are hex (not base64, as in protobuf's own JSON
+ * mapping), 64-bit integers are strings or numbers, unknown fields are skipped.
  *
- * @throws OtlpDecodeError when the bytes are not one.
+ * @throws OtlpDecodeError when the bytes are not such a request.
  */
 export function decodeJson(body: Uint8Array, receivedAtMs: number): Decoded {
   const collector = new SpanCollector(receivedAtMs);
@@ -33,22 +33,22 @@ export function decodeJson(body: Uint8Array, receivedAtMs: number): Decoded {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** How deep an attribute's value may nest, as in the binary form. */
-const maxDepth = 48;
+/** How deep the value of an attribute may nest: about what the protobuf decoder allows, at two messages a level. */
+const MAX_DEPTH = 48;
 
 function readResource(resourceSpans: Json, collector: SpanCollector): void {
   const resource = Object.fromEntries(attributes(child(resourceSpans, "resource")));
   for (const scopeSpans of objects(resourceSpans, "scopeSpans")) {
-    const named = child(scopeSpans, "scope");
-    const scope = { name: string(named, "name"), version: string(named, "version") || undefined };
+    const json = child(scopeSpans, "scope");
+    const scope = { name: string(json, "name"), version: string(json, "version") || undefined };
     for (const span of objects(scopeSpans, "spans")) collector.add(readSpan(span), scope, resource);
   }
 }
 
-function readSpan(json: Json): SpanDraft {
+function readSpan(json: Json): SpanBuilder {
   const status = child(json, "status");
   return {
-    ...newSpanDraft(),
+    ...newSpanBuilder(),
     traceId: string(json, "traceId").toLowerCase(),
     spanId: string(json, "spanId").toLowerCase(),
     parentSpanId: string(json, "parentSpanId").toLowerCase(),
@@ -66,18 +66,18 @@ function readSpan(json: Json): SpanDraft {
   };
 }
 
-function readEvent(json: Json): EventDraft {
+function readEvent(json: Json): EventBuilder {
   return {
-    ...newEventDraft(),
+    ...newEventBuilder(),
     timeNs: nanoseconds(json, "timeUnixNano"),
     name: string(json, "name"),
     attributes: attributes(json),
   };
 }
 
-function readLink(json: Json): LinkDraft {
+function readLink(json: Json): LinkBuilder {
   return {
-    ...newLinkDraft(),
+    ...newLinkBuilder(),
     traceId: string(json, "traceId").toLowerCase(),
     spanId: string(json, "spanId").toLowerCase(),
     traceState: string(json, "traceState"),
@@ -96,7 +96,7 @@ function entries(list: readonly Json[], depth: number): [string, unknown][] {
 
 function anyValue(value: unknown, depth: number): unknown {
   if (value === undefined || value === null) return undefined;
-  if (depth > maxDepth) throw new OtlpDecodeError(`a value nests more than ${maxDepth} deep`);
+  if (depth > MAX_DEPTH) throw new OtlpDecodeError(`a value nests more than ${MAX_DEPTH} deep`);
   const json = object(value, "an attribute's value");
   if (typeof json.stringValue === "string") return json.stringValue;
   if (typeof json.boolValue === "boolean") return json.boolValue;
@@ -144,14 +144,14 @@ function string(holder: Json, name: string): string {
   return value;
 }
 
-// OTLP allows only the numbers; names are what protobuf's JSON mapping would have written.
+// OTLP allows only the numbers; some exporters write the names, as protobuf's JSON mapping does.
 function enumeration(holder: Json, name: string): number {
   const value = holder[name];
-  if (typeof value === "string") return names.get(value) ?? 0;
+  if (typeof value === "string") return ENUM_NUMBERS.get(value) ?? 0;
   return typeof value === "number" ? value : 0;
 }
 
-const names: ReadonlyMap<string, number> = new Map([
+const ENUM_NUMBERS: ReadonlyMap<string, number> = new Map([
   ["SPAN_KIND_INTERNAL", 1],
   ["SPAN_KIND_SERVER", 2],
   ["SPAN_KIND_CLIENT", 3],

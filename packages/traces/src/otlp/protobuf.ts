@@ -1,4 +1,3 @@
-import { OtlpDecodeError } from "./error.js";
 import {
   bool,
   bytes,
@@ -13,23 +12,24 @@ import {
 } from "./protobuf-reader.js";
 import {
   type Decoded,
-  type EventDraft,
+  type EventBuilder,
   integerValue,
-  type LinkDraft,
-  newEventDraft,
-  newLinkDraft,
-  newSpanDraft,
+  type LinkBuilder,
+  newEventBuilder,
+  newLinkBuilder,
+  newSpanBuilder,
+  OtlpDecodeError,
+  type SpanBuilder,
   SpanCollector,
-  type SpanDraft,
 } from "./span-builder.js";
 
-// Field numbers of opentelemetry/proto/{collector/trace,trace,common,resource}/v1. There is no official
-// npm package of these messages to generate from, and the SDK's own transformer only writes them.
+// Field numbers of opentelemetry/proto/{collector/trace,trace,common,resource}/v1. No official npm package has these
+// messages to generate a decoder from, and the SDK's transformer only encodes them.
 
 /**
- * Reads a binary ExportTraceServiceRequest.
+ * Decodes an ExportTraceServiceRequest in protobuf's binary encoding.
  *
- * @throws OtlpDecodeError when the bytes are not one.
+ * @throws OtlpDecodeError when the bytes are not such a request.
  */
 export function decodeProtobuf(body: Uint8Array, receivedAtMs: number): Decoded {
   const collector = new SpanCollector(receivedAtMs);
@@ -59,7 +59,7 @@ function readScope(
   const scope = { name: "", version: undefined };
   const { spans } = readInto({ scope, spans: [] }, message, scopeSpansFields, 2);
   for (const span of spans) {
-    collector.add(readInto(newSpanDraft(), span, spanFields, 3), scope, resource);
+    collector.add(readInto(newSpanBuilder(), span, spanFields, 3), scope, resource);
   }
 }
 
@@ -68,10 +68,10 @@ const requestFields: Fields<Uint8Array[]> = {
 };
 
 const resourceSpansFields: Fields<{ resource: [string, unknown][]; scopes: Uint8Array[] }> = {
-  1: bytes((holder, value, depth) => {
-    readInto(holder.resource, value, resourceFields, depth);
+  1: bytes((target, value, depth) => {
+    readInto(target.resource, value, resourceFields, depth);
   }),
-  2: bytes((holder, value) => holder.scopes.push(value)),
+  2: bytes((target, value) => target.scopes.push(value)),
 };
 
 const resourceFields: Fields<[string, unknown][]> = { 1: attribute((attributes) => attributes) };
@@ -80,10 +80,10 @@ const scopeSpansFields: Fields<{
   scope: { name: string; version: string | undefined };
   spans: Uint8Array[];
 }> = {
-  1: bytes((holder, value, depth) => {
-    readInto(holder.scope, value, scopeFields, depth);
+  1: bytes((target, value, depth) => {
+    readInto(target.scope, value, scopeFields, depth);
   }),
-  2: bytes((holder, value) => holder.spans.push(value)),
+  2: bytes((target, value) => target.spans.push(value)),
 };
 
 const scopeFields: Fields<{ name: string; version: string | undefined }> = {
@@ -95,7 +95,7 @@ const scopeFields: Fields<{ name: string; version: string | undefined }> = {
   }),
 };
 
-const spanFields: Fields<SpanDraft> = {
+const spanFields: Fields<SpanBuilder> = {
   1: bytes((span, value) => {
     span.traceId = hex(value);
   }),
@@ -122,10 +122,10 @@ const spanFields: Fields<SpanDraft> = {
   }),
   9: attribute((span) => span.attributes),
   11: bytes((span, value, depth) => {
-    span.events.push(readInto(newEventDraft(), value, eventFields, depth));
+    span.events.push(readInto(newEventBuilder(), value, eventFields, depth));
   }),
   13: bytes((span, value, depth) => {
-    span.links.push(readInto(newLinkDraft(), value, linkFields, depth));
+    span.links.push(readInto(newLinkBuilder(), value, linkFields, depth));
   }),
   15: bytes((span, value, depth) => {
     readInto(span, value, statusFields, depth);
@@ -135,7 +135,7 @@ const spanFields: Fields<SpanDraft> = {
   }),
 };
 
-const statusFields: Fields<SpanDraft> = {
+const statusFields: Fields<SpanBuilder> = {
   2: text((span, value) => {
     span.statusMessage = value;
   }),
@@ -144,7 +144,7 @@ const statusFields: Fields<SpanDraft> = {
   }),
 };
 
-const eventFields: Fields<EventDraft> = {
+const eventFields: Fields<EventBuilder> = {
   1: fixed64((event, value) => {
     event.timeNs = value;
   }),
@@ -154,7 +154,7 @@ const eventFields: Fields<EventDraft> = {
   3: attribute((event) => event.attributes),
 };
 
-const linkFields: Fields<LinkDraft> = {
+const linkFields: Fields<LinkBuilder> = {
   1: bytes((link, value) => {
     link.traceId = hex(value);
   }),
@@ -214,10 +214,10 @@ const arrayFields: Fields<unknown[]> = {
 
 const listFields: Fields<[string, unknown][]> = { 1: attribute((entries) => entries) };
 
-function attribute<Target>(into: (target: Target) => [string, unknown][]) {
+function attribute<Target>(attributesOf: (target: Target) => [string, unknown][]) {
   return bytes<Target>((target, value, depth) => {
     const entry = readInto<KeyValue>({ key: "", value: undefined }, value, keyValueFields, depth);
-    into(target).push([entry.key, entry.value]);
+    attributesOf(target).push([entry.key, entry.value]);
   });
 }
 
@@ -226,6 +226,6 @@ function readAny(message: Uint8Array, depth: number): unknown {
 }
 
 function hex(id: Uint8Array): string {
-  // Longer than any id: only its start is ever shown.
+  // 64 bytes are more than any valid id has; of an invalid one only the start is reported.
   return Buffer.from(id.buffer, id.byteOffset, Math.min(id.byteLength, 64)).toString("hex");
 }

@@ -1,10 +1,10 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Decoded } from "./span-builder.js";
 
-/** The two encodings of OTLP. A reply is in the encoding of its request. */
+/** The two encodings of OTLP. A response has the encoding of its request. */
 export type Encoding = "protobuf" | "json";
 
-/** An ExportTraceServiceResponse: empty when everything was taken, else a `partial_success`. */
+/** Encodes an ExportTraceServiceResponse: empty when every span was accepted, else with `partial_success`. */
 export function encodeResponse(result: Decoded, encoding: Encoding): Buffer {
   if (encoding === "json") {
     return json(
@@ -27,7 +27,7 @@ export function encodeResponse(result: Decoded, encoding: Encoding): Buffer {
   return Buffer.from(response.finish());
 }
 
-/** A google.rpc.Status, which OTLP asks for in the body of every refusal. */
+/** Encodes a google.rpc.Status, which OTLP requires in the body of every error response. */
 export function encodeStatus(code: number, message: string, encoding: Encoding): Buffer {
   if (encoding === "json") return json({ code, message });
   const status = new BinaryWriter();

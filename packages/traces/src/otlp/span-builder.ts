@@ -1,7 +1,12 @@
 import type { InstrumentationScope, Span, SpanKind, SpanStatus } from "../span.js";
 
-/** A span while it is read, before it is known to be usable. Both encodings fill the same draft. */
-export interface SpanDraft {
+/** The bytes are not an OTLP trace request. The only error of decoding; `cause` is the parser's own error. */
+export class OtlpDecodeError extends Error {
+  override readonly name = "OtlpDecodeError";
+}
+
+/** The fields of a span as they are decoded, not validated yet. Both encodings fill the same fields. */
+export interface SpanBuilder {
   traceId: string;
   spanId: string;
   parentSpanId: string;
@@ -10,22 +15,24 @@ export interface SpanDraft {
   kind: number;
   startNs: bigint;
   endNs: bigint;
-  /** Pairs, so that the last of two equal keys wins and "__proto__" is a key like any other. */
+  /** Pairs, so that the last of two equal keys wins and "__proto__" is an ordinary key. */
   attributes: [string, unknown][];
-  events: EventDraft[];
-  links: LinkDraft[];
+  events: EventBuilder[];
+  links: LinkBuilder[];
   statusCode: number;
   statusMessage: string;
   flags: number | undefined;
 }
 
-export interface EventDraft {
+/** The fields of a span event as they are decoded. */
+export interface EventBuilder {
   timeNs: bigint;
   name: string;
   attributes: [string, unknown][];
 }
 
-export interface LinkDraft {
+/** The fields of a span link as they are decoded. */
+export interface LinkBuilder {
   traceId: string;
   spanId: string;
   traceState: string;
@@ -33,15 +40,17 @@ export interface LinkDraft {
   flags: number | undefined;
 }
 
-/** What one request held. A span with a malformed id is counted, not kept; the rest of its request is. */
+/** The spans of one request. A span with a malformed id is left out and counted; the others are kept. */
 export interface Decoded {
   readonly spans: readonly Span[];
+  /** The number of spans that were left out. */
   readonly rejected: number;
-  /** Why the first of them was rejected; "" when none was. */
+  /** Why the first of them was left out; "" when none was. */
   readonly reason: string;
 }
 
-export function newSpanDraft(): SpanDraft {
+/** A span with OTLP's default for every field. */
+export function newSpanBuilder(): SpanBuilder {
   return {
     traceId: "",
     spanId: "",
@@ -60,15 +69,18 @@ export function newSpanDraft(): SpanDraft {
   };
 }
 
-export function newEventDraft(): EventDraft {
+/** An event with OTLP's default for every field. */
+export function newEventBuilder(): EventBuilder {
   return { timeNs: 0n, name: "", attributes: [] };
 }
 
-export function newLinkDraft(): LinkDraft {
+/** A link with OTLP's default for every field. */
+export function newLinkBuilder(): LinkBuilder {
   return { traceId: "", spanId: "", traceState: "", attributes: [], flags: undefined };
 }
 
-const kinds: readonly SpanKind[] = [
+/** By OTLP's numbers. */
+const SPAN_KINDS: readonly SpanKind[] = [
   "UNSPECIFIED",
   "INTERNAL",
   "SERVER",
@@ -77,7 +89,9 @@ const kinds: readonly SpanKind[] = [
   "CONSUMER",
 ];
 
-/** An integer attribute as a number, or as a bigint when a number cannot hold it. */
+const STATUS_CODES: readonly SpanStatus["code"][] = ["UNSET", "OK", "ERROR"];
+
+/** Converts an integer attribute to a number, or leaves it a bigint when a number cannot hold it. */
 export function integerValue(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
@@ -94,46 +108,48 @@ export class SpanCollector {
     this.#receivedAtMs = receivedAtMs;
   }
 
+  /** Adds a span when its ids are valid, otherwise counts it as rejected. */
   add(
-    draft: SpanDraft,
+    builder: SpanBuilder,
     scope: InstrumentationScope,
     resource: Readonly<Record<string, unknown>>,
   ): void {
-    const fault = faultOf(draft);
-    if (fault !== undefined) {
+    const invalidReason = invalidReasonOf(builder);
+    if (invalidReason !== undefined) {
       this.#rejected += 1;
-      if (this.#reason === "") this.#reason = fault;
+      if (this.#reason === "") this.#reason = invalidReason;
       return;
     }
     const instance = resource["service.instance.id"];
     this.#spans.push({
-      traceId: draft.traceId,
-      spanId: draft.spanId,
-      parentSpanId: isNothing(draft.parentSpanId) ? undefined : draft.parentSpanId,
-      name: draft.name,
-      kind: kinds[draft.kind] ?? "UNSPECIFIED",
+      traceId: builder.traceId,
+      spanId: builder.spanId,
+      parentSpanId: isZero(builder.parentSpanId) ? undefined : builder.parentSpanId,
+      name: builder.name,
+      kind: SPAN_KINDS[builder.kind] ?? "UNSPECIFIED",
       service: serviceOf(resource),
       instance: typeof instance === "string" ? instance : undefined,
-      startNs: draft.startNs,
-      endNs: draft.endNs,
-      attributes: Object.fromEntries(draft.attributes),
-      events: draft.events.map((event) => ({
+      startNs: builder.startNs,
+      endNs: builder.endNs,
+      attributes: Object.fromEntries(builder.attributes),
+      events: builder.events.map((event) => ({
         ...event,
         attributes: Object.fromEntries(event.attributes),
       })),
-      links: draft.links.map((link) => ({
+      links: builder.links.map((link) => ({
         ...link,
         attributes: Object.fromEntries(link.attributes),
       })),
-      status: statusOf(draft),
-      flags: draft.flags,
-      traceState: draft.traceState,
+      status: statusOf(builder),
+      flags: builder.flags,
+      traceState: builder.traceState,
       scope,
       resource,
       receivedAtMs: this.#receivedAtMs,
     });
   }
 
+  /** The result for the whole request. */
   finish(): Decoded {
     return { spans: this.#spans, rejected: this.#rejected, reason: this.#reason };
   }
@@ -144,28 +160,28 @@ function serviceOf(resource: Readonly<Record<string, unknown>>): string {
   return typeof name === "string" && name !== "" ? name : "unknown_service";
 }
 
-function statusOf(draft: SpanDraft): SpanStatus {
-  const code = draft.statusCode === 2 ? "ERROR" : draft.statusCode === 1 ? "OK" : "UNSET";
-  return draft.statusMessage === "" ? { code } : { code, message: draft.statusMessage };
+function statusOf(builder: SpanBuilder): SpanStatus {
+  const code = STATUS_CODES[builder.statusCode] ?? "UNSET";
+  return builder.statusMessage === "" ? { code } : { code, message: builder.statusMessage };
 }
 
-function faultOf(draft: SpanDraft): string | undefined {
-  if (!/^[0-9a-f]{32}$/.test(draft.traceId) || isNothing(draft.traceId)) {
-    return `trace id "${shown(draft.traceId)}" of span "${shown(draft.name)}" is not 16 bytes, not all zero`;
+function invalidReasonOf(builder: SpanBuilder): string | undefined {
+  if (!/^[0-9a-f]{32}$/.test(builder.traceId) || isZero(builder.traceId)) {
+    return `trace id "${shorten(builder.traceId)}" of span "${shorten(builder.name)}" is not 16 bytes, not all zero`;
   }
-  if (!/^[0-9a-f]{16}$/.test(draft.spanId) || isNothing(draft.spanId)) {
-    return `span id "${shown(draft.spanId)}" of span "${shown(draft.name)}" is not 8 bytes, not all zero`;
+  if (!/^[0-9a-f]{16}$/.test(builder.spanId) || isZero(builder.spanId)) {
+    return `span id "${shorten(builder.spanId)}" of span "${shorten(builder.name)}" is not 8 bytes, not all zero`;
   }
-  if (!/^([0-9a-f]{16})?$/.test(draft.parentSpanId)) {
-    return `parent span id "${shown(draft.parentSpanId)}" of span "${shown(draft.name)}" is not 8 bytes`;
+  if (!/^([0-9a-f]{16})?$/.test(builder.parentSpanId)) {
+    return `parent span id "${shorten(builder.parentSpanId)}" of span "${shorten(builder.name)}" is not 8 bytes`;
   }
   return undefined;
 }
 
-function isNothing(id: string): boolean {
+function isZero(id: string): boolean {
   return /^0*$/.test(id);
 }
 
-function shown(text: string): string {
+function shorten(text: string): string {
   return text.length > 64 ? `${text.slice(0, 64)}…` : text;
 }

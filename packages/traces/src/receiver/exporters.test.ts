@@ -22,9 +22,9 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe("what the JavaScript exporters send", () => {
+describe("spans of the JavaScript exporters", () => {
   test.each(encodings)(
-    "$protocol, compression $compression, arrives whole",
+    "arrive unchanged over $protocol, compression $compression",
     async ({ protocol, compression }) => {
       vi.stubEnv("OTEL_EXPORTER_OTLP_COMPRESSION", compression);
       await using receiver = await startReceiver();
@@ -85,7 +85,7 @@ describe("what the JavaScript exporters send", () => {
     },
   );
 
-  test("a remote parent is told by the flags", async () => {
+  test("tell a remote parent by their flags", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const remote = {
       traceId: "0af7651916cd43dd8448eb211c80319c",
@@ -108,7 +108,7 @@ describe("what the JavaScript exporters send", () => {
   });
 });
 
-// A processor of our own, because SDK 2 and 3 build theirs in different ways.
+// A hand-written processor, because SDK 2 and 3 construct theirs in different ways.
 function recorder() {
   const ended: ReadableSpan[] = [];
   const provider = new TracerProvider({

@@ -1,7 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { attribute, bytes, ids, message, request, text } from "../otlp/request.test-support.js";
-import { slow } from "../span-factory.test-support.js";
+import { SLOW_TEST } from "../span-factory.test-support.js";
 import { startReceiver } from "./index.js";
 
 afterEach(() => {
@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 describe("OTLP over gRPC", () => {
-  test("a batch above gRPC's own limit of 4 MB arrives", slow, async () => {
+  test("a batch above gRPC's own limit of 4 MB arrives", SLOW_TEST, async () => {
     await using receiver = await startReceiver();
     const large = message(text(1, "x".repeat(5 * 1024 * 1024)));
 
@@ -29,7 +29,7 @@ describe("OTLP over gRPC", () => {
     expect(receiver.spans).toEqual([]);
   });
 
-  test("metrics and logs are thanked for and ignored", async () => {
+  test("metrics and logs are accepted and ignored", async () => {
     await using receiver = await startReceiver();
 
     for (const service of ["metrics.v1.MetricsService", "logs.v1.LogsService"]) {

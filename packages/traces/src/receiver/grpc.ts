@@ -1,37 +1,38 @@
 import type { handleUnaryCall, ServiceDefinition } from "@grpc/grpc-js";
-import { OtlpDecodeError } from "../otlp/error.js";
-import { decodeTraces } from "../otlp/index.js";
+
+import { decodeTraces, OtlpDecodeError } from "../otlp/index.js";
 import { encodeResponse } from "../otlp/reply.js";
 import type { Span } from "../span.js";
-import type { Listening } from "./http.js";
+import type { RunningServer } from "./http.js";
 
-/** Above gRPC's own 4 MB, which a large batch passes. */
-const maxMessageBytes = 64 * 1024 * 1024;
+/** gRPC's own default of 4 MB is too little for large batches. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Listens for OTLP over gRPC, or gives undefined when `@grpc/grpc-js` is not installed.
+ * Starts a server for OTLP over gRPC and calls `onSpans` with each batch. Resolves with undefined when
+ * `@grpc/grpc-js` is not installed and not required.
  *
- * @throws Error when it is not installed and `required`.
+ * @throws Error when it is not installed but required, or when the port is taken.
  */
 export async function listenGrpc(
   options: { readonly host: string; readonly port: number; readonly required: boolean },
   onSpans: (spans: readonly Span[]) => void,
-): Promise<Listening | undefined> {
+): Promise<RunningServer | undefined> {
   const grpc = await loadGrpc(options.required);
   if (grpc === undefined) return undefined;
 
-  const server = new grpc.Server({ "grpc.max_receive_message_length": maxMessageBytes });
+  const server = new grpc.Server({ "grpc.max_receive_message_length": MAX_MESSAGE_BYTES });
   const { INVALID_ARGUMENT } = grpc.status;
-  server.addService(serviceOf("trace.v1.TraceService"), {
-    export: answering((body) => {
+  server.addService(serviceDefinition("trace.v1.TraceService"), {
+    export: unaryHandler((body) => {
       const decoded = decodeTraces(body, "protobuf", Date.now());
       onSpans(decoded.spans);
       return encodeResponse(decoded, "protobuf");
     }, INVALID_ARGUMENT),
   });
   for (const name of ["metrics.v1.MetricsService", "logs.v1.LogsService"]) {
-    server.addService(serviceOf(name), {
-      export: answering(() => Buffer.alloc(0), INVALID_ARGUMENT),
+    server.addService(serviceDefinition(name), {
+      export: unaryHandler(() => Buffer.alloc(0), INVALID_ARGUMENT),
     });
   }
   const port = await new Promise<number>((resolve, reject) => {
@@ -60,8 +61,8 @@ async function loadGrpc(required: boolean): Promise<typeof import("@grpc/grpc-js
   }
 }
 
-// The messages stay bytes: the field table that reads them is the one of the HTTP side.
-function serviceOf(name: string): ServiceDefinition {
+// Messages stay bytes here: the OTLP decoder reads them, as it does over HTTP.
+function serviceDefinition(name: string): ServiceDefinition {
   const identity = (bytes: Buffer): Buffer => bytes;
   return {
     export: {
@@ -76,13 +77,13 @@ function serviceOf(name: string): ServiceDefinition {
   };
 }
 
-function answering(
-  answer: (body: Buffer) => Buffer,
+function unaryHandler(
+  respond: (body: Buffer) => Buffer,
   invalidArgument: number,
 ): handleUnaryCall<Buffer, Buffer> {
   return (call, callback) => {
     try {
-      callback(null, answer(call.request));
+      callback(null, respond(call.request));
     } catch (error) {
       if (!(error instanceof OtlpDecodeError)) throw error;
       callback({ code: invalidArgument, details: error.message });

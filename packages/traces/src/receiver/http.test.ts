@@ -3,12 +3,12 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { bytes, ids, jsonRequest, message, request, text } from "../otlp/request.test-support.js";
-import { slow } from "../span-factory.test-support.js";
+import { SLOW_TEST } from "../span-factory.test-support.js";
 import { startReceiver } from "./index.js";
 
-const protobuf = "application/x-protobuf";
-const json = "application/json";
-const oneSpan = request(message(...ids(), text(5, "name")));
+const PROTOBUF = "application/x-protobuf";
+const JSON_TYPE = "application/json";
+const ONE_SPAN = request(message(...ids(), text(5, "name")));
 
 describe("OTLP over HTTP", () => {
   test("the media type is compared without its parameters, and the reply has the same", async () => {
@@ -18,16 +18,16 @@ describe("OTLP over HTTP", () => {
       "content-type": "Application/JSON; charset=utf-8",
     });
 
-    expect(reply).toEqual({ status: 200, type: json, body: "{}" });
+    expect(reply).toEqual({ status: 200, type: JSON_TYPE, body: "{}" });
     expect(receiver.spans).toHaveLength(1);
   });
 
   test("a protobuf request is answered with an empty protobuf message", async () => {
     await using receiver = await startReceiver({ grpc: false });
 
-    const reply = await post(receiver.httpUrl, oneSpan, { "content-type": protobuf });
+    const reply = await post(receiver.httpUrl, ONE_SPAN, { "content-type": PROTOBUF });
 
-    expect(reply).toEqual({ status: 200, type: protobuf, body: "" });
+    expect(reply).toEqual({ status: 200, type: PROTOBUF, body: "" });
     expect(receiver.spans).toMatchObject([{ name: "name" }]);
   });
 
@@ -35,8 +35,8 @@ describe("OTLP over HTTP", () => {
     await using receiver = await startReceiver({ grpc: false });
 
     const replies = await Promise.all([
-      post(receiver.httpUrl, oneSpan, { "content-type": protobuf }),
-      post(receiver.httpUrl, jsonRequest({}), { "content-type": json }),
+      post(receiver.httpUrl, ONE_SPAN, { "content-type": PROTOBUF }),
+      post(receiver.httpUrl, jsonRequest({}), { "content-type": JSON_TYPE }),
     ]);
 
     expect(replies).toMatchObject([{ status: 200 }, { status: 200 }]);
@@ -47,10 +47,10 @@ describe("OTLP over HTTP", () => {
     await using receiver = await startReceiver({ grpc: false });
 
     const inJson = await post(receiver.httpUrl, jsonRequest({}, { traceId: "x" }), {
-      "content-type": json,
+      "content-type": JSON_TYPE,
     });
     const inProtobuf = await post(receiver.httpUrl, request(message(...ids("0af7"))), {
-      "content-type": protobuf,
+      "content-type": PROTOBUF,
     });
 
     expect(JSON.parse(inJson.body)).toEqual({
@@ -59,18 +59,18 @@ describe("OTLP over HTTP", () => {
         errorMessage: expect.stringContaining('trace id "x"'),
       },
     });
-    expect(inProtobuf).toMatchObject({ status: 200, type: protobuf });
+    expect(inProtobuf).toMatchObject({ status: 200, type: PROTOBUF });
     expect(inProtobuf.body).toContain('trace id "0af7"');
     expect(receiver.spans).toHaveLength(1);
   });
 
   test.each([
-    { what: "truncated protobuf", body: oneSpan.subarray(0, 20), type: protobuf, status: 400 },
-    { what: "broken JSON", body: Buffer.from("{"), type: json, status: 400 },
-    { what: "another media type", body: oneSpan, type: "text/plain", status: 415 },
-    { what: "no media type", body: oneSpan, type: "", status: 415 },
-    { what: "broken gzip", body: oneSpan, type: protobuf, encoding: "gzip", status: 400 },
-    { what: "an unknown encoding", body: oneSpan, type: protobuf, encoding: "br", status: 415 },
+    { what: "truncated protobuf", body: ONE_SPAN.subarray(0, 20), type: PROTOBUF, status: 400 },
+    { what: "broken JSON", body: Buffer.from("{"), type: JSON_TYPE, status: 400 },
+    { what: "another media type", body: ONE_SPAN, type: "text/plain", status: 415 },
+    { what: "no media type", body: ONE_SPAN, type: "", status: 415 },
+    { what: "broken gzip", body: ONE_SPAN, type: PROTOBUF, encoding: "gzip", status: 400 },
+    { what: "an unknown encoding", body: ONE_SPAN, type: PROTOBUF, encoding: "br", status: 415 },
   ])("$what is refused with $status", async ({ body, type, encoding, status }) => {
     await using receiver = await startReceiver({ grpc: false });
 
@@ -79,44 +79,44 @@ describe("OTLP over HTTP", () => {
       ...(encoding && { "content-encoding": encoding }),
     });
 
-    expect(reply).toMatchObject({ status, type: type === protobuf ? protobuf : json });
+    expect(reply).toMatchObject({ status, type: type === PROTOBUF ? PROTOBUF : JSON_TYPE });
     expect(reply.body).not.toBe("");
     expect(receiver.spans).toEqual([]);
   });
 
   test("other paths and methods are refused", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    const headers = { "content-type": json };
+    const headers = { "content-type": JSON_TYPE };
 
-    const lost = await post(`${receiver.httpUrl}/v2`, jsonRequest({}), headers);
-    const got = await fetch(`${receiver.httpUrl}/v1/traces`);
+    const notFound = await post(`${receiver.httpUrl}/v2`, jsonRequest({}), headers);
+    const wrongMethod = await fetch(`${receiver.httpUrl}/v1/traces`);
 
-    expect(lost).toMatchObject({ status: 404, type: json });
-    expect([got.status, got.headers.get("allow")]).toEqual([405, "POST"]);
+    expect(notFound).toMatchObject({ status: 404, type: JSON_TYPE });
+    expect([wrongMethod.status, wrongMethod.headers.get("allow")]).toEqual([405, "POST"]);
   });
 
   test(
-    "a large body to the wrong path sees the refusal, not a broken connection",
-    slow,
+    "a large body to the wrong path gets the error response, not a broken connection",
+    SLOW_TEST,
     async () => {
       await using receiver = await startReceiver({ grpc: false });
       const large = new Uint8Array(8 * 1024 * 1024);
 
-      const lost = await post(`${receiver.httpUrl}/v2`, large, { "content-type": json });
+      const notFound = await post(`${receiver.httpUrl}/v2`, large, { "content-type": JSON_TYPE });
       const wrong = await post(receiver.httpUrl, large, { "content-type": "text/plain" });
 
-      expect([lost.status, wrong.status]).toEqual([404, 415]);
+      expect([notFound.status, wrong.status]).toEqual([404, 415]);
     },
   );
 
-  test("metrics and logs are thanked for and ignored", async () => {
+  test("metrics and logs are accepted and ignored", async () => {
     await using receiver = await startReceiver({ grpc: false });
 
     for (const signal of ["metrics", "logs"]) {
       const reply = await fetch(`${receiver.httpUrl}/v1/${signal}`, {
         method: "POST",
-        headers: { "content-type": protobuf },
-        body: Buffer.from(oneSpan),
+        headers: { "content-type": PROTOBUF },
+        body: Buffer.from(ONE_SPAN),
       });
       expect(reply.status).toBe(200);
     }
@@ -126,37 +126,37 @@ describe("OTLP over HTTP", () => {
   test("a body above the limit gets 413, plain, chunked or gzipped, and the receiver lives on", async () => {
     await using receiver = await startReceiver({ grpc: false, maxBodyBytes: 1000 });
     const large = request(message(...ids(), bytes(99, new Uint8Array(3000))));
-    const headers = { "content-type": protobuf };
+    const headers = { "content-type": PROTOBUF };
 
     const plain = await post(receiver.httpUrl, large, headers);
-    const whole = await chunked(receiver.httpUrl, new Uint8Array(1000), 8);
+    const inChunks = await chunked(receiver.httpUrl, new Uint8Array(1000), 8);
     const bomb = await post(receiver.httpUrl, gzipSync(large), {
       ...headers,
       "content-encoding": "gzip",
     });
-    const small = await post(receiver.httpUrl, oneSpan, headers);
+    const small = await post(receiver.httpUrl, ONE_SPAN, headers);
 
-    expect(plain).toMatchObject({ status: 413, type: protobuf });
-    expect(whole).toBe(413);
-    expect(bomb).toMatchObject({ status: 413, type: protobuf });
+    expect(plain).toMatchObject({ status: 413, type: PROTOBUF });
+    expect(inChunks).toBe(413);
+    expect(bomb).toMatchObject({ status: 413, type: PROTOBUF });
     expect(small.status).toBe(200);
     expect(receiver.spans).toHaveLength(1);
   });
 
   test("a body of exactly the limit is taken, one byte more is refused", async () => {
-    await using receiver = await startReceiver({ grpc: false, maxBodyBytes: oneSpan.length });
-    const headers = { "content-type": protobuf };
+    await using receiver = await startReceiver({ grpc: false, maxBodyBytes: ONE_SPAN.length });
+    const headers = { "content-type": PROTOBUF };
 
-    const exact = await post(receiver.httpUrl, oneSpan, headers);
-    const above = await post(receiver.httpUrl, Buffer.concat([oneSpan, Buffer.alloc(1)]), headers);
+    const exact = await post(receiver.httpUrl, ONE_SPAN, headers);
+    const above = await post(receiver.httpUrl, Buffer.concat([ONE_SPAN, Buffer.alloc(1)]), headers);
 
     expect([exact.status, above.status]).toEqual([200, 413]);
     expect(receiver.spans).toHaveLength(1);
   });
 
   test(
-    "a client that writes all of a body before it reads sees the refusal, up to eight times the limit",
-    slow,
+    "a client that writes its whole body before it reads gets the error response, up to eight times the limit",
+    SLOW_TEST,
     async () => {
       await using receiver = await startReceiver({ grpc: false, maxBodyBytes: 4 * 1024 * 1024 });
 
@@ -174,7 +174,7 @@ describe("OTLP over HTTP", () => {
     expect(endless).toBe(413);
   });
 
-  test("a gzip bomb is not inflated beyond the limit", slow, async () => {
+  test("a gzip bomb is not inflated beyond the limit", SLOW_TEST, async () => {
     await using receiver = await startReceiver({ grpc: false });
     // One after the other, gzipped pieces are a gzip of the whole: half a gigabyte in half a megabyte.
     const piece = gzipSync(Buffer.alloc(1024 * 1024));
@@ -182,7 +182,7 @@ describe("OTLP over HTTP", () => {
     const before = process.memoryUsage.rss();
 
     const reply = await post(receiver.httpUrl, bomb, {
-      "content-type": protobuf,
+      "content-type": PROTOBUF,
       "content-encoding": "gzip",
     });
 
@@ -190,19 +190,19 @@ describe("OTLP over HTTP", () => {
     expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
   });
 
-  test("a client that goes away in the middle of its body does no harm", async () => {
+  test("a client that disconnects in the middle of its body does no harm", async () => {
     await using receiver = await startReceiver({ grpc: false });
 
     await new Promise<void>((resolve) => {
       const request = httpRequest(`${receiver.httpUrl}/v1/traces`, {
         method: "POST",
-        headers: { "content-type": protobuf, "content-length": 500 },
+        headers: { "content-type": PROTOBUF, "content-length": 500 },
       });
       request.on("error", () => resolve());
       request.on("close", () => resolve());
-      request.write(oneSpan.subarray(0, 10), () => request.destroy());
+      request.write(ONE_SPAN.subarray(0, 10), () => request.destroy());
     });
-    const reply = await post(receiver.httpUrl, oneSpan, { "content-type": protobuf });
+    const reply = await post(receiver.httpUrl, ONE_SPAN, { "content-type": PROTOBUF });
 
     expect(reply.status).toBe(200);
     expect(receiver.spans).toHaveLength(1);
@@ -225,14 +225,14 @@ function chunked(
   chunk: Uint8Array,
   times: number,
   { isEndless = false } = {},
-): Promise<number | undefined | "cut off"> {
+): Promise<number | undefined | "connection error"> {
   return new Promise((resolve) => {
     const request = httpRequest(`${url}/v1/traces`, {
       method: "POST",
-      headers: { "content-type": protobuf },
+      headers: { "content-type": PROTOBUF },
     });
     request.on("response", (response) => resolve(response.statusCode));
-    request.on("error", () => resolve("cut off"));
+    request.on("error", () => resolve("connection error"));
     for (let index = 0; index < times; index += 1) request.write(chunk);
     if (!isEndless) request.end();
   });
@@ -244,7 +244,7 @@ function readAfterWriting(url: string, body: Uint8Array): Promise<string> {
   const head = [
     "POST /v1/traces HTTP/1.1",
     `Host: ${hostname}`,
-    `Content-Type: ${protobuf}`,
+    `Content-Type: ${PROTOBUF}`,
     `Content-Length: ${body.length}`,
   ];
   return new Promise((resolve) => {

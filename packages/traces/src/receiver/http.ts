@@ -1,36 +1,36 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { OtlpDecodeError } from "../otlp/error.js";
-import { decodeTraces } from "../otlp/index.js";
+
+import { decodeTraces, OtlpDecodeError } from "../otlp/index.js";
 import { type Encoding, encodeResponse, encodeStatus } from "../otlp/reply.js";
 import type { Span } from "../span.js";
-import { Refusal, readBody } from "./body.js";
+import { HttpError, readBody } from "./body.js";
 
-/** A running server and how to stop it. */
-export interface Listening {
+/** A server that listens on `port` until it is closed. */
+export interface RunningServer {
   readonly port: number;
   readonly close: () => Promise<void>;
 }
 
-const mediaTypes: Readonly<Record<Encoding, string>> = {
+const MEDIA_TYPES: Readonly<Record<Encoding, string>> = {
   protobuf: "application/x-protobuf",
   json: "application/json",
 };
 
-/** Numbers of google.rpc.Code, for the body of a refusal. */
-const codes: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13 };
-const invalidArgument = 3;
+/** Codes of google.rpc.Code by HTTP status, for the body of an error response. */
+const RPC_CODES: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13 };
+const INVALID_ARGUMENT = 3;
 
-/** Listens for OTLP over HTTP. Only traces are kept; metrics and logs are thanked for and forgotten. */
+/** Starts a server for OTLP over HTTP and calls `onSpans` with each batch. Metrics and logs are accepted and ignored. */
 export async function listenHttp(
   options: { readonly host: string; readonly port: number; readonly maxBodyBytes: number },
   onSpans: (spans: readonly Span[]) => void,
-): Promise<Listening> {
+): Promise<RunningServer> {
   const server = createServer((request, response) => {
     const encoding = encodingOf(request);
-    answer(request, encoding, options.maxBodyBytes, onSpans)
+    handle(request, encoding, options.maxBodyBytes, onSpans)
       .then((body) => reply(response, 200, encoding, body))
-      .catch((error: unknown) => refuse(response, encoding, error));
+      .catch((error: unknown) => replyWithError(response, encoding, error));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -39,17 +39,20 @@ export async function listenHttp(
   return { port: portOf(server), close: () => closeServer(server) };
 }
 
-async function answer(
+async function handle(
   request: IncomingMessage,
   encoding: Encoding | undefined,
   maxBodyBytes: number,
   onSpans: (spans: readonly Span[]) => void,
 ): Promise<Buffer> {
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
-  if (!/^\/v1\/(traces|metrics|logs)$/.test(path)) throw new Refusal(404, `nothing at ${path}`);
-  if (request.method !== "POST") throw new Refusal(405, `${request.method} is not POST`);
+  if (!/^\/v1\/(traces|metrics|logs)$/.test(path)) throw new HttpError(404, `nothing at ${path}`);
+  if (request.method !== "POST") throw new HttpError(405, `${request.method} is not POST`);
   if (encoding === undefined) {
-    throw new Refusal(415, `content type "${request.headers["content-type"] ?? ""}" is not taken`);
+    throw new HttpError(
+      415,
+      `content type "${request.headers["content-type"] ?? ""}" is not taken`,
+    );
   }
   const body = await readBody(request, maxBodyBytes);
   if (path !== "/v1/traces")
@@ -59,23 +62,27 @@ async function answer(
   return encodeResponse(decoded, encoding);
 }
 
-// Compared without parameters: "application/json; charset=utf-8" is JSON.
+// Parameters are ignored: "application/json; charset=utf-8" is JSON.
 function encodingOf(request: IncomingMessage): Encoding | undefined {
   const type = (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase();
-  if (type === mediaTypes.protobuf) return "protobuf";
-  return type === mediaTypes.json ? "json" : undefined;
+  if (type === MEDIA_TYPES.protobuf) return "protobuf";
+  return type === MEDIA_TYPES.json ? "json" : undefined;
 }
 
-function refuse(response: ServerResponse, encoding: Encoding | undefined, error: unknown): void {
+function replyWithError(
+  response: ServerResponse,
+  encoding: Encoding | undefined,
+  error: unknown,
+): void {
   const status = statusOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (status === 405) response.setHeader("allow", "POST");
-  const body = encodeStatus(codes[status] ?? invalidArgument, message, encoding ?? "json");
+  const body = encodeStatus(RPC_CODES[status] ?? INVALID_ARGUMENT, message, encoding ?? "json");
   reply(response, status, encoding, body);
 }
 
 function statusOf(error: unknown): number {
-  if (error instanceof Refusal) return error.status;
+  if (error instanceof HttpError) return error.status;
   return error instanceof OtlpDecodeError ? 400 : 500;
 }
 
@@ -86,7 +93,7 @@ function reply(
   body: Buffer,
 ): void {
   response.writeHead(status, {
-    "content-type": mediaTypes[encoding ?? "json"],
+    "content-type": MEDIA_TYPES[encoding ?? "json"],
     "content-length": body.length,
   });
   response.end(body);

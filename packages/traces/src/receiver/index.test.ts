@@ -6,11 +6,11 @@ import type { Span } from "../span.js";
 import { type OtlpReceiver, startReceiver } from "./index.js";
 import { WaitTimeoutError } from "./wait.js";
 
-const traceA = "a".repeat(32);
-const traceB = "b".repeat(32);
+const TRACE_A = "a".repeat(32);
+const TRACE_B = "b".repeat(32);
 
 describe("a receiver", () => {
-  test("says where it listens, on free ports of the loopback address", async () => {
+  test("listens on free ports of the loopback address, and gives their URLs", async () => {
     await using first = await startReceiver();
     await using second = await startReceiver();
 
@@ -37,7 +37,7 @@ describe("a receiver", () => {
     const receiver = await startReceiver();
     {
       await using inner = receiver;
-      await send(inner, traceA, "1");
+      await send(inner, TRACE_A, "1");
     }
 
     await receiver.close();
@@ -49,19 +49,19 @@ describe("a receiver", () => {
   test("keeps what fits, drops the oldest and counts them", async () => {
     await using receiver = await startReceiver({ grpc: false, maxSpans: 10 });
 
-    for (let index = 1; index <= 12; index += 1) await send(receiver, traceA, String(index));
+    for (let index = 1; index <= 12; index += 1) await send(receiver, TRACE_A, String(index));
 
     expect(receiver.spans.length + receiver.dropped).toBe(12);
     expect(receiver.spans.length).toBeLessThanOrEqual(10);
     expect(receiver.spans.at(-1)?.spanId).toBe("12".padStart(16, "0"));
   });
 
-  test("gives a snapshot, and forgets on demand", async () => {
+  test("gives a snapshot of its spans, and can be cleared", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    await send(receiver, traceA, "1");
+    await send(receiver, TRACE_A, "1");
     const before = receiver.spans;
 
-    await send(receiver, traceA, "2");
+    await send(receiver, TRACE_A, "2");
     expect(before).toHaveLength(1);
     expect(receiver.spans).toHaveLength(2);
 
@@ -69,19 +69,19 @@ describe("a receiver", () => {
     expect(receiver.spans).toEqual([]);
   });
 
-  test("tells a listener of every batch until it is unsubscribed", async () => {
+  test("calls a listener with every batch until it is unsubscribed", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    const heard: string[] = [];
-    const stop = receiver.onSpans((spans) => heard.push(...spans.map((span) => span.spanId)));
+    const received: string[] = [];
+    const stop = receiver.onSpans((spans) => received.push(...spans.map((span) => span.spanId)));
 
-    await send(receiver, traceA, "1");
+    await send(receiver, TRACE_A, "1");
     stop();
-    await send(receiver, traceA, "2");
+    await send(receiver, TRACE_A, "2");
 
-    expect(heard).toEqual(["1".padStart(16, "0")]);
+    expect(received).toEqual(["1".padStart(16, "0")]);
   });
 
-  test("a listener that throws is heard of, and does not refuse the request", async () => {
+  test("an error of a listener is an uncaught exception, and does not refuse the request", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const uncaught = vi.fn();
     const others = process.listeners("uncaughtException");
@@ -91,7 +91,7 @@ describe("a receiver", () => {
         throw new Error("my test's mistake");
       });
 
-      expect(await send(receiver, traceA, "1")).toBe(200);
+      expect(await send(receiver, TRACE_A, "1")).toBe(200);
       await nextTurn();
     } finally {
       process.removeAllListeners("uncaughtException");
@@ -108,19 +108,19 @@ describe("waiting for quiet", () => {
   test("ends when every wanted service was seen, however late the last one exports", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const waiting = receiver.waitForQuiet({ services: ["early", "late"], quietMs: 20 });
-    await send(receiver, traceA, "1", "early");
+    await send(receiver, TRACE_A, "1", "early");
     // Quiet passes in between; what is missing keeps it waiting.
     const seen = await receiver.waitForQuiet({ quietMs: 60 });
     expect(seen).toHaveLength(1);
 
-    await send(receiver, traceA, "2", "late");
+    await send(receiver, TRACE_A, "2", "late");
 
     expect(services(await waiting)).toEqual(["early", "late"]);
   });
 
   test("a service that never exports fails at the timeout, by name, with what did arrive", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    await send(receiver, traceA, "1", "gateway");
+    await send(receiver, TRACE_A, "1", "gateway");
 
     const waiting = receiver.waitForQuiet({
       services: ["gateway", "orders"],
@@ -137,21 +137,21 @@ describe("waiting for quiet", () => {
     expect(error).toMatchObject({ spans: [{ service: "gateway" }] });
   });
 
-  test("looks at one trace only when told to", async () => {
+  test("looks at one trace only when asked to", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    const waiting = receiver.waitForTrace(traceB, { quietMs: 20, services: ["orders"] });
+    const waiting = receiver.waitForTrace(TRACE_B, { quietMs: 20, services: ["orders"] });
 
-    await send(receiver, traceA, "1", "orders");
-    await send(receiver, traceB, "2", "orders");
+    await send(receiver, TRACE_A, "1", "orders");
+    await send(receiver, TRACE_B, "2", "orders");
 
-    expect(await waiting).toMatchObject([{ traceId: traceB }]);
+    expect(await waiting).toMatchObject([{ traceId: TRACE_B }]);
   });
 
   test("says that only other traces arrived", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    await send(receiver, traceA, "1");
+    await send(receiver, TRACE_A, "1");
 
-    const waiting = receiver.waitForTrace(traceB, { quietMs: 5, timeoutMs: 20 });
+    const waiting = receiver.waitForTrace(TRACE_B, { quietMs: 5, timeoutMs: 20 });
 
     await expect(waiting).rejects.toThrow(/nothing arrived of this trace, but 1 spans of others/);
   });
@@ -161,9 +161,9 @@ describe("waiting for quiet", () => {
     const three = receiver.waitForQuiet({ atLeast: 3, quietMs: 10 });
     const two = receiver.waitForQuiet({ traces: 2, quietMs: 10 });
 
-    await send(receiver, traceA, "1");
-    await send(receiver, traceA, "2");
-    await send(receiver, traceB, "3");
+    await send(receiver, TRACE_A, "1");
+    await send(receiver, TRACE_A, "2");
+    await send(receiver, TRACE_B, "3");
 
     expect(await three).toHaveLength(3);
     expect(await two).toHaveLength(3);
@@ -178,9 +178,9 @@ describe("waiting for quiet", () => {
     );
   });
 
-  test("ends early when the caller knows that no more will come", async () => {
+  test("ends early when `enough` says that no more will come", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    await send(receiver, traceA, "1");
+    await send(receiver, TRACE_A, "1");
     const enough = vi.fn((spans: readonly Span[]) => spans.length > 0);
 
     const spans = await receiver.waitForQuiet({ services: ["never"], quietMs: 10, enough });
@@ -189,9 +189,9 @@ describe("waiting for quiet", () => {
     expect(enough).toHaveBeenCalledOnce();
   });
 
-  test("asks again when other traces bring what it did not wait for", async () => {
+  test("calls `enough` again when spans of other traces arrive", async () => {
     await using receiver = await startReceiver({ grpc: false });
-    await send(receiver, traceA, "1");
+    await send(receiver, TRACE_A, "1");
     let asked = (): void => undefined;
     const first = new Promise<void>((resolve) => {
       asked = resolve;
@@ -200,15 +200,15 @@ describe("waiting for quiet", () => {
       asked();
       return spans.length === 2;
     };
-    const waiting = receiver.waitForTrace(traceA, { services: ["never"], quietMs: 10, enough });
+    const waiting = receiver.waitForTrace(TRACE_A, { services: ["never"], quietMs: 10, enough });
     await first;
 
-    await send(receiver, traceB, "2");
+    await send(receiver, TRACE_B, "2");
 
     expect(await waiting).toHaveLength(1);
   });
 
-  test("a question that throws fails the wait", async () => {
+  test("an error of `enough` fails the wait", async () => {
     await using receiver = await startReceiver({ grpc: false });
     const enough = () => {
       throw new Error("my test's mistake");
@@ -219,7 +219,7 @@ describe("waiting for quiet", () => {
     await expect(waiting).rejects.toThrow("my test's mistake");
   });
 
-  test("names unrest when everything is there but spans keep arriving", async () => {
+  test("says so when everything arrived but spans keep arriving", async () => {
     await using receiver = await startReceiver({ grpc: false });
     let isOver = false;
     const waiting = receiver
@@ -229,12 +229,12 @@ describe("waiting for quiet", () => {
         isOver = true;
       });
 
-    for (let index = 1; !isOver; index += 1) await send(receiver, traceA, String(index));
+    for (let index = 1; !isOver; index += 1) await send(receiver, TRACE_A, String(index));
 
     expect(await waiting).toContain("spans kept arriving");
   });
 
-  test("a receiver that is closed wakes who waits, at once", async () => {
+  test("closing the receiver ends every wait at once", async () => {
     const receiver = await startReceiver({ grpc: false });
     const waiting = receiver.waitForQuiet({ services: ["orders"], timeoutMs: 60_000 });
     const checked = expect(waiting).rejects.toThrow(/the receiver was closed, missing/);

@@ -7,18 +7,19 @@ import { type DescribeSpans, describeByService, type WaitOptions, waitForQuiet }
 export type { SpansListener } from "./store.js";
 export { type DescribeSpans, type WaitOptions, WaitTimeoutError } from "./wait.js";
 
+/** Options of `startReceiver`. */
 export interface ReceiverOptions {
-  /** The address to listen on. Default: 127.0.0.1; containers need one that they can reach. */
+  /** The address to listen on. Default: "127.0.0.1"; containers need one that they can reach. */
   readonly host?: string;
   /** The port for OTLP over HTTP. Default: a free one. */
   readonly httpPort?: number;
   /** The port for OTLP over gRPC. Default: a free one. */
   readonly grpcPort?: number;
-  /** Whether to take gRPC. Default: when the optional peer `@grpc/grpc-js` is installed. */
+  /** Listen for gRPC too. Default: true when the optional peer `@grpc/grpc-js` is installed. */
   readonly grpc?: boolean;
-  /** The largest HTTP body, as sent and inflated. Default: 16 MiB; larger ones get 413. */
+  /** The largest HTTP body in bytes, both as sent and inflated. Default: 16 MiB; larger ones get status 413. */
   readonly maxBodyBytes?: number;
-  /** How many spans are kept. Default: 200,000; the oldest leave first and are counted. */
+  /** How many spans are kept. Default: 200,000; the oldest are dropped first and counted. */
   readonly maxSpans?: number;
   /** Describes what arrived in the message of a `WaitTimeoutError`. Default: counts the spans of each service. */
   readonly describe?: DescribeSpans;
@@ -26,33 +27,35 @@ export interface ReceiverOptions {
 
 /** A running OTLP receiver. `await using` closes it. */
 export interface OtlpReceiver extends AsyncDisposable {
-  /** For `OTEL_EXPORTER_OTLP_ENDPOINT` with http/protobuf or http/json, for example "http://127.0.0.1:4318". */
+  /** The `OTEL_EXPORTER_OTLP_ENDPOINT` for http/protobuf and http/json, for example "http://127.0.0.1:4318". */
   readonly httpUrl: string;
-  /** The same for grpc; undefined when it takes no gRPC. */
+  /** The endpoint for grpc; undefined when the receiver does not listen for gRPC. */
   readonly grpcUrl: string | undefined;
-  /** What has arrived, in order of arrival. A snapshot: read it again to see more. */
+  /** The arrived spans, in order of arrival. A snapshot: read it again to see more. */
   readonly spans: readonly Span[];
-  /** How many spans had to leave because the store was full. */
+  /** How many spans were dropped because of `maxSpans`. */
   readonly dropped: number;
-  /** Forgets what has arrived. */
+  /** Forgets the arrived spans. */
   clear(): void;
-  /** Stops listening; who is waiting is told. What has arrived can still be read. */
+  /** Stops listening and ends every wait. The arrived spans can still be read. */
   close(): Promise<void>;
   /**
-   * Resolves with what arrived, when everything wanted was seen and then nothing new came for a while.
+   * Resolves with the arrived spans, once the conditions are met and nothing new arrives for a while.
    *
    * @throws WaitTimeoutError at the timeout, naming what is missing.
    */
   waitForQuiet(options?: WaitOptions): Promise<Span[]>;
-  /** The same for one trace. */
+  /** Waits for the spans of one trace. */
   waitForTrace(traceId: string, options?: Omit<WaitOptions, "traceId">): Promise<Span[]>;
   /** Calls `listener` with every batch that arrives, until the returned function is called. */
   onSpans(listener: SpansListener): () => void;
 }
 
 /**
- * Listens for OTLP traces over HTTP (protobuf and JSON) and gRPC, plain and gzip. Metrics and logs,
+ * Starts a receiver for OTLP traces over HTTP (protobuf and JSON) and gRPC, plain and gzip. Metrics and logs,
  * which the same services export, are accepted and ignored.
+ *
+ * @throws Error when a port is taken, or when `grpc` is true and `@grpc/grpc-js` is not installed.
  */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<OtlpReceiver> {
   const {
@@ -64,13 +67,13 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Otlp
     describe = describeByService,
   } = options;
   const store = new SpanStore(maxSpans);
-  const take = (spans: readonly Span[]): void => store.add(spans);
-  const http = await listenHttp({ host, port: httpPort, maxBodyBytes }, take);
+  const onSpans = (spans: readonly Span[]): void => store.add(spans);
+  const http = await listenHttp({ host, port: httpPort, maxBodyBytes }, onSpans);
   try {
     const grpc =
       options.grpc === false
         ? undefined
-        : await listenGrpc({ host, port: grpcPort, required: options.grpc === true }, take);
+        : await listenGrpc({ host, port: grpcPort, required: options.grpc === true }, onSpans);
     const closers = grpc === undefined ? [http.close] : [http.close, grpc.close];
     const urls = { http: urlOf(host, http.port), grpc: grpc && urlOf(host, grpc.port) };
     return new Receiver(store, urls, describe, closers);
@@ -137,8 +140,13 @@ class Receiver implements OtlpReceiver {
   }
 }
 
-// Who listens everywhere is reached at the loopback address by everybody on this machine.
+// A server that listens on every address is reached at the loopback address.
+const LOOPBACK_BY_WILDCARD: ReadonlyMap<string, string> = new Map([
+  ["0.0.0.0", "127.0.0.1"],
+  ["::", "::1"],
+]);
+
 function urlOf(host: string, port: number): string {
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const reachable = LOOPBACK_BY_WILDCARD.get(host) ?? host;
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -1,9 +1,9 @@
 import type { Span } from "../span.js";
 
-/** Is told of every batch, in the order of arrival, after it is in the store. */
+/** Called with every batch of spans, in order of arrival, once the store has it. */
 export type SpansListener = (spans: readonly Span[]) => void;
 
-/** Where the spans of a receiver are kept: bounded, the oldest leave first. */
+/** Keeps the spans of a receiver, at most `maxSpans`; the oldest are dropped first. */
 export class SpanStore {
   readonly #maxSpans: number;
   readonly #listeners = new Set<SpansListener>();
@@ -15,37 +15,41 @@ export class SpanStore {
     this.#maxSpans = maxSpans;
   }
 
-  /** A snapshot: it does not change when more arrives. */
+  /** All spans, in order of arrival, as a snapshot that does not change when more arrive. */
   get spans(): readonly Span[] {
     this.#snapshot ??= this.#spans.slice();
     return this.#snapshot;
   }
 
+  /** The number of spans that were dropped to stay within `maxSpans`. */
   get dropped(): number {
     return this.#dropped;
   }
 
+  /** Keeps a batch and calls every listener with it. */
   add(spans: readonly Span[]): void {
     if (spans.length === 0) return;
     for (const span of spans) this.#spans.push(span);
-    // A tenth at a time, so that a full store does not move everything for every batch.
+    // A tenth more than needed, so that a full store does not copy all spans for every batch.
     if (this.#spans.length > this.#maxSpans) {
-      const room = Math.floor(this.#maxSpans / 10);
-      const excess = Math.min(this.#spans.length, this.#spans.length - this.#maxSpans + room);
+      const spare = Math.floor(this.#maxSpans / 10);
+      const excess = Math.min(this.#spans.length, this.#spans.length - this.#maxSpans + spare);
       this.#spans = this.#spans.slice(excess);
       this.#dropped += excess;
     }
     this.#snapshot = undefined;
-    for (const listener of [...this.#listeners]) tell(listener, spans);
+    for (const listener of [...this.#listeners]) notify(listener, spans);
   }
 
+  /** Forgets all spans; what was dropped stays counted. */
   clear(): void {
     this.#spans = [];
     this.#snapshot = undefined;
   }
 
+  /** Adds a listener. The returned function removes it. */
   onSpans(listener: SpansListener): () => void {
-    // A function of its own, so that the same listener can be added twice and be taken away once.
+    // A new function for each call, so that a listener that was added twice can be removed once.
     const added: SpansListener = (spans) => listener(spans);
     this.#listeners.add(added);
     return () => {
@@ -54,9 +58,9 @@ export class SpanStore {
   }
 }
 
-// A listener that throws must not turn into a refused request, nor keep the others from hearing: its
-// error is thrown where the test runner sees it.
-function tell(listener: SpansListener, spans: readonly Span[]): void {
+// An error of a listener must neither refuse the request nor skip the other listeners. It is thrown as an uncaught
+// exception, which test runners report.
+function notify(listener: SpansListener, spans: readonly Span[]): void {
   try {
     listener(spans);
   } catch (error) {

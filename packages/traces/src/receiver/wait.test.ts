@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Fleet } from "../span-factory.test-support.js";
+import { SpanFactory } from "../span-factory.test-support.js";
 import { SpanStore } from "./store.js";
 import { describeByService, type WaitOptions, waitForQuiet } from "./wait.js";
 
@@ -17,7 +17,7 @@ describe("a wait leaves no timer and no listener behind", () => {
     { when: "it was quiet", options: { atLeast: 0 }, outcome: "resolved" },
     { when: "no more would come", options: { enough: () => true }, outcome: "resolved" },
     { when: "the time was up", options: { timeoutMs: 200 }, outcome: "gave up after 200 ms" },
-    { when: "its question threw", options: { enough: mistaken }, outcome: "my test's mistake" },
+    { when: "`enough` threw", options: { enough: throwing }, outcome: "my test's mistake" },
     { when: "the receiver was closed", options: {}, closes: true, outcome: "was closed" },
   ])("when $when", async ({ options, closes, outcome }) => {
     const store = new SpanStore(10);
@@ -31,13 +31,13 @@ describe("a wait leaves no timer and no listener behind", () => {
     else await vi.advanceTimersByTimeAsync(300);
     expect(await ended).toContain(outcome);
     // A span that comes too late starts no new wait.
-    store.add([new Fleet().root({})]);
+    store.add([new SpanFactory().root({})]);
 
     expect(vi.getTimerCount()).toBe(0);
     expect(getEventListeners(receiver.signal, "abort")).toEqual([]);
   });
 });
 
-function mistaken(): never {
+function throwing(): never {
   throw new Error("my test's mistake");
 }

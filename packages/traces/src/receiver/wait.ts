@@ -1,23 +1,23 @@
 import type { Span } from "../span.js";
 import type { SpanStore } from "./store.js";
 
-/** What to wait for. Everything that is given must have been seen, and then nothing new for `quietMs`. */
+/** Conditions of a wait. All that are given must be met, and then nothing new may arrive for `quietMs`. */
 export interface WaitOptions {
-  /** How long nothing new may arrive before it counts as quiet. Default: 300. */
+  /** How many milliseconds without a new span count as quiet. Default: 300. */
   readonly quietMs?: number;
-  /** When to give up. Default: 15,000. */
+  /** After how many milliseconds the wait fails. Default: 15,000. */
   readonly timeoutMs?: number;
   /** Services that must have sent a span. Default: none. */
   readonly services?: readonly string[];
-  /** Look at the spans of this trace only; what arrives for others does not disturb the quiet. */
+  /** Count the spans of this trace only; spans of others do not interrupt the quiet. Default: all traces. */
   readonly traceId?: string;
   /** How many spans must have arrived. Default: 1; with 0, quiet alone is enough. */
   readonly atLeast?: number;
-  /** How many different traces must have arrived. Default: none in particular. */
+  /** How many different traces must have arrived. Default: 0. */
   readonly traces?: number;
   /**
-   * Asked with all spans of the receiver whenever it is quiet although something is missing: true
-   * ends the wait, because what is missing will not come any more. Default: wait for the timeout.
+   * Called with all spans of the receiver whenever it is quiet although something is missing. True ends the
+   * wait, because what is missing will not arrive any more. Default: wait until the timeout.
    */
   readonly enough?: (spans: readonly Span[]) => boolean;
 }
@@ -30,22 +30,28 @@ export interface WaitOptions {
  */
 export type DescribeSpans = (wanted: readonly Span[], all: readonly Span[]) => string;
 
-/** What was waited for did not arrive. The message names it and describes what did. */
+/** The wait failed. The message names what is missing and describes what arrived. */
 export class WaitTimeoutError extends Error {
   override readonly name = "WaitTimeoutError";
-  /** The first part of the message: how long was waited, and what is missing. */
+  /** The first part of the message: why the wait ended, and what is missing. */
   readonly summary: string;
-  /** What had arrived. */
+  /** The arrived spans that were waited for. */
   readonly spans: readonly Span[];
 
-  constructor(summary: string, spans: readonly Span[], picture: string) {
-    super(`${summary}\n${picture}`);
+  constructor(summary: string, spans: readonly Span[], description: string) {
+    super(`${summary}\n${description}`);
     this.summary = summary;
     this.spans = spans;
   }
 }
 
-/** Waits on arrivals, without polling. `closed` aborts when no more can arrive. */
+/**
+ * Waits for the store to meet the conditions and become quiet, without polling.
+ *
+ * @param describe - describes the arrived spans in the message of a `WaitTimeoutError`
+ * @param closed - aborts when no more spans can arrive
+ * @throws WaitTimeoutError at the timeout, or when something is missing and no more can arrive
+ */
 export function waitForQuiet(
   store: SpanStore,
   options: WaitOptions,
@@ -53,11 +59,11 @@ export function waitForQuiet(
   closed: AbortSignal,
 ): Promise<Span[]> {
   const { quietMs = 300, timeoutMs = 15_000 } = options;
-  const wanted = new Wanted(options);
-  wanted.see(store.spans);
+  const progress = new WaitProgress(options);
+  progress.add(store.spans);
   return new Promise((resolve, reject) => {
     let quiet: NodeJS.Timeout | undefined;
-    let isListening = false;
+    let isWaitingForQuiet = false;
     const stop = (): void => {
       clearTimeout(quiet);
       clearTimeout(timeout);
@@ -66,43 +72,44 @@ export function waitForQuiet(
     };
     const fail = (why: string): void => {
       stop();
-      const spans = wanted.of(store.spans);
-      const summary = summaryOf(why, wanted.missing());
-      reject(new WaitTimeoutError(summary, spans, pictureOf(spans, store.spans, describe)));
+      const spans = progress.select(store.spans);
+      const summary = summaryOf(why, progress.missing());
+      reject(new WaitTimeoutError(summary, spans, describeArrived(spans, store.spans, describe)));
     };
     const onQuiet = (): void => {
-      isListening = false;
+      isWaitingForQuiet = false;
       try {
-        if (wanted.missing().length > 0 && options.enough?.(store.spans) !== true) return;
+        if (progress.missing().length > 0 && options.enough?.(store.spans) !== true) return;
         stop();
-        resolve(wanted.of(store.spans));
+        resolve(progress.select(store.spans));
       } catch (error) {
         stop();
         reject(error);
       }
     };
     const onClosed = (): void => {
-      if (wanted.missing().length > 0) fail("the receiver was closed");
+      if (progress.missing().length > 0) fail("the receiver was closed");
       else onQuiet();
     };
-    const listen = (): void => {
-      isListening = true;
+    const restartQuiet = (): void => {
+      isWaitingForQuiet = true;
       clearTimeout(quiet);
       quiet = setTimeout(onQuiet, quietMs);
     };
     const timeout = setTimeout(() => fail(`gave up after ${timeoutMs} ms`), timeoutMs);
     const unsubscribe = store.onSpans((spans) => {
-      // What is of no interest here may still be what `enough` is waiting for, once this trace is quiet.
-      if (wanted.see(spans) || (options.enough !== undefined && !isListening)) listen();
+      // Spans of other traces matter to `enough`, which sees all of them.
+      const mayBeEnough = options.enough !== undefined && !isWaitingForQuiet;
+      if (progress.add(spans) || mayBeEnough) restartQuiet();
     });
     closed.addEventListener("abort", onClosed);
     if (closed.aborted) onClosed();
-    else listen();
+    else restartQuiet();
   });
 }
 
-/** What was asked for and what of it has been seen. */
-class Wanted {
+/** Counts the arrived spans against the conditions of a wait. */
+class WaitProgress {
   readonly #options: WaitOptions;
   readonly #services = new Set<string>();
   readonly #traces = new Set<string>();
@@ -112,11 +119,11 @@ class Wanted {
     this.#options = options;
   }
 
-  /** Whether any of the spans matters here. */
-  see(spans: readonly Span[]): boolean {
+  /** Counts the spans. False when none of them is of the trace that is waited for. */
+  add(spans: readonly Span[]): boolean {
     let any = false;
     for (const span of spans) {
-      if (!this.#isOurs(span)) continue;
+      if (!this.#isWanted(span)) continue;
       any = true;
       this.#count += 1;
       this.#services.add(span.service);
@@ -125,6 +132,7 @@ class Wanted {
     return any;
   }
 
+  /** The conditions that are not met, in words. */
   missing(): string[] {
     const { services = [], atLeast = 1, traces = 0 } = this.#options;
     const missing = services
@@ -135,11 +143,12 @@ class Wanted {
     return missing;
   }
 
-  of(spans: readonly Span[]): Span[] {
-    return spans.filter((span) => this.#isOurs(span));
+  /** The spans of the trace that is waited for. */
+  select(spans: readonly Span[]): Span[] {
+    return spans.filter((span) => this.#isWanted(span));
   }
 
-  #isOurs(span: Span): boolean {
+  #isWanted(span: Span): boolean {
     return this.#options.traceId === undefined || span.traceId === this.#options.traceId;
   }
 }
@@ -149,7 +158,11 @@ function summaryOf(why: string, missing: readonly string[]): string {
   return [`${why}, missing:`, ...missing.map((item) => `  - ${item}`)].join("\n");
 }
 
-function pictureOf(wanted: readonly Span[], all: readonly Span[], describe: DescribeSpans): string {
+function describeArrived(
+  wanted: readonly Span[],
+  all: readonly Span[],
+  describe: DescribeSpans,
+): string {
   if (all.length === 0) return "nothing arrived at all";
   if (wanted.length === 0) {
     return `nothing arrived of this trace, but ${all.length} spans of others`;
@@ -157,7 +170,7 @@ function pictureOf(wanted: readonly Span[], all: readonly Span[], describe: Desc
   return `what arrived:\n\n${describe(wanted, all)}`;
 }
 
-/** Counts the spans of each service. */
+/** Describes spans by their number for each service. */
 export function describeByService(wanted: readonly Span[]): string {
   const counts = new Map<string, number>();
   for (const { service } of wanted) counts.set(service, (counts.get(service) ?? 0) + 1);

@@ -1,33 +1,33 @@
 import { describe, expect, test } from "vitest";
 import type { Span } from "../span.js";
-import { bullmq, Fleet, grpc, http, kafka } from "../span-factory.test-support.js";
-import { chat } from "../waterfall/jeeves.test-support.js";
+import { bullmq, grpc, http, kafka, SpanFactory } from "../span-factory.test-support.js";
+import { chatRequest } from "../waterfall/jeeves.test-support.js";
 import type { UnbrokenExpectation } from "./expectation.js";
 import { evaluateUnbroken } from "./index.js";
 
-const path = [
+const PATH = [
   "jeeves-gateway",
   "jeeves-orchestrator",
   "jeeves-agents",
   "jeeves-planner-worker",
   "jeeves-llm-gateway",
 ];
-const place = grpc("shop.v1.Orders/Place");
+const PLACE_ORDER = grpc("shop.v1.Orders/Place");
 
 describe("a whole trace passes", () => {
   const expectations: Readonly<Record<string, UnbrokenExpectation>> = {
     "with nothing else expected": {},
-    "along its path": { path },
-    "along a part of it": { path: path.slice(2, 4) },
-    "along several branches": { paths: [path, [...path.slice(0, 4), "jeeves-orchestrator"]] },
+    "along its path": { path: PATH },
+    "along a part of it": { path: PATH.slice(2, 4) },
+    "along several branches": { paths: [PATH, [...PATH.slice(0, 4), "jeeves-orchestrator"]] },
     "with its root": { root: { service: "jeeves-gateway", kind: "SERVER" } },
-    "with its services": { services: path.toReversed() },
+    "with its services": { services: PATH.toReversed() },
     "with its number of spans": { spans: 16 },
     "by its id": { traceId: "1".padStart(32, "0") },
   };
 
   test.each(Object.keys(expectations))("%s", (name) => {
-    const { pass, message } = evaluateUnbroken(chat().spans, expectations[name]);
+    const { pass, message } = evaluateUnbroken(chatRequest().spans, expectations[name]);
 
     expect(pass, message).toBe(true);
     expect(message).toContain("expected anything but one unbroken trace");
@@ -43,7 +43,7 @@ describe("a whole trace passes", () => {
   });
 
   test("whose root was called from outside, when that is allowed", () => {
-    const { spans } = chat();
+    const { spans } = chatRequest();
     const called = spans.map((span) =>
       span.parentSpanId === undefined
         ? { ...span, parentSpanId: "f".repeat(16), flags: 0x301 }
@@ -51,32 +51,32 @@ describe("a whole trace passes", () => {
     );
     const root = { service: "jeeves-gateway" };
 
-    expect(evaluateUnbroken(called, { root, path, remoteRoot: true }).pass).toBe(true);
-    const { pass, message } = evaluateUnbroken(called, { root, path });
+    expect(evaluateUnbroken(called, { root, path: PATH, remoteRoot: true }).pass).toBe(true);
+    const { pass, message } = evaluateUnbroken(called, { root, path: PATH });
     expect(pass).toBe(false);
     expect(message).toContain("no root: every span names a parent (remoteRoot: true");
   });
 
-  test("beside strangers, when its id is given", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway" });
-    fleet.hop(root, "orders", place);
-    fleet.root({ service: "cron" });
+  test("beside other traces, when its id is given", () => {
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    spanFactory.hop(root, "orders", PLACE_ORDER);
+    spanFactory.root({ service: "cron" });
 
-    expect(evaluateUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
-    expect(evaluateUnbroken(fleet.spans).message).toContain(
+    expect(evaluateUnbroken(spanFactory.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(evaluateUnbroken(spanFactory.spans).message).toContain(
       "2 separate traces arrived instead of 1",
     );
   });
 
   test("beside a timer of its own process, when its id is given", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway", kind: "SERVER", ms: 50 });
-    fleet.hop(root, "orders", place);
-    fleet.root({ service: "gateway", kind: "INTERNAL", name: "refresh keys", at: 5 });
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway", kind: "SERVER", ms: 50 });
+    spanFactory.hop(root, "orders", PLACE_ORDER);
+    spanFactory.root({ service: "gateway", kind: "INTERNAL", name: "refresh keys", at: 5 });
 
-    expect(evaluateUnbroken(fleet.spans, { traceId: root.traceId }).pass).toBe(true);
-    expect(evaluateUnbroken(fleet.spans).message).toContain(
+    expect(evaluateUnbroken(spanFactory.spans, { traceId: root.traceId }).pass).toBe(true);
+    expect(evaluateUnbroken(spanFactory.spans).message).toContain(
       "gateway → gateway (refresh keys) is IN_PROCESS_LOSS",
     );
   });
@@ -102,24 +102,24 @@ describe("a whole trace passes", () => {
   });
 
   test("when messages outlive their senders and clocks differ a little", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway", ms: 5, at: 60 });
-    fleet.hop(root, "orders", kafka("orders"), { at: 4000, ms: 9000 });
-    fleet.hop(root, "mails", bullmq("mails"), { at: 10 });
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway", ms: 5, at: 60 });
+    spanFactory.hop(root, "orders", kafka("orders"), { at: 4000, ms: 9000 });
+    spanFactory.hop(root, "mails", bullmq("mails"), { at: 10 });
 
-    expect(evaluateUnbroken(fleet.spans).pass).toBe(true);
-    expect(evaluateUnbroken(fleet.spans, { toleranceMs: 20 }).message).toMatch(
+    expect(evaluateUnbroken(spanFactory.spans).pass).toBe(true);
+    expect(evaluateUnbroken(spanFactory.spans, { toleranceMs: 20 }).message).toMatch(
       /of mails began 51 ms before its parent "send mails"/,
     );
   });
 
   test("through senders that are no exit spans but name the same system", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway" });
-    const sender = fleet.child(root, { ...kafka("orders").exit, kind: "INTERNAL" });
-    fleet.child(sender, { service: "orders", ...kafka("orders").entry });
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    const sender = spanFactory.child(root, { ...kafka("orders").exit, kind: "INTERNAL" });
+    spanFactory.child(sender, { service: "orders", ...kafka("orders").entry });
 
-    expect(evaluateUnbroken(fleet.spans, { path: ["gateway", "orders"] }).pass).toBe(true);
+    expect(evaluateUnbroken(spanFactory.spans, { path: ["gateway", "orders"] }).pass).toBe(true);
   });
 });
 
@@ -134,7 +134,7 @@ describe("a broken trace fails", () => {
   ] as const)(
     "at the $cut hop, by name, with a verdict, a hint and the waterfall",
     ({ cut, at }) => {
-      const { pass, message } = evaluateUnbroken(chat(cut).spans, { path });
+      const { pass, message } = evaluateUnbroken(chatRequest(cut).spans, { path: PATH });
 
       expect(pass).toBe(false);
       expect(message).toContain(`${at} is NOT_INJECTED: `);
@@ -146,11 +146,11 @@ describe("a broken trace fails", () => {
   );
 
   test("with its whole message", () => {
-    expect(evaluateUnbroken(chat("kafka").spans, { path }).message).toMatchSnapshot();
+    expect(evaluateUnbroken(chatRequest("kafka").spans, { path: PATH }).message).toMatchSnapshot();
   });
 
   test("by its id too, though the other half has another one", () => {
-    const { pass, message } = evaluateUnbroken(chat("kafka").spans, {
+    const { pass, message } = evaluateUnbroken(chatRequest("kafka").spans, {
       traceId: "1".padStart(32, "0"),
     });
 
@@ -176,10 +176,10 @@ describe("a broken trace fails", () => {
   });
 
   test("when a parent is missing", () => {
-    const { spans } = chat();
+    const { spans } = chatRequest();
     const incomplete = spans.filter((span) => span.name !== "send jeeves-planner");
 
-    const { message } = evaluateUnbroken(incomplete, { path });
+    const { message } = evaluateUnbroken(incomplete, { path: PATH });
 
     expect(message).toContain(
       "jeeves-planner-worker (bullmq jeeves-planner) is PARENT_NOT_EXPORTED",
@@ -187,9 +187,9 @@ describe("a broken trace fails", () => {
   });
 
   test("when it has two roots", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "a", name: "one" });
-    const other = { ...fleet.root({ service: "b", name: "two" }), traceId: root.traceId };
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "a", name: "one" });
+    const other = { ...spanFactory.root({ service: "b", name: "two" }), traceId: root.traceId };
 
     const { message } = evaluateUnbroken([root, other]);
 
@@ -199,7 +199,9 @@ describe("a broken trace fails", () => {
   });
 
   test("when the root is another one", () => {
-    const { message } = evaluateUnbroken(chat().spans, { root: { service: "jeeves-agents" } });
+    const { message } = evaluateUnbroken(chatRequest().spans, {
+      root: { service: "jeeves-agents" },
+    });
 
     expect(message).toContain(
       'the root is "POST /api/v1/chat" (SERVER) of jeeves-gateway, expected was {"service":"jeeves-agents"}',
@@ -207,8 +209,8 @@ describe("a broken trace fails", () => {
   });
 
   test("when services or spans are missing or too many", () => {
-    const { message } = evaluateUnbroken(chat().spans, {
-      services: [...path.slice(1), "jeeves-tools-worker"],
+    const { message } = evaluateUnbroken(chatRequest().spans, {
+      services: [...PATH.slice(1), "jeeves-tools-worker"],
       spans: 20,
     });
 
@@ -227,15 +229,15 @@ describe("a broken trace fails", () => {
       why: 'ends at gateway: "job" of worker continues "work" of gateway, which is INTERNAL and no exit',
     },
   ])("when the path $path is not there: $why", ({ path: wanted, why }) => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway" });
-    const [, orders] = fleet.hop(root, "orders", place);
-    fleet.hop(orders, "stock", http("GET", "/stock"));
-    const work = fleet.child(root, { name: "work" });
-    fleet.child(work, { service: "worker", name: "job", kind: "CONSUMER" });
-    fleet.root({ service: "cron" });
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    const [, orders] = spanFactory.hop(root, "orders", PLACE_ORDER);
+    spanFactory.hop(orders, "stock", http("GET", "/stock"));
+    const work = spanFactory.child(root, { name: "work" });
+    spanFactory.child(work, { service: "worker", name: "job", kind: "CONSUMER" });
+    spanFactory.root({ service: "cron" });
 
-    const { pass, message } = evaluateUnbroken(fleet.spans, {
+    const { pass, message } = evaluateUnbroken(spanFactory.spans, {
       traceId: root.traceId,
       path: wanted,
     });
@@ -246,15 +248,15 @@ describe("a broken trace fails", () => {
   });
 
   test("at the end of its path, though another branch held the same hop before", () => {
-    const fleet = new Fleet();
-    const root = fleet.root({ service: "gateway" });
-    const [, stock] = fleet.hop(root, "stock", http("GET", "/stock"));
-    const [, other] = fleet.hop(stock, "orders", place);
-    fleet.hop(other, "mails", bullmq("mails"));
-    const [, orders] = fleet.hop(root, "orders", place, { at: 50 });
-    fleet.lostHop(orders, "mails", bullmq("mails"));
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    const [, stock] = spanFactory.hop(root, "stock", http("GET", "/stock"));
+    const [, other] = spanFactory.hop(stock, "orders", PLACE_ORDER);
+    spanFactory.hop(other, "mails", bullmq("mails"));
+    const [, orders] = spanFactory.hop(root, "orders", PLACE_ORDER, { at: 50 });
+    spanFactory.lostHop(orders, "mails", bullmq("mails"));
 
-    const { message } = evaluateUnbroken(fleet.spans, {
+    const { message } = evaluateUnbroken(spanFactory.spans, {
       traceId: root.traceId,
       path: ["gateway", "orders", "mails"],
     });
@@ -265,10 +267,12 @@ describe("a broken trace fails", () => {
   });
 
   test("when a callee claims a local parent", () => {
-    const fleet = new Fleet();
-    fleet.hop(fleet.root({ service: "gateway" }), "orders", place, { flags: 0x101 });
+    const spanFactory = new SpanFactory();
+    spanFactory.hop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER, {
+      flags: 0x101,
+    });
 
-    expect(evaluateUnbroken(fleet.spans).message).toContain(
+    expect(evaluateUnbroken(spanFactory.spans).message).toContain(
       '"shop.v1.Orders/Place" (SERVER) of orders claims a local parent',
     );
   });
@@ -278,7 +282,7 @@ describe("a broken trace fails", () => {
       pass: false,
       message: "expected one unbroken trace\nbut nothing arrived at all",
     });
-    expect(evaluateUnbroken(chat().spans, { traceId: "f".repeat(32) }).message).toContain(
+    expect(evaluateUnbroken(chatRequest().spans, { traceId: "f".repeat(32) }).message).toContain(
       `no span of trace ${"f".repeat(32)} arrived`,
     );
   });
@@ -286,23 +290,29 @@ describe("a broken trace fails", () => {
 
 /** Requests from a gateway to orders, 30 ms apart; the ones named by index lose their trace. */
 function requests(count: number, ...broken: readonly number[]): Span[] {
-  const fleet = new Fleet();
+  const spanFactory = new SpanFactory();
   const roots = Array.from({ length: count }, (_, index) =>
-    fleet.root({ service: "gateway", kind: "SERVER", at: index * 30, ms: 20 }),
+    spanFactory.root({ service: "gateway", kind: "SERVER", at: index * 30, ms: 20 }),
   );
   roots.forEach((root, index) => {
-    if (broken.includes(index)) fleet.lostHop(root, "orders", place);
-    else fleet.hop(root, "orders", place);
+    if (broken.includes(index)) spanFactory.lostHop(root, "orders", PLACE_ORDER);
+    else spanFactory.hop(root, "orders", PLACE_ORDER);
   });
-  return fleet.spans;
+  return spanFactory.spans;
 }
 
+/** A trace and a second one whose first span links to the exit span of the first. */
 function linked() {
-  const fleet = new Fleet();
-  const root = fleet.root({ service: "gateway" });
-  const exit = fleet.child(root, kafka("orders").exit);
+  const spanFactory = new SpanFactory();
+  const root = spanFactory.root({ service: "gateway" });
+  const exit = spanFactory.child(root, kafka("orders").exit);
   const link = { ...exit, attributes: {}, flags: 0x301 };
-  const entry = fleet.root({ service: "billing", ...kafka("orders").entry, at: 3, links: [link] });
-  fleet.child(entry, {});
-  return { spans: fleet.spans, exit };
+  const entry = spanFactory.root({
+    service: "billing",
+    ...kafka("orders").entry,
+    at: 3,
+    links: [link],
+  });
+  spanFactory.child(entry, {});
+  return { spans: spanFactory.spans, exit };
 }

@@ -1,71 +1,83 @@
 import { addressOf } from "../diagnose/address.js";
 import type { Finding } from "../diagnose/finding.js";
 import { isExit, type Span } from "../span.js";
-import type { Subject } from "./trace-under-test.js";
+import type { TraceUnderTest } from "./trace-under-test.js";
 
-/** Why the path is not there; undefined when it is. */
+/** Explains why the trace does not follow the path; undefined when it does. */
 export function pathProblem(
   path: readonly string[],
-  subject: Subject,
+  subject: TraceUnderTest,
   findings: readonly Finding[],
   allServices: ReadonlySet<string>,
 ): string | undefined {
   const [first] = path;
   if (first === undefined) return undefined;
-  const walk = new Walk(path, subject);
+  const search = new PathSearch(path, subject);
   const starts = subject.entries().filter((span) => span.service === first);
-  if (starts.some((span) => walk.reachesEnd(span, 0))) return undefined;
-  if (starts.length === 0) return `path ${shown(path)}: ${absence(first, subject, allServices)}`;
-  const from = path[walk.furthest] ?? first;
-  const to = path[walk.furthest + 1] ?? "";
-  return `path ${shown(path)} ends at ${from}: ${missingHop(from, to, walk, subject, findings, allServices)}`;
+  if (starts.some((span) => search.reachesEnd(span, 0))) return undefined;
+  const label = `path ${formatPath(path)}`;
+  if (starts.length === 0) return `${label}: ${absence(first, subject, allServices)}`;
+  const from = path[search.furthest] ?? first;
+  const to = path[search.furthest + 1] ?? "";
+  return `${label} ends at ${from}: ${missingHop(from, to, search, subject, findings, allServices)}`;
 }
 
-/** The path as people write it. */
-export function shown(path: readonly string[]): string {
+/** Formats a path for messages: "gateway → orders". */
+export function formatPath(path: readonly string[]): string {
   return path.join(" → ");
 }
 
-/** Follows a path down the tree and remembers how far it came. */
-class Walk {
-  /** The last service on the path that was reached, by its place. */
+interface ParentAndChild {
+  readonly parent: Span;
+  readonly child: Span;
+}
+
+/** Searches the tree for a path, depth first, and remembers how far it got. */
+class PathSearch {
+  /** The index of the last service on the path that was reached. */
   furthest = 0;
-  /** A callee at the furthest place whose parent is no exit span. */
-  wrongParent: { readonly parent: Span; readonly child: Span } | undefined;
+  /** A hop from the furthest service to the next one whose parent is no exit span. */
+  wrongParent: ParentAndChild | undefined;
   readonly #path: readonly string[];
-  readonly #subject: Subject;
+  readonly #subject: TraceUnderTest;
   readonly #tried = new Set<string>();
 
-  constructor(path: readonly string[], subject: Subject) {
+  constructor(path: readonly string[], subject: TraceUnderTest) {
     this.#path = path;
     this.#subject = subject;
   }
 
-  reachesEnd(entry: Span, place: number): boolean {
-    const key = `${place} ${entry.traceId} ${entry.spanId}`;
+  /** True when the rest of the path is found below an entry of its service number `index`. */
+  reachesEnd(entry: Span, index: number): boolean {
+    const key = `${index} ${entry.traceId} ${entry.spanId}`;
     if (this.#tried.has(key)) return false;
     this.#tried.add(key);
-    if (place > this.furthest) {
-      this.furthest = place;
+    if (index > this.furthest) {
+      this.furthest = index;
       this.wrongParent = undefined;
     }
-    if (place === this.#path.length - 1) return true;
-    for (const span of this.#subject.within(entry)) {
-      for (const child of this.#subject.hopsFrom(span)) {
-        if (child.service !== this.#path[place + 1]) continue;
-        if (isLeftThrough(span, child)) {
-          if (this.reachesEnd(child, place + 1)) return true;
-        } else if (place === this.furthest) {
-          this.wrongParent = { parent: span, child };
-        }
+    if (index === this.#path.length - 1) return true;
+    for (const hop of this.#hopsTo(this.#path[index + 1], entry)) {
+      if (isSentBy(hop)) {
+        if (this.reachesEnd(hop.child, index + 1)) return true;
+      } else if (index === this.furthest) {
+        this.wrongParent = hop;
       }
     }
     return false;
   }
+
+  *#hopsTo(service: string | undefined, entry: Span): Generator<ParentAndChild> {
+    for (const parent of this.#subject.withinProcess(entry)) {
+      for (const child of this.#subject.hopsFrom(parent)) {
+        if (child.service === service) yield { parent, child };
+      }
+    }
+  }
 }
 
-// Some instrumentations give their sending spans another kind, but name the system all the same.
-function isLeftThrough(parent: Span, child: Span): boolean {
+// Some instrumentations give their sending spans another kind, but the system's name all the same.
+function isSentBy({ parent, child }: ParentAndChild): boolean {
   if (isExit(parent)) return true;
   const { system } = addressOf(parent);
   return system !== undefined && system === addressOf(child).system;
@@ -74,8 +86,8 @@ function isLeftThrough(parent: Span, child: Span): boolean {
 function missingHop(
   from: string,
   to: string,
-  walk: Walk,
-  subject: Subject,
+  search: PathSearch,
+  subject: TraceUnderTest,
   findings: readonly Finding[],
   allServices: ReadonlySet<string>,
 ): string {
@@ -89,15 +101,19 @@ function missingHop(
   if (broken?.verdict !== undefined) {
     return `${from} → ${to} (${broken.via}) is ${broken.verdict.code}`;
   }
-  if (walk.wrongParent !== undefined) {
-    const { parent, child } = walk.wrongParent;
+  if (search.wrongParent !== undefined) {
+    const { parent, child } = search.wrongParent;
     return `"${child.name}" of ${to} continues "${parent.name}" of ${from}, which is ${parent.kind} and no exit`;
   }
   if (subject.services.includes(to)) return `${to} took part, but not below ${from}`;
   return absence(to, subject, allServices);
 }
 
-function absence(service: string, subject: Subject, allServices: ReadonlySet<string>): string {
+function absence(
+  service: string,
+  subject: TraceUnderTest,
+  allServices: ReadonlySet<string>,
+): string {
   if (subject.services.includes(service)) return `${service} has no entry span`;
   return allServices.has(service)
     ? `${service} sent spans, but none in this trace`

@@ -4,62 +4,76 @@ import { type Hop, summaryOf } from "../diagnose/index.js";
 import { renderWaterfall } from "../waterfall/index.js";
 import { printable } from "../waterfall/text.js";
 import { pathsOf, type UnbrokenExpectation } from "./expectation.js";
-import { shown } from "./path.js";
-import type { Subject } from "./trace-under-test.js";
+import { formatPath } from "./path.js";
+import type { TraceUnderTest } from "./trace-under-test.js";
 
-/** What was found, by subject; undefined stands for all of them together. */
-export type Problems = ReadonlyMap<Subject | undefined, readonly string[]>;
+/** The problems of each trace; those under undefined concern all traces together. */
+type Problems = ReadonlyMap<TraceUnderTest | undefined, readonly string[]>;
 
-/** Of many broken traces so many are explained; the others are counted. */
-const maxExplained = 3;
+/** The problems of so many traces are listed; further broken traces are counted. */
+const MAX_EXPLAINED = 3;
 
-/** The message of a judgement: what was expected, what is wrong, every hop, and the waterfall. */
-export function report(outcome: {
+/** An evaluation, and what it was made from. */
+export interface Outcome {
   readonly expectation: UnbrokenExpectation;
   readonly traces: readonly Trace[];
-  readonly subjects: readonly Subject[];
+  readonly subjects: readonly TraceUnderTest[];
   readonly problems: Problems;
   readonly findings: readonly Finding[];
-}): string {
+}
+
+/** Writes the message of an evaluation: the expectation, the problems, all hops, and the waterfall. */
+export function report(outcome: Outcome): string {
   const { expectation, traces, subjects, problems, findings } = outcome;
-  if (traces.length === 0) return `expected ${wish(expectation)}\nbut nothing arrived at all`;
-  const broken = subjects.filter((subject) => problems.has(subject));
-  const lines = [`expected ${problems.size === 0 ? "anything but " : ""}${wish(expectation)}`];
-  if (problems.size > 0) lines.push("but:");
-  for (const problem of problems.get(undefined) ?? []) lines.push(`  - ${problem}`);
-  for (const subject of broken.slice(0, maxExplained)) {
-    const where = subjects.length > 1 ? `trace ${subject.trace.traceId}: ` : "";
-    for (const problem of problems.get(subject) ?? []) lines.push(`  - ${where}${problem}`);
-  }
-  if (broken.length > maxExplained) {
-    lines.push(
-      `  … and ${broken.length - maxExplained} more of ${subjects.length} traces are broken`,
-    );
-  }
-  // With many traces, or with strangers beside the one that matters, only what belongs to it is drawn.
-  const first = broken[0] ?? subjects[0];
-  const drawn =
-    first === undefined || problems.get(undefined) ? traces : related(first, traces, findings);
+  const expected = describeExpectation(expectation);
+  if (traces.length === 0) return `expected ${expected}\nbut nothing arrived at all`;
+  const lines =
+    problems.size === 0
+      ? [`expected anything but ${expected}`]
+      : [`expected ${expected}`, "but:", ...problemLines(outcome)];
+  const drawn = tracesToDraw(outcome);
   const drawnIds = new Set(drawn.map((trace) => trace.traceId));
-  const about = findings.filter(
+  const drawnFindings = findings.filter(
     ({ exit, entry }) => drawnIds.has(exit?.traceId ?? "") || drawnIds.has(entry?.traceId ?? ""),
   );
-  const { hops } = summaryOf(subjects.length > 1 ? findings : about);
+  const { hops } = summaryOf(subjects.length > 1 ? findings : drawnFindings);
   return [
     ...lines.map(printableLine),
     "",
     ...(hops.length > 0 ? ["hops:", ...hops.flatMap(hopLines), ""] : []),
-    renderWaterfall(drawn, { diagnosis: summaryOf(about) }),
+    renderWaterfall(drawn, { diagnosis: summaryOf(drawnFindings) }),
   ].join("\n");
 }
 
-function wish(expectation: UnbrokenExpectation): string {
+function problemLines({ subjects, problems }: Outcome): string[] {
+  const lines = (problems.get(undefined) ?? []).map((problem) => `  - ${problem}`);
+  const broken = subjects.filter((subject) => problems.has(subject));
+  for (const subject of broken.slice(0, MAX_EXPLAINED)) {
+    const prefix = subjects.length > 1 ? `trace ${subject.trace.traceId}: ` : "";
+    for (const problem of problems.get(subject) ?? []) lines.push(`  - ${prefix}${problem}`);
+  }
+  if (broken.length > MAX_EXPLAINED) {
+    lines.push(
+      `  … and ${broken.length - MAX_EXPLAINED} more of ${subjects.length} traces are broken`,
+    );
+  }
+  return lines;
+}
+
+// Of several traces only the first broken one is drawn, with those that it is joined to.
+function tracesToDraw({ traces, subjects, problems, findings }: Outcome): readonly Trace[] {
+  const first = subjects.find((subject) => problems.has(subject)) ?? subjects[0];
+  if (first === undefined || problems.has(undefined)) return traces;
+  return relatedTraces(first, traces, findings);
+}
+
+function describeExpectation(expectation: UnbrokenExpectation): string {
   const { traces = 1, traceId, services } = expectation;
-  const paths = pathsOf(expectation).map(shown);
-  const what = traces === 1 ? `trace ${traceId ?? ""}`.trim() : `${traces} traces`;
+  const paths = pathsOf(expectation).map(formatPath);
+  const subject = traces === 1 ? `trace ${traceId ?? ""}`.trim() : `${traces} traces`;
   const along = paths.length > 0 ? ` along ${paths.join(" and ")}` : "";
   const through = services === undefined ? "" : ` through ${services.join(", ")}`;
-  return `${traces === 1 ? "one unbroken" : "unbroken"} ${what}${along}${through}`;
+  return `${traces === 1 ? "one unbroken" : "unbroken"} ${subject}${along}${through}`;
 }
 
 function hopLines({ from, to, via, ok, verdict, count }: Hop): string[] {
@@ -71,9 +85,9 @@ function hopLines({ from, to, via, ok, verdict, count }: Hop): string[] {
   );
 }
 
-// The trace, and what broke or was linked off it, at any remove, in both directions.
-function related(
-  subject: Subject,
+// The trace and those that a break or a link joins to it, directly or over others, in both directions.
+function relatedTraces(
+  subject: TraceUnderTest,
   traces: readonly Trace[],
   findings: readonly Finding[],
 ): Trace[] {
@@ -89,7 +103,7 @@ function related(
   return traces.filter((trace) => ids.has(trace.traceId));
 }
 
-// Names come from strangers here too, and long ones matter.
+// Names of services and spans are untrusted here too; the limit is higher, because lines hold whole paths.
 function printableLine(line: string): string {
   return printable(line, 1000);
 }

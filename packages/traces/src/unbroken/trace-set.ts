@@ -1,8 +1,9 @@
 import type { Trace } from "../assemble.js";
 import type { Finding } from "../diagnose/finding.js";
 
-/** Everything that arrived, looked up by trace: with thousands of traces each is judged by what concerns it. */
-export class Surroundings {
+/** All traces that arrived with their findings, indexed by trace: one of thousands is evaluated by its own findings. */
+export class TraceSet {
+  /** The services of all traces. */
   readonly services: ReadonlySet<string>;
   readonly #traces: ReadonlyMap<string, Trace>;
   readonly #findings = new Map<string, Finding[]>();
@@ -21,16 +22,17 @@ export class Surroundings {
     }
   }
 
+  /** The trace with this id; undefined when no span of it arrived. */
   traceOf(traceId: string): Trace | undefined {
     return this.#traces.get(traceId);
   }
 
-  /** What was found on the hops into, within and out of these traces, each once. */
+  /** The findings on hops into, within and out of these traces, each once. */
   findingsOn(traceIds: Iterable<string>): Finding[] {
     return [...new Set([...traceIds].flatMap((traceId) => this.#findings.get(traceId) ?? []))];
   }
 
-  /** The links that lead out of a trace, and into it. */
+  /** The links out of a trace and into it. */
   linksOn(traceId: string): Finding[] {
     return this.findingsOn([traceId]).filter(({ linked }) => linked);
   }

@@ -1,55 +1,58 @@
 import type { Trace } from "../assemble.js";
 import { isHop } from "../diagnose/world.js";
 import type { Span } from "../span.js";
-import type { Surroundings } from "./trace-set.js";
+import type { TraceSet } from "./trace-set.js";
 
-/** One trace under judgement; where links are allowed, with the traces that it is linked to. */
-export class Subject {
+/** The trace that is evaluated; where links are allowed, together with the traces that it is linked to. */
+export class TraceUnderTest {
   readonly trace: Trace;
   readonly spans: readonly Span[];
   readonly services: readonly string[];
   readonly #traces: ReadonlyMap<string, Trace>;
   readonly #linked = new Map<Span, Span[]>();
 
-  /** @param surroundings - where linked traces are looked up; without it links lead nowhere. */
-  constructor(trace: Trace, surroundings?: Surroundings) {
+  /** @param linkedTraces - where linked traces are looked up; links are not followed without it */
+  constructor(trace: Trace, linkedTraces?: TraceSet) {
     this.trace = trace;
-    const mine = new Map([[trace.traceId, trace]]);
-    // A Map may grow while it is walked: links of linked traces are followed too.
-    for (const [traceId] of mine) {
-      for (const { exit, entry } of surroundings?.linksOn(traceId) ?? []) {
+    const traces = new Map([[trace.traceId, trace]]);
+    // A Map may grow while it is iterated: links of linked traces are followed too.
+    for (const [traceId] of traces) {
+      for (const { exit, entry } of linkedTraces?.linksOn(traceId) ?? []) {
         if (exit?.traceId !== traceId || entry === undefined) continue;
-        const lower = surroundings?.traceOf(entry.traceId);
+        const lower = linkedTraces?.traceOf(entry.traceId);
         if (lower === undefined) continue;
-        mine.set(lower.traceId, lower);
+        traces.set(lower.traceId, lower);
         this.#linked.set(exit, [...(this.#linked.get(exit) ?? []), entry]);
       }
     }
-    this.#traces = mine;
-    this.spans = [...mine.values()].flatMap((one) => one.spans);
+    this.#traces = traces;
+    this.spans = [...traces.values()].flatMap((one) => one.spans);
     this.services = [...new Set(this.spans.map((span) => span.service))];
   }
 
+  /** The ids of the trace and of its linked traces. */
   get traceIds(): Iterable<string> {
     return this.#traces.keys();
   }
 
+  /** True when the span belongs to the trace or to a linked one. */
   has(span: Span | undefined): boolean {
     return span !== undefined && this.#traces.has(span.traceId);
   }
 
+  /** The parent of a span; undefined for a root and for an orphan. */
   parentOf(span: Span): Span | undefined {
     return this.#traces.get(span.traceId)?.byId.get(span.parentSpanId ?? "");
   }
 
-  /** What continues the span in another process, and what is linked to it. */
+  /** The spans that continue this one in another process, and those that link to it. */
   hopsFrom(span: Span): Span[] {
     const hops = this.#childrenOf(span).filter((child) => isHop(span, child));
     return [...hops, ...(this.#linked.get(span) ?? [])];
   }
 
-  /** The span and everything below it that the same process did in the same call. */
-  *within(span: Span): Generator<Span> {
+  /** The span and its descendants in the same process. */
+  *withinProcess(span: Span): Generator<Span> {
     const open = [span];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       yield next;
@@ -57,7 +60,7 @@ export class Subject {
     }
   }
 
-  /** The spans with which processes begin their part: the tops, and what came in from another process. */
+  /** The spans with which processes begin their part: those without a parent, or with one in another process. */
   entries(): Span[] {
     return this.spans.filter((span) => {
       const parent = this.parentOf(span);

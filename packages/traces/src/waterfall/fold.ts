@@ -1,27 +1,30 @@
-import { below, type Group, type Node } from "./tree.js";
+import { descendants, type TraceTree, type TreeNode } from "./tree.js";
 
 /**
- * Chooses what is drawn when there is more than `maxSpans`: first what leads to a break, then level by level
- * from the top. Undefined: everything.
+ * Chooses the nodes to draw when there are more than `maxSpans`: first those that lead to a break, then level by
+ * level from the top. Undefined means all of them.
  */
-export function chosen(groups: readonly Group[], maxSpans: number): ReadonlySet<Node> | undefined {
-  const tops = groups.flatMap((group) => group.tops);
+export function chooseDrawn(
+  trees: readonly TraceTree[],
+  maxSpans: number,
+): ReadonlySet<TreeNode> | undefined {
+  const roots = trees.flatMap((tree) => tree.roots);
   let count = 0;
-  for (const _ of below(tops)) {
+  for (const _ of descendants(roots)) {
     count += 1;
-    if (count > maxSpans) return choose(tops, maxSpans);
+    if (count > maxSpans) return chooseSome(roots, maxSpans);
   }
   return undefined;
 }
 
-/** What of a node's children is not drawn, in words: "12 more: agent.process ×10, send orders ×2". */
-export function foldedOf(nodes: readonly Node[]): {
+/** Counts nodes that are not drawn, and their descendants; `names` is like "agent.process ×10, send orders ×2". */
+export function summarizeFolded(nodes: readonly TreeNode[]): {
   readonly count: number;
   readonly names: string;
 } {
   const names = new Map<string, number>();
   let count = 0;
-  for (const { span } of below(nodes)) {
+  for (const { span } of descendants(nodes)) {
     count += 1;
     names.set(span.name, (names.get(span.name) ?? 0) + 1);
   }
@@ -30,21 +33,33 @@ export function foldedOf(nodes: readonly Node[]): {
   return { count, names: most.map(([name, times]) => `${name} ×${times}`).join(", ") + rest };
 }
 
-function choose(tops: readonly Node[], maxSpans: number): ReadonlySet<Node> {
-  const drawn = new Set<Node>();
-  for (const node of below(tops)) {
-    if (node.mark === undefined && node.lost.length === 0) continue;
-    const line: Node[] = [];
-    for (let step: Node | undefined = node; step && !drawn.has(step); step = step.parent) {
-      line.push(step);
+function chooseSome(roots: readonly TreeNode[], maxSpans: number): ReadonlySet<TreeNode> {
+  const drawn = new Set<TreeNode>();
+  addPathsToBreaks(roots, maxSpans, drawn);
+  addLevels(roots, maxSpans, drawn);
+  return drawn;
+}
+
+function addPathsToBreaks(
+  roots: readonly TreeNode[],
+  maxSpans: number,
+  drawn: Set<TreeNode>,
+): void {
+  for (const node of descendants(roots)) {
+    if (node.breakAbove === undefined && node.breaksBelow.length === 0) continue;
+    const path: TreeNode[] = [];
+    for (let step: TreeNode | undefined = node; step && !drawn.has(step); step = step.parent) {
+      path.push(step);
     }
-    if (drawn.size + line.length > maxSpans) break;
-    for (const step of line) drawn.add(step);
+    if (drawn.size + path.length > maxSpans) return;
+    for (const step of path) drawn.add(step);
   }
-  let level = tops;
+}
+
+function addLevels(roots: readonly TreeNode[], maxSpans: number, drawn: Set<TreeNode>): void {
+  let level = roots;
   while (level.length > 0 && drawn.size < maxSpans) {
     for (const node of level) if (drawn.size < maxSpans) drawn.add(node);
     level = level.filter((node) => drawn.has(node)).flatMap((node) => node.children);
   }
-  return drawn;
 }

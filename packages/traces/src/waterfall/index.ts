@@ -1,17 +1,18 @@
 import { type SpansOrTraces, tracesOf } from "../assemble.js";
 import type { Diagnosis } from "../diagnose/index.js";
-import { chosen } from "./fold.js";
-import { groupsOf } from "./tree.js";
-import { Canvas } from "./tree-renderer.js";
+import { chooseDrawn } from "./fold.js";
+import { buildTrees } from "./tree.js";
+import { TreeRenderer } from "./tree-renderer.js";
 
+/** Options of `renderWaterfall`. */
 export interface WaterfallOptions {
-  /** How many columns a line may take. Default: 100; less than 40 counts as 40. */
+  /** How many columns a line may have. Default: 100; less than 40 counts as 40. */
   readonly width?: number;
-  /** Colours for a terminal, one per service. Default: none. */
+  /** Write ANSI colours, one per service. Default: false. */
   readonly color?: boolean;
-  /** How many spans are drawn, the rest is folded; breaks and what leads to them come first. Default: 200. */
+  /** How many spans are drawn; the others are counted. Breaks and the spans that lead to them come first. Default: 200. */
   readonly maxSpans?: number;
-  /** Marks where traces broke, and draws the lost half where it belongs. Default: no marks. */
+  /** Breaks to mark; a lost half is drawn below the span it was lost from. Default: none. */
   readonly diagnosis?: Diagnosis;
 }
 
@@ -21,13 +22,13 @@ export interface WaterfallOptions {
  */
 export function renderWaterfall(input: SpansOrTraces, options: WaterfallOptions = {}): string {
   const { width = 100, color = false, maxSpans = 200, diagnosis } = options;
-  const groups = groupsOf(tracesOf(input), diagnosis);
-  const canvas = new Canvas({
+  const trees = buildTrees(tracesOf(input), diagnosis);
+  const renderer = new TreeRenderer({
     width: Math.max(40, Math.floor(width)),
     color,
-    drawn: chosen(groups, maxSpans),
+    drawn: chooseDrawn(trees, maxSpans),
     links: diagnosis?.links ?? [],
   });
-  for (const group of groups) canvas.draw(group);
-  return canvas.finish();
+  for (const tree of trees) renderer.draw(tree);
+  return renderer.finish();
 }

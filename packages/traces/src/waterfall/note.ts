@@ -1,36 +1,36 @@
 import type { Break } from "../diagnose/finding.js";
-import { foldedOf } from "./fold.js";
+import { summarizeFolded } from "./fold.js";
 import { printable } from "./text.js";
-import type { Node } from "./tree.js";
+import type { TreeNode } from "./tree.js";
 
-/** Lines that stand in the tree but are no span. */
+/** Lines in the tree that are not a span. */
 export interface Note {
   readonly lines: readonly string[];
   readonly tone: "bad" | "quiet";
 }
 
-/** The break mark between two halves, or the remark that a link joins them. */
-export function markNote(mark: Break, traceId: string, isLink: boolean): Note {
-  const { code, sentence, hint } = mark.verdict;
+/** Explains the break between two halves, or the link that joins them. */
+export function breakNote(found: Break, traceId: string, isLink: boolean): Note {
+  const { code, sentence, hint } = found.verdict;
   const lines = [
-    `${isLink ? "~" : "✗"} ${code}: ${mark.from} → ${mark.to}, ${mark.via}`,
+    `${isLink ? "~" : "✗"} ${code}: ${found.from} → ${found.to}, ${found.via}`,
     sentence,
     `${isLink ? "note" : "fix"}: ${hint}`,
   ];
-  if (mark.exit !== undefined && mark.exit.traceId !== traceId) {
+  if (found.exit !== undefined && found.exit.traceId !== traceId) {
     lines.push(`from here on it is trace ${traceId}`);
   }
   return { lines: lines.map((line) => printable(line, 1000)), tone: isLink ? "quiet" : "bad" };
 }
 
-/** For a span whose parent is missing, when no diagnosis says more. */
+/** Says that the parent of a span is missing, when no diagnosis explains it. */
 export function orphanNote(parentSpanId: string): Note {
   return { lines: [printable(`✗ its parent ${parentSpanId} never arrived`)], tone: "bad" };
 }
 
-/** What was left out below a span. */
-export function foldNote(nodes: readonly Node[]): Note {
-  const { count, names } = foldedOf(nodes);
+/** Says which spans are not drawn below a span. */
+export function foldNote(nodes: readonly TreeNode[]): Note {
+  const { count, names } = summarizeFolded(nodes);
   const spans = count === 1 ? "1 more span" : `${count} more spans`;
   return { lines: [printable(`… ${spans}: ${names}`)], tone: "quiet" };
 }

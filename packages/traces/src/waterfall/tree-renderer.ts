@@ -1,37 +1,39 @@
 import picocolors from "picocolors";
 import type { Break } from "../diagnose/finding.js";
 import { isHop } from "../diagnose/world.js";
-import { foldNote, markNote, type Note, orphanNote } from "./note.js";
-import { Row } from "./row.js";
+import { breakNote, foldNote, type Note, orphanNote } from "./note.js";
+import { RowLayout } from "./row.js";
 import { duration, exactly, printable, wrap } from "./text.js";
-import { below, type Group, type Node } from "./tree.js";
+import { descendants, type TraceTree, type TreeNode } from "./tree.js";
 
-/** What takes a place in the tree: a note, a span, or a span below a note. */
-interface Item {
+/** One branch of the tree: a note, a span, or a span below a note. */
+interface Branch {
+  /** The strokes before its first line. */
   readonly lead: string;
+  /** The strokes before its other lines, and before its children. */
   readonly rest: string;
   readonly note: Note | undefined;
-  readonly node: Node | undefined;
+  readonly node: TreeNode | undefined;
 }
 
 type Paint = (text: string) => string;
 
-/** The lines of the tree, and narrower ones for deep trees. */
-const wide = { next: "├─ ", last: "└─ ", line: "│  ", gap: "   " };
-const tight = { next: "├─", last: "└─", line: "│ ", gap: "  " };
+/** The strokes of the tree; deep trees get the narrow ones. */
+const WIDE_STROKES = { next: "├─ ", last: "└─ ", line: "│  ", gap: "   " };
+const NARROW_STROKES = { next: "├─", last: "└─", line: "│ ", gap: "  " };
 
-/** How early a child in another process may begin before it is called skewed: what clocks resolve. */
-const skewNs = 1_000_000n;
+/** A child in another process that begins this much before its parent is marked: clocks do not resolve less. */
+const MIN_SKEW_NS = 1_000_000n;
 
-/** Draws groups one below the other, in lines of at most so many columns. */
-export class Canvas {
+/** Draws traces one below the other, in lines of at most `width` columns. */
+export class TreeRenderer {
   readonly #width: number;
-  readonly #drawn: ReadonlySet<Node> | undefined;
+  readonly #drawn: ReadonlySet<TreeNode> | undefined;
   readonly #links: ReadonlySet<Break>;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   readonly #paints = new Map<string, Paint>();
   readonly #lines: string[] = [];
-  #strokes = wide;
+  #strokes = WIDE_STROKES;
   #hiddenTraces = 0;
   #hiddenSpans = 0;
   #maxSkewNs = 0n;
@@ -39,8 +41,8 @@ export class Canvas {
   constructor(options: {
     readonly width: number;
     readonly color: boolean;
-    /** What is not folded; undefined: everything. */
-    readonly drawn: ReadonlySet<Node> | undefined;
+    /** The nodes to draw. Undefined means all of them. */
+    readonly drawn: ReadonlySet<TreeNode> | undefined;
     readonly links: readonly Break[];
   }) {
     this.#width = options.width;
@@ -49,9 +51,10 @@ export class Canvas {
     this.#colors = picocolors.createColors(options.color);
   }
 
-  draw({ trace, tops }: Group): void {
-    const spans = [...below(tops)].map((node) => node.span);
-    if (!tops.some((node) => this.#isDrawn(node))) {
+  /** Draws one trace. Without any node to draw it is only counted. */
+  draw({ trace, roots }: TraceTree): void {
+    const spans = [...descendants(roots)].map((node) => node.span);
+    if (!roots.some((node) => this.#isDrawn(node))) {
       this.#hiddenTraces += 1;
       this.#hiddenSpans += spans.length;
       return;
@@ -64,23 +67,27 @@ export class Canvas {
     const services = new Set(spans.map((span) => span.service)).size;
     const sizes = `${count(spans.length, "span")}, ${count(services, "service")}`;
     if (this.#lines.length > 0) this.#lines.push("");
-    this.#write(
+    this.#writeWrapped(
       `trace ${printable(trace.traceId)}: ${sizes}, ${duration(endNs - startNs)}`,
       this.#colors.bold,
     );
-    const row = new Row(this.#width, startNs, endNs);
-    const isDeep = 3 * depthOf(tops) > row.columns.lead;
-    this.#strokes = isDeep ? tight : wide;
-    this.#tree(tops, row);
+    const layout = new RowLayout(this.#width, startNs, endNs);
+    const isDeep = 3 * depthOf(roots) > layout.columns.lead;
+    this.#strokes = isDeep ? NARROW_STROKES : WIDE_STROKES;
+    this.#drawTree(roots, layout);
   }
 
+  /** The drawing, with a summary of what was not drawn and of clock skew. */
   finish(): string {
     if (this.#hiddenTraces > 0) {
       const spans = count(this.#hiddenSpans, "span");
-      this.#write(`… ${count(this.#hiddenTraces, "more trace")} of ${spans}`, this.#colors.dim);
+      this.#writeWrapped(
+        `… ${count(this.#hiddenTraces, "more trace")} of ${spans}`,
+        this.#colors.dim,
+      );
     }
     if (this.#maxSkewNs > 0n) {
-      this.#write(
+      this.#writeWrapped(
         `~ began before its parent in another process (by up to ${duration(this.#maxSkewNs)}): their clocks differ`,
         this.#colors.dim,
       );
@@ -88,26 +95,32 @@ export class Canvas {
     return this.#lines.join("\n");
   }
 
-  #tree(tops: readonly Node[], row: Row): void {
-    const open = this.#items([], tops, "", true).reverse();
-    for (let item = open.pop(); item !== undefined; item = open.pop()) {
-      const { note, node, rest } = item;
-      if (note !== undefined) this.#note(item, note);
+  #drawTree(roots: readonly TreeNode[], layout: RowLayout): void {
+    const open = this.#branches([], roots, "", true).reverse();
+    for (let branch = open.pop(); branch !== undefined; branch = open.pop()) {
+      const { note, node, rest } = branch;
+      if (note !== undefined) this.#drawNote(branch, note);
       if (node === undefined) continue;
       const { last, gap } = this.#strokes;
-      const lead = note === undefined ? item.lead : `${rest}${last}`;
-      // No longer than a line, or a long chain would build a long prefix for every span.
+      const lead = note === undefined ? branch.lead : `${rest}${last}`;
+      // No longer than a line: otherwise a long chain would build a long prefix for every span.
       const inner = shorten(note === undefined ? rest : `${rest}${gap}`, this.#width);
-      this.#row(lead, node, row);
-      const lost = node.lost.map((mark) => this.#markNote(mark, node));
-      for (const next of this.#items(lost, node.children, inner, false).reverse()) open.push(next);
+      this.#drawSpan(lead, node, layout);
+      const notes = node.breaksBelow.map((found) => this.#breakNote(found, node));
+      for (const next of this.#branches(notes, node.children, inner, false).reverse())
+        open.push(next);
     }
   }
 
-  #items(lost: readonly Note[], nodes: readonly Node[], prefix: string, isTop: boolean): Item[] {
+  #branches(
+    notes: readonly Note[],
+    nodes: readonly TreeNode[],
+    prefix: string,
+    isTop: boolean,
+  ): Branch[] {
     const folded = nodes.filter((node) => !this.#isDrawn(node));
-    const parts: Pick<Item, "note" | "node">[] = [
-      ...lost.map((note) => ({ note, node: undefined })),
+    const parts: Pick<Branch, "note" | "node">[] = [
+      ...notes.map((note) => ({ note, node: undefined })),
       ...nodes
         .filter((node) => this.#isDrawn(node))
         .map((node) => ({ note: this.#noteAbove(node), node })),
@@ -125,64 +138,65 @@ export class Canvas {
     });
   }
 
-  #isDrawn(node: Node): boolean {
+  #isDrawn(node: TreeNode): boolean {
     return this.#drawn === undefined || this.#drawn.has(node);
   }
 
-  #noteAbove(node: Node): Note | undefined {
-    if (node.mark !== undefined) return this.#markNote(node.mark, node);
+  #noteAbove(node: TreeNode): Note | undefined {
+    if (node.breakAbove !== undefined) return this.#breakNote(node.breakAbove, node);
     const { parentSpanId } = node.span;
     return node.parent === undefined && parentSpanId !== undefined
       ? orphanNote(parentSpanId)
       : undefined;
   }
 
-  #markNote(mark: Break, node: Node): Note {
-    return markNote(mark, node.span.traceId, this.#links.has(mark));
+  #breakNote(found: Break, node: TreeNode): Note {
+    return breakNote(found, node.span.traceId, this.#links.has(found));
   }
 
-  #note({ lead, rest }: Item, { lines, tone }: Note): void {
+  #drawNote({ lead, rest }: Branch, { lines, tone }: Note): void {
     const paint = tone === "bad" ? this.#colors.red : this.#colors.dim;
     const first = shorten(lead, this.#width / 2);
     const others = shorten(rest, this.#width / 2);
-    const room = this.#width - Math.max(first.length, others.length) - 2;
+    const columns = this.#width - Math.max(first.length, others.length) - 2;
     lines.forEach((line, index) => {
-      wrap(line, room).forEach((part, row) => {
+      wrap(line, columns).forEach((part, row) => {
         const start = index === 0 && row === 0 ? first : others;
-        // What continues a line stands two columns further in.
+        // The continuation of a line is indented by two columns.
         this.#lines.push(this.#dim(start) + paint(row === 0 ? part : `  ${part}`));
       });
     });
   }
 
-  #row(lead: string, node: Node, row: Row): void {
+  #drawSpan(lead: string, node: TreeNode, layout: RowLayout): void {
     const { span } = node;
     const paint = this.#paintOf(span.service);
-    const short = shorten(lead, row.columns.lead);
-    // Named where it changes: the names below belong to the same service.
-    const isSame = node.parent?.span.service === span.service && node.mark === undefined;
-    const service = isSame ? "" : `${printable(span.service)}: `;
+    const strokes = shorten(lead, layout.columns.lead);
+    // The service is written where it changes, not on the spans below.
+    const isSameService =
+      node.parent?.span.service === span.service && node.breakAbove === undefined;
+    const service = isSameService ? "" : `${printable(span.service)}: `;
     const failed = span.status.code === "ERROR" ? "! " : "";
     const text = `${service}${failed}${printable(span.name)}`;
-    const label = exactly(text, row.columns.label - short.length);
-    const named = isSame
+    const label = exactly(text, layout.columns.label - strokes.length);
+    const painted = isSameService
       ? paint(label)
       : paint(label.slice(0, service.length)) + label.slice(service.length);
-    const { kind, offset, length, gap, bar } = row.of(node, this.#skewOf(node) > 0n);
-    const cells = [this.#dim(short) + named, this.#dim(kind), offset, length];
+    const { kind, offset, length, gap, bar } = layout.cellsOf(node, this.#skewOf(node) > 0n);
+    const cells = [this.#dim(strokes) + painted, this.#dim(kind), offset, length];
     if (bar !== "") cells.push(gap + paint(bar));
     this.#lines.push(cells.join(" "));
   }
 
-  #skewOf({ span, parent }: Node): bigint {
+  #skewOf({ span, parent }: TreeNode): bigint {
     if (parent === undefined || !isHop(parent.span, span)) return 0n;
     const ahead = parent.span.startNs - span.startNs;
-    if (ahead < skewNs) return 0n;
+    if (ahead < MIN_SKEW_NS) return 0n;
     if (ahead > this.#maxSkewNs) this.#maxSkewNs = ahead;
     return ahead;
   }
 
-  // In order of appearance, so that the same spans have the same colours.
+  // Colours are given in order of appearance, so that the same spans have the same colours.
   #paintOf(service: string): Paint {
     const { cyan, magenta, yellow, green, blue } = this.#colors;
     const palette = [cyan, magenta, yellow, green, blue];
@@ -197,28 +211,28 @@ export class Canvas {
     return text === "" ? "" : this.#colors.dim(text);
   }
 
-  #write(text: string, paint: Paint): void {
+  #writeWrapped(text: string, paint: Paint): void {
     for (const line of wrap(text, this.#width)) this.#lines.push(paint(line));
   }
 }
 
-function depthOf(tops: readonly Node[]): number {
-  const depths = new Map<Node, number>();
+function depthOf(roots: readonly TreeNode[]): number {
+  const depths = new Map<TreeNode, number>();
   let deepest = 0;
-  for (const node of below(tops)) {
-    const above = node.parent === undefined ? -1 : (depths.get(node.parent) ?? 0);
-    // A note takes a place of its own above its span.
-    const depth = above + (node.mark === undefined ? 1 : 2);
+  for (const node of descendants(roots)) {
+    const parentDepth = node.parent === undefined ? -1 : (depths.get(node.parent) ?? 0);
+    // A note above the span is a level of its own.
+    const depth = parentDepth + (node.breakAbove === undefined ? 1 : 2);
     depths.set(node, depth);
     if (depth > deepest) deepest = depth;
   }
   return deepest;
 }
 
-// Deep down the lines of the tree would leave no room for words: the nearest ones are kept.
+// In deep trees the strokes would leave no columns for the label: those nearest to it are kept.
 function shorten(lead: string, columns: number): string {
-  const room = Math.max(4, Math.floor(columns));
-  return lead.length <= room ? lead : `…${lead.slice(1 - room)}`;
+  const kept = Math.max(4, Math.floor(columns));
+  return lead.length <= kept ? lead : `…${lead.slice(1 - kept)}`;
 }
 
 function count(amount: number, noun: string): string {

@@ -3,88 +3,93 @@ import type { Break } from "../diagnose/finding.js";
 import type { Diagnosis } from "../diagnose/index.js";
 import type { Span } from "../span.js";
 
-/** A span where it is drawn. */
-export interface Node {
+/** A span and the spans that are drawn below it. */
+export interface TreeNode {
   readonly span: Span;
-  readonly children: Node[];
-  parent: Node | undefined;
-  /** Why the line above it is broken. */
-  mark: Break | undefined;
-  /** Breaks below it whose other half was never recorded. */
-  readonly lost: Break[];
+  readonly children: TreeNode[];
+  parent: TreeNode | undefined;
+  /** The break or link between the parent and this span. */
+  breakAbove: Break | undefined;
+  /** The breaks below this span whose callee recorded nothing. */
+  readonly breaksBelow: Break[];
 }
 
-/** What is drawn together: a trace, and the halves of others that belong below it. */
-export interface Group {
+/** A trace as it is drawn, with the lost halves of others that belong below it. */
+export interface TraceTree {
   readonly trace: Trace;
-  readonly tops: readonly Node[];
+  /** The nodes without a parent: the root, and spans whose parent is missing. */
+  readonly roots: readonly TreeNode[];
 }
 
 /** Builds the trees to draw. With a diagnosis, a lost half stands below the span that it was lost from. */
-export function groupsOf(traces: readonly Trace[], diagnosis: Diagnosis | undefined): Group[] {
-  const nodes = new Map<string, Node>();
-  for (const trace of traces) for (const span of trace.spans) nodes.set(idOf(span), nodeOf(span));
-  for (const trace of traces) {
-    for (const [parentId, children] of trace.children) {
-      const parent = nodes.get(idOf({ traceId: trace.traceId, spanId: parentId }));
-      for (const span of children) {
-        const child = nodes.get(idOf(span));
-        if (parent === undefined || child === undefined) continue;
-        child.parent = parent;
-        parent.children.push(child);
-      }
-    }
-  }
-  for (const mark of [...(diagnosis?.breaks ?? []), ...(diagnosis?.links ?? [])]) {
-    graft(mark, nodes);
+export function buildTrees(
+  traces: readonly Trace[],
+  diagnosis: Diagnosis | undefined,
+): TraceTree[] {
+  const nodes = new Map<string, TreeNode>();
+  for (const trace of traces) for (const span of trace.spans) nodes.set(keyOf(span), nodeOf(span));
+  for (const trace of traces) connect(trace, nodes);
+  for (const found of [...(diagnosis?.breaks ?? []), ...(diagnosis?.links ?? [])]) {
+    attachLostHalf(found, nodes);
   }
   return traces.flatMap((trace) => {
-    const tops = [...trace.roots, ...trace.orphans]
+    const roots = [...trace.roots, ...trace.orphans]
       .sort(byStart)
-      .flatMap((span) => nodes.get(idOf(span)) ?? [])
+      .flatMap((span) => nodes.get(keyOf(span)) ?? [])
       .filter((node) => node.parent === undefined);
-    return tops.length === 0 ? [] : [{ trace, tops }];
+    return roots.length === 0 ? [] : [{ trace, roots }];
   });
 }
 
-/** The node and everything below it, top down. */
-export function* below(tops: readonly Node[]): Generator<Node> {
-  const open = [...tops].reverse();
+/** The nodes and all their descendants, parents first. */
+export function* descendants(roots: readonly TreeNode[]): Generator<TreeNode> {
+  const open = [...roots].reverse();
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     yield node;
     for (const child of node.children.toReversed()) open.push(child);
   }
 }
 
-function graft(mark: Break, nodes: Map<string, Node>): void {
-  const upper = mark.exit && nodes.get(idOf(mark.exit));
-  if (mark.entry === undefined) {
-    upper?.lost.push(mark);
+function connect({ traceId, children }: Trace, nodes: ReadonlyMap<string, TreeNode>): void {
+  for (const [spanId, spans] of children) {
+    const parent = nodes.get(keyOf({ traceId, spanId }));
+    if (parent === undefined) continue;
+    for (const span of spans) {
+      const child = nodes.get(keyOf(span));
+      if (child === undefined) continue;
+      child.parent = parent;
+      parent.children.push(child);
+    }
+  }
+}
+
+function attachLostHalf(found: Break, nodes: ReadonlyMap<string, TreeNode>): void {
+  const upper = found.exit && nodes.get(keyOf(found.exit));
+  if (found.entry === undefined) {
+    upper?.breaksBelow.push(found);
     return;
   }
-  const known = nodes.get(idOf(mark.entry));
-  // The lower half may lie in a trace that is not drawn: then its first span stands for it.
-  const lower = known ?? (upper && nodeOf(mark.entry));
-  if (lower === undefined || lower.mark !== undefined) return;
-  const isTop = lower.parent === undefined;
-  if (isTop && upper !== undefined && topOf(upper) !== lower) {
+  // The lower half may be in a trace that is not drawn: then its first span stands for it.
+  const lower = nodes.get(keyOf(found.entry)) ?? (upper && nodeOf(found.entry));
+  if (lower === undefined || lower.breakAbove !== undefined) return;
+  if (lower.parent === undefined && upper !== undefined && rootOf(upper) !== lower) {
     lower.parent = upper;
     upper.children.push(lower);
     upper.children.sort((a, b) => byStart(a.span, b.span));
   }
-  lower.mark = mark;
+  lower.breakAbove = found;
 }
 
-function topOf(node: Node): Node {
-  let top = node;
-  while (top.parent !== undefined) top = top.parent;
-  return top;
+function rootOf(node: TreeNode): TreeNode {
+  let root = node;
+  while (root.parent !== undefined) root = root.parent;
+  return root;
 }
 
-function nodeOf(span: Span): Node {
-  return { span, children: [], parent: undefined, mark: undefined, lost: [] };
+function nodeOf(span: Span): TreeNode {
+  return { span, children: [], parent: undefined, breakAbove: undefined, breaksBelow: [] };
 }
 
-function idOf({ traceId, spanId }: Pick<Span, "traceId" | "spanId">): string {
+function keyOf({ traceId, spanId }: Pick<Span, "traceId" | "spanId">): string {
   return `${traceId}-${spanId}`;
 }

@@ -1,5 +1,8 @@
-// #region by hand
-import { diagnose, renderWaterfall, startReceiver } from "@traceferry/testkit";
+// README.md shows the code of this region word for word: see readme.test.ts.
+
+// #region example
+import { diagnose, renderWaterfall } from "@traceferry/traces";
+import { startReceiver } from "@traceferry/traces/receiver";
 import { expect, test } from "vitest";
 import { startShop } from "./shop.test-support.js";
 

@@ -1,13 +1,16 @@
 import type { Span } from "./span.js";
 
 /**
- * Counts the steps of a function of spans: properties of spans that it reads, keys that it looks up, items that it
- * walks, and items and characters that it hands to the built-in methods of arrays and strings. Unlike its time, that
- * is the same on every machine. The function must not be async.
+ * Counts the steps that a function takes on spans: properties of spans read, keys looked up, items iterated, and items
+ * and characters given to the built-in methods of arrays and strings. Unlike a duration, the count is the same on every
+ * machine. The function must not be async.
  */
-export function workOf(spans: readonly Span[], work: (spans: readonly Span[]) => unknown): number {
+export function countSteps(
+  spans: readonly Span[],
+  run: (spans: readonly Span[]) => unknown,
+): number {
   let steps = 0;
-  const watched = spans.map(
+  const counted = spans.map(
     (span) =>
       new Proxy(span, {
         get(target, key) {
@@ -16,7 +19,7 @@ export function workOf(spans: readonly Span[], work: (spans: readonly Span[]) =>
         },
       }),
   );
-  const undo: (() => void)[] = [];
+  const restore: (() => void)[] = [];
   for (const [prototype, names, costOf] of METERED) {
     for (const name of names) {
       const method: unknown = Reflect.get(prototype, name);
@@ -26,13 +29,13 @@ export function workOf(spans: readonly Span[], work: (spans: readonly Span[]) =>
         return Reflect.apply(method, this, args);
       };
       Reflect.set(prototype, name, metered);
-      undo.push(() => Reflect.set(prototype, name, method));
+      restore.push(() => Reflect.set(prototype, name, method));
     }
   }
   try {
-    work(watched);
+    run(counted);
   } finally {
-    for (const step of undo) step();
+    for (const step of restore) step();
   }
   return steps;
 }
@@ -44,7 +47,7 @@ interface Metered {
 const one = (): number => 1;
 const lengthOf = ({ length = 0 }: Metered): number => length;
 
-// What costs the same however long the array or the string is has no place here: `push`, `at`, `charCodeAt`.
+// Methods whose cost does not depend on the length are left out: `push`, `at`, `charCodeAt`.
 const METERED: readonly (readonly [object, readonly string[], (of: Metered) => number])[] = [
   [
     Array.prototype,
