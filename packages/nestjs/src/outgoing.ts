@@ -1,6 +1,6 @@
 import type { Context } from "@opentelemetry/api";
 import type { Instrumenter } from "@traceferry/core";
-import { type Packet, writePacket } from "./carrier/packet.js";
+import { type Packet, writePacket } from "./carrier/headers.js";
 
 /**
  * Returns the packet to send: a copy with what the instrumenter injects, or the packet itself where there is nothing

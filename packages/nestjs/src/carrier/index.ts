@@ -2,12 +2,10 @@ import { type Context, context } from "@opentelemetry/api";
 import { Instrumenter, withoutSpan } from "@traceferry/core";
 import { MESSAGE_SETTINGS } from "../options.js";
 import { outgoingPacket } from "../outgoing.js";
-import { rpcGetter } from "./getters.js";
-import type { Packet } from "./packet.js";
+import { type Packet, rpcGetter } from "./headers.js";
 import { toRpcMessage } from "./rpc-message.js";
 
-export { httpGetter, rpcGetter } from "./getters.js";
-export type { Packet } from "./packet.js";
+export { httpGetter, type Packet, rpcGetter } from "./headers.js";
 export { property, type RpcMessage, toRpcMessage } from "./rpc-message.js";
 
 // Uses the propagator that is registered with the API, looked up at each call.

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { SanitizingGetter } from "@traceferry/core";
+import { type Injection, SanitizingGetter } from "@traceferry/core";
 import { metadataGetter } from "@traceferry/grpc/carrier";
 import { kafkaGetter } from "@traceferry/kafka";
 import { callMethod, isGrpcMetadata, property, type RpcMessage } from "./rpc-message.js";
@@ -61,4 +61,25 @@ function natsHeaderKeys(headers: unknown): string[] {
   if (typeof headers !== "object" || headers === null) return [];
   const keys = callMethod(headers, "keys");
   return Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [];
+}
+
+/** A message as Nest's clients hand it to their transport. */
+export interface Packet {
+  readonly pattern: unknown;
+  readonly data: unknown;
+  /** The carrier of the trace context. TCP and Redis send it since Nest 12.0.4. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Returns a copy of the packet whose metadata has the injected fields, and no field of an earlier trace in any
+ * letter case. The packet itself stays as it is, and is returned where there is nothing to inject.
+ */
+export function writePacket<P extends Packet>(packet: P, injection: Injection | undefined): P {
+  if (injection === undefined) return packet;
+  // By entries, so that a key `__proto__` stays an ordinary one.
+  const kept = Object.entries(packet.metadata ?? {}).filter(
+    ([name]) => !injection.stale.includes(name.toLowerCase()),
+  );
+  return { ...packet, metadata: Object.fromEntries([...kept, ...injection.fields]) };
 }
