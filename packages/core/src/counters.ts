@@ -65,7 +65,8 @@ export class PropagationCounters {
   }
 
   #attributesOf(outcome: string, reason: string | undefined): Attributes {
-    const key = `${outcome} ${reason}`;
+    // The common case makes no text for each message.
+    const key = reason === undefined ? outcome : `${outcome} ${reason}`;
     const cached = this.#attributeCache.get(key);
     if (cached !== undefined) return cached;
     const attributes: Attributes = { boundary: this.#boundary, outcome };

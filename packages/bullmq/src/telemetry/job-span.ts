@@ -56,7 +56,7 @@ export class JobSpan implements Span<Context> {
     try {
       const attributes = translateAttributes(bullmqAttributes);
       if (this.#span === undefined) Object.assign(this.#pendingAttributes, attributes);
-      else this.#span.set(attributes);
+      else if (Object.keys(attributes).length > 0) this.#span.set(attributes);
     } catch (error) {
       this.#instrumenter.reporter.fault("set attributes", error);
     }

@@ -139,7 +139,8 @@ class TracedServerListener implements ServerListener {
 
   /** Counts the only response of a call as unsent until the returned callback tells that it is written. */
   countUnsent(written: () => void): () => void {
-    if (this.#method.responseStream) return written;
+    // A call without a span of ours needs no count.
+    if (this.#span === undefined || this.#method.responseStream) return written;
     this.#unsentResponses++;
     return () => {
       this.#unsentResponses--;

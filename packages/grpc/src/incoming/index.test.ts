@@ -4,6 +4,7 @@ import {
   Server,
   ServerInterceptingCall,
   type ServerInterceptor,
+  type ServerOptions,
 } from "@grpc/grpc-js";
 import { context, createContextKey, propagation, SpanKind, trace } from "@opentelemetry/api";
 import { w3cPropagator } from "@traceferry/core";
@@ -296,3 +297,9 @@ function inContext(key: symbol, value: string): ServerInterceptor {
       }
     })(nextCall);
 }
+
+test("interceptors that are null are none, as grpc-js takes them", () => {
+  const options: ServerOptions = JSON.parse('{ "interceptors": null }');
+
+  expect(withServerTracing(options).interceptors).toHaveLength(1);
+});

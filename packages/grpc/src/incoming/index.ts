@@ -13,8 +13,10 @@ export function withServerTracing(
   serverOptions: ServerOptions = {},
   options: GrpcTracingOptions = {},
 ): ServerOptions {
-  const { interceptors = [] } = serverOptions;
-  const others = interceptors.filter((interceptor) => !tracingInterceptors.has(interceptor));
+  // `null` is none, as grpc-js takes it.
+  const others = (serverOptions.interceptors ?? []).filter(
+    (interceptor) => !tracingInterceptors.has(interceptor),
+  );
   return { ...serverOptions, interceptors: [serverInterceptor(options), ...others] };
 }
 

@@ -1,9 +1,12 @@
-import { ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { EventEmitter } from "node:events";
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { sender } from "@traceferry/testkit";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { toMetadata } from "../orders-service.test-support.js";
 import { observed, startRecording, waitForEnded } from "../recording.test-support.js";
 import { startGrpc } from "./grpc.test-support.js";
+import { RpcIncoming } from "./rpc.js";
 
 /** Hides the call below it, as an interceptor of the user's or another version of grpc-js may. */
 const hide: ServerInterceptor = (_method, call) =>
@@ -127,4 +130,30 @@ test("a deadline that passes ends the span of a handler that never answers", asy
   const span = await waitForEnded(spans);
   expect(span.attributes["rpc.status_code"]).toBe("DEADLINE_EXCEEDED");
   expect(span.status).toEqual({ code: "ERROR", message: "DEADLINE_EXCEEDED" });
+});
+
+test.each([
+  ["rejects", () => Promise.reject(new RangeError("in another hook"))],
+  [
+    "throws",
+    () => {
+      throw new RangeError("in another hook");
+    },
+  ],
+])("a call has the status that was sent, also where another hook %s", async (_how, done) => {
+  using spans = startRecording();
+  const incoming = new RpcIncoming();
+  const stream = Object.assign(new EventEmitter(), {
+    destroyed: false,
+    sentTrailers: { "grpc-status": "0" },
+  });
+  const call = { metadata: new Metadata(), path: "/shop.Orders/Place", call: { stream } };
+  const started = incoming.start(call, {}, ROOT_CONTEXT);
+  if (started === undefined) throw new Error("no span was started");
+
+  await expect(async () => incoming.run(started, done)).rejects.toThrow("in another hook");
+
+  expect(spans.ended).toEqual([]);
+  stream.emit("close");
+  expect(spans.ended).toMatchObject([{ attributes: { "rpc.status_code": "OK" } }]);
 });

@@ -14,7 +14,7 @@ import {
 import { NestFactory } from "@nestjs/core";
 import { GrpcMethod, GrpcStreamCall, GrpcStreamMethod, RpcException } from "@nestjs/microservices";
 import type { Sender } from "@traceferry/testkit";
-import { concatMap, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
+import { concatMap, EMPTY, from, NEVER, Observable, of, Subject, throwError } from "rxjs";
 import { TracingModule } from "../module.js";
 import {
   OrdersClient,
@@ -76,6 +76,7 @@ class Orders {
 
   @GrpcMethod("Orders", "Watch")
   watch({ text }: Text): Observable<Text> {
+    if (text === "nothing") return EMPTY;
     if (text === "breaks") {
       return from([of({ text: "1" }), throwError(() => new TypeError("stock is undefined"))]).pipe(
         concatMap((part) => part),

@@ -67,6 +67,18 @@ test("a stream of answers is one span, failed when the stream fails", async () =
   expect(failed.status.code).toBe("ERROR");
 });
 
+test("a stream without an answer has the status that was sent", async () => {
+  using spans = startRecording();
+  await using app = await startGrpc();
+
+  expect(await app.client.watch("nothing")).toBe(0);
+
+  expect(await waitForEnded(spans)).toMatchObject({
+    status: { code: "UNSET" },
+    attributes: { "rpc.status_code": "OK" },
+  });
+});
+
 test.each([
   // grpc-js delivers the messages of a stream outside of any context, which only a server interceptor can change.
   ["", [], false],

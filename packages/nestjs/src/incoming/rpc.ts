@@ -17,6 +17,8 @@ import { findMessageScope, MessageScope } from "./message-scope.js";
 interface StartedMessage {
   readonly context: Context;
   readonly scope: MessageScope;
+  /** True for a gRPC call whose span ends with its stream, which knows the status that was sent. */
+  readonly endsWithStream: boolean;
 }
 
 /** Runs message handlers in their sender's trace, each inside a CONSUMER or SERVER span. */
@@ -68,22 +70,23 @@ export class RpcIncoming {
       (ambientSpan?.isRecording() && isSpanForMessage(ambientSpan, spanStart))
     ) {
       const scope = new MessageScope(message.identity);
-      return { scope, context: scope.addTo(active) };
+      return { scope, context: scope.addTo(active), endsWithStream: false };
     }
     const activeSpan = instrumenter.startSpan(
       { ...spanStart, links: extraction.links, parent: extraction.parent },
       extraction,
     );
-    const stream = findHttp2Stream(rpc);
+    const stream = message.transport === "grpc" ? findHttp2Stream(rpc) : undefined;
     const { reporter } = instrumenter;
     const recordEnd = message.transport !== "grpc" ? recordMessageEnd : recordCallEnd(stream);
     const scope = new MessageScope(message.identity, { activeSpan, reporter, recordEnd });
     // A stream that is destroyed emits no more "close": the caller left while guards ran.
-    if (stream !== undefined && !stream.destroyed) {
+    const endsWithStream = stream !== undefined && !stream.destroyed;
+    if (endsWithStream) {
       scope.retain();
       stream.once("close", () => scope.finish());
     }
-    return { scope, context: scope.addTo(activeSpan.context) };
+    return { scope, context: scope.addTo(activeSpan.context), endsWithStream };
   }
 
   /**
@@ -91,13 +94,13 @@ export class RpcIncoming {
    * because Kafka commits the offset when that settles.
    */
   run(started: StartedMessage, done: () => unknown): unknown {
-    const { scope } = started;
+    const { scope, endsWithStream } = started;
     let result: unknown;
     try {
       result = context.with(started.context, done);
     } catch (error) {
       scope.recordError(error);
-      scope.finish();
+      if (!endsWithStream) scope.finish();
       throw error;
     }
     if (!(result instanceof Promise)) {
@@ -112,7 +115,7 @@ export class RpcIncoming {
       (error: unknown) => {
         scope.recordError(error);
         // Another hook may have failed before it called the handler: then no end hook will come.
-        scope.finish();
+        if (!endsWithStream) scope.finish();
         throw error;
       },
     );

@@ -44,6 +44,7 @@ async function collect(request: IncomingMessage, maxBytes: number): Promise<Buff
     const bytes: Buffer = chunk;
     length += bytes.length;
     if (length <= maxBytes) chunks.push(bytes);
+    else chunks.length = 0;
     if (length > 8 * maxBytes) break;
   }
   if (length > maxBytes) throw new HttpError(413, `the body is larger than ${maxBytes} bytes`);
