@@ -172,7 +172,7 @@ const IDENTIFYING_ATTRIBUTES = [
  * Tells whether the active span is another instrumentation's for the very message that is about to be handled. It
  * goes by attributes, for messages without a sender to compare, so only for gRPC and Kafka, which have enough of them.
  */
-export function isSpanForMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
+export function identifiesMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
   if (property(span, "kind") !== kind) return false;
   // A field of the SDK's span, on both lines. The API has no way to read attributes.
   const spanAttributes = property(span, "attributes");

@@ -3,8 +3,8 @@ import { type ActiveSpan, Instrumenter, isTracingSuppressed } from "@traceferry/
 import {
   grpcEndAttributes,
   grpcStatusName,
+  identifiesMessage,
   isGrpcServerError,
-  isSpanForMessage,
   type RpcServer,
   rpcSpanStart,
 } from "../attributes.js";
@@ -65,7 +65,7 @@ export class RpcIncoming {
     const ambientSpan = trace.getSpan(active);
     if (
       extraction.spanInProgress !== undefined ||
-      (ambientSpan?.isRecording() && isSpanForMessage(ambientSpan, spanStart))
+      (ambientSpan?.isRecording() && identifiesMessage(ambientSpan, spanStart))
     ) {
       const scope = new MessageScope(message.identity);
       return { scope, context: scope.addTo(active) };
