@@ -22,7 +22,7 @@ export class SuppressedSpan implements Span<Context> {
     try {
       return suppressTracing(ctx.setValue(ENCLOSING_CONTEXT_KEY, withoutSuppression(ctx)));
     } catch (error) {
-      this.#reporter.fault("mute", error);
+      this.#reporter.fault("suppress", error);
       return ctx;
     }
   }

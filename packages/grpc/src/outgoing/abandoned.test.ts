@@ -40,7 +40,7 @@ describe("the span of a stream ends once", () => {
     for await (const _ of stream) break;
 
     expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
-    expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
+    expect(spans.ended[0]?.status.message).toBe("the caller abandoned the stream");
   });
 
   test("with the status of a cancelled call, when it is left by break and cancelled at once", async () => {

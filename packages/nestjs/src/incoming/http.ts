@@ -63,7 +63,7 @@ export class HttpIncoming {
       scope.frameworkRequest = exchange.frameworkRequest;
       return active;
     } catch (error) {
-      this.#instrumenter.reporter.fault("receive", error);
+      this.#instrumenter.reporter.fault("start span", error);
       return active;
     }
   }

@@ -47,7 +47,7 @@ export class RpcIncoming {
       }
       return this.#startMessage(rpc, message, server, active);
     } catch (error) {
-      this.#callInstrumenter.reporter.fault("receive", error);
+      this.#callInstrumenter.reporter.fault("start span", error);
       return undefined;
     }
   }
