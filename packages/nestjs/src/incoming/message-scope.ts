@@ -72,6 +72,6 @@ export class MessageScope {
 
 /** Finds the scope of exactly this message in a context; undefined where there is none, or another message's. */
 export function findMessageScope(context: Context, message: object): MessageScope | undefined {
-  const found = context.getValue(MESSAGE_SCOPE);
-  return found instanceof MessageScope && found.message === message ? found : undefined;
+  const scope = context.getValue(MESSAGE_SCOPE);
+  return scope instanceof MessageScope && scope.message === message ? scope : undefined;
 }
