@@ -130,7 +130,7 @@ export class Instrumenter<Message = unknown> {
       const parent = filterBaggage(remote, this.#baggage);
       const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
       this.#counters.countExtraction("continued", reason);
-      return { parent, links, remoteParent, attributes: undefined, spanInProgress };
+      return { parent, links, remoteParent, attributes: undefined, spanInProgress: undefined };
     }
     const parent = this.#withAllowedBaggage(base, remote);
     return relation === "link"
