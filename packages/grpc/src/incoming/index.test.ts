@@ -283,7 +283,9 @@ test("a call whose span cannot be started is handled all the same, in the contex
   });
 
   expect(seen).toBe("acme");
-  expect(spans.warnings).toEqual([expect.stringContaining("grpc: start span: RangeError: no host")]);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("grpc: start span: RangeError: no host"),
+  ]);
   expect([...spans.open, ...spans.ended]).toEqual([]);
 });
 

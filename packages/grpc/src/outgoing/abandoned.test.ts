@@ -2,9 +2,8 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers, SLOW_TEST } from "../loopback.test-support.js";
 import { onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
 import { withClientTracing } from "./index.js";
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());

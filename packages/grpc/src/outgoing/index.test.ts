@@ -15,8 +15,13 @@ import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import { injectMetadata } from "../carrier/index.js";
 import { echoServer, headersIn } from "../echo-server.test-support.js";
-import { loopback, markPatched, metadataOf, OrdersClient } from "../loopback.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
+import {
+  loopback,
+  markPatched,
+  metadataOf,
+  OrdersClient,
+  SLOW_TEST,
+} from "../loopback.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
 /** Calls an echo server with a client of these options; returns the traceparents of each call. */
