@@ -199,7 +199,7 @@ test("where instrumentation-grpc has patched the server its span is the only one
       get: (metadata, key) => metadata.get(key).map(String),
       keys: (metadata) => Object.keys(metadata.getMap()),
     });
-    const span = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.SERVER }, parent);
+    const span = spans.tracer("patch").startSpan("patched", { kind: SpanKind.SERVER }, parent);
     answer(null, String(activeSpanId()));
     span.end();
   };
@@ -209,7 +209,7 @@ test("where instrumentation-grpc has patched the server its span is the only one
 
   expect(activeInHandler).toBe(from.spanId);
   expect(spans.ended.map(({ scope, parentSpanId }) => [scope, parentSpanId])).toEqual([
-    ["theirs", from.spanId],
+    ["patch", from.spanId],
   ]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
