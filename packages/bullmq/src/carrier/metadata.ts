@@ -116,7 +116,7 @@ function addField(carrier: Record<string, unknown>, key: unknown, value: unknown
   carrier[name] = name in carrier ? [carrier[name], value].flat() : value;
 }
 
-/** Whether a value is an object or a list; functions and `null` are not. */
+/** True for an object or a list; not for functions and `null`. */
 export function isRecordLike(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

@@ -66,9 +66,9 @@ abstract class IteratorWatch {
     });
   }
 
-  /** Gives an iterator result: itself, or as a promise. */
+  /** Returns an iterator result: itself, or as a promise. */
   abstract resultOf(result: unknown): unknown;
-  /** Fails: throws the error, or gives a rejected promise. */
+  /** Fails: throws the error, or returns a rejected promise. */
   abstract failWith(error: unknown): unknown;
 
   #step(advance: () => unknown): unknown {

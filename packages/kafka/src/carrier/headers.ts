@@ -129,7 +129,7 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
 function unquote(text: string): string {
   if (!text.startsWith('"') || !text.endsWith('"') || text.length > MAX_QUOTED_LENGTH) return text;
   try {
-    // What begins and ends with a quote is a string, or it is not JSON.
+    // A text that begins and ends with a quote is a string, or it is not JSON.
     return String(JSON.parse(text));
   } catch {
     return text;

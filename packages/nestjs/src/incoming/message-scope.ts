@@ -20,7 +20,7 @@ export class MessageScope {
   readonly message: object;
   /** The first error that the handler failed with, where `failed` is true. */
   error: unknown;
-  /** Whether the handler failed. */
+  /** True when the handler failed. */
   failed = false;
   /** The framework's request object, which knows the route; only for HTTP. */
   frameworkRequest: unknown;
