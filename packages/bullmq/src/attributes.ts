@@ -48,7 +48,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
 export class ParsedSpanName {
   /** BullMQ's operation: `process`, `add`. */
   readonly operation: string;
-  /** Whether BullMQ starts a CONSUMER span. */
+  /** True when BullMQ starts a CONSUMER span. */
   readonly isConsumer: boolean;
   readonly #destination: string;
 

@@ -12,18 +12,19 @@ import { describe, test } from "vitest";
 import { addJob, jobsAdded, processJob, type StoredJob } from "./bullmq.test-support.js";
 import { bullmqTelemetry } from "./index.js";
 
-const OURS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
+const TRACE_FIELDS: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage"]);
 
-/** A job of an application: its own fields are data, and only ours are metadata. */
+/** A job of an application: its own fields are data, and only the trace fields are metadata. */
 class OrderJob {
   readonly data: Record<string, string>;
   readonly opts: JobsOptions;
 
   constructor(headers: Headers, frozen = false) {
-    const isOurs = ([key]: readonly [string, string]) => OURS.has(key.toLowerCase());
-    const ours = headers.filter(isOurs);
-    this.data = Object.fromEntries(headers.filter((header) => !isOurs(header)));
-    this.opts = ours.length === 0 ? {} : { telemetry: { metadata: asMetadata(ours) } };
+    const isTraceField = ([key]: readonly [string, string]) => TRACE_FIELDS.has(key.toLowerCase());
+    const traceFields = headers.filter(isTraceField);
+    this.data = Object.fromEntries(headers.filter((header) => !isTraceField(header)));
+    this.opts =
+      traceFields.length === 0 ? {} : { telemetry: { metadata: asMetadata(traceFields) } };
     if (!frozen) return;
     for (const part of [this.data, this.opts.telemetry, this.opts, this]) Object.freeze(part);
   }

@@ -4,7 +4,7 @@ import { type ParsedSpanName, spanStart } from "./attributes.js";
 import {
   decodeMetadata,
   EMPTY_CARRIER,
-  isObject,
+  isRecordLike,
   type JobCarrier,
   jobCarrierGetter,
 } from "./carrier/metadata.js";
@@ -42,5 +42,5 @@ export function startProcessSpan(
 
 function carrierOf(metadataContext: Context | undefined): JobCarrier {
   const carrier = metadataContext?.getValue(CARRIER_KEY);
-  return isObject(carrier) ? carrier : EMPTY_CARRIER;
+  return isRecordLike(carrier) ? carrier : EMPTY_CARRIER;
 }

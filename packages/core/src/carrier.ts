@@ -10,9 +10,9 @@ import {
 
 /** Reads an adapter's transport headers. The values come from strangers: any type, any size. */
 export interface CarrierReader<Carrier> {
-  /** Gives every value under this lower-case key, sent in any letter case: text, bytes, or a list of these. */
+  /** Returns every value under this lower-case key, sent in any letter case: text, bytes, or a list of these. */
   read(carrier: Carrier, key: string): unknown;
-  /** Gives the keys that are present. Only propagators that search for their fields ask for them. */
+  /** Returns the keys that are present. Only propagators that search for their fields ask for them. */
   keys(carrier: Carrier): string[];
 }
 
@@ -37,7 +37,7 @@ export class SanitizingGetter<Carrier> implements TextMapGetter<Carrier> {
     this.#reader = reader;
   }
 
-  /** Gives the sanitized value, or `undefined` where there is none that could be sent on. */
+  /** Returns the sanitized value, or `undefined` where there is none that could be sent on. */
   get(carrier: Carrier, key: string): string | undefined {
     const name = key.toLowerCase();
     const value = this.#reader.read(carrier, name);
@@ -56,12 +56,12 @@ export class SanitizingGetter<Carrier> implements TextMapGetter<Carrier> {
     );
   }
 
-  /** Gives the value as it was sent. */
+  /** Returns the value as it was sent. */
   raw(carrier: Carrier, key: string): unknown {
     return this.#reader.read(carrier, key);
   }
 
-  /** Gives the keys of the carrier. */
+  /** Returns the keys of the carrier. */
   keys(carrier: Carrier): string[] {
     return this.#reader.keys(carrier);
   }

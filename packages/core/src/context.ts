@@ -1,6 +1,6 @@
 import { type Context, createContextKey, propagation, trace } from "@opentelemetry/api";
 
-/** Gives the context without its span and its baggage: the base for extracting a message that just came in. */
+/** Returns the context without its span and its baggage: the base for extracting a message that just came in. */
 export function withoutSpan(context: Context): Context {
   const spanless = trace.getSpan(context) === undefined ? context : trace.deleteSpan(context);
   return propagation.getBaggage(spanless) === undefined
@@ -30,7 +30,7 @@ export function isTracingSuppressed(context: Context): boolean {
   return context.getValue(SUPPRESS_TRACING_KEY) === true;
 }
 
-/** Gives a context in which nothing is traced and nothing injected. */
+/** Returns a context in which nothing is traced and nothing injected. */
 export function suppressTracing(context: Context): Context {
   return context.setValue(SUPPRESS_TRACING_KEY, true);
 }

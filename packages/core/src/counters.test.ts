@@ -97,11 +97,11 @@ test("a global provider that is registered later, or removed, is noticed", () =>
   expect(metrics.getMeterProvider()).not.toBe(provider);
 });
 
-test("a provider that is given counts instead of the global one", () => {
-  const [given, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
+test("the provider of the options counts instead of the global one", () => {
+  const [configured, global] = [new CountingMeterProvider(), new CountingMeterProvider()];
   using _registered = global.registered();
-  new PropagationCounters("kafka", given).countFault("extract");
-  expect([given.counted.length, global.counted.length]).toEqual([1, 0]);
+  new PropagationCounters("kafka", configured).countFault("extract");
+  expect([configured.counted.length, global.counted.length]).toEqual([1, 0]);
 });
 
 test("a provider that throws harms nothing", () => {

@@ -56,7 +56,7 @@ export function traceSender<T>(
   };
 }
 
-// Gives the message itself where there is nothing to inject, else a copy without the fields of an earlier trace.
+// Returns the message itself where there is nothing to inject, else a copy without the fields of an earlier trace.
 function withFields(message: Message, injection: Injection | undefined): Message {
   if (injection === undefined) return message;
   const kept = Object.entries(message.headers).filter(

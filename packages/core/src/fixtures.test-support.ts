@@ -54,7 +54,7 @@ export const sanitizingGetter = new SanitizingGetter<Headers>({
   keys: (headers) => Object.keys(headers),
 });
 
-/** A getter that gives whatever the carrier has. */
+/** A getter that returns whatever the carrier has. */
 export const plainGetter: TextMapGetter<unknown> = {
   get: (carrier, key) => Reflect.get(Object(carrier), key),
   keys: (carrier) => Object.keys(Object(carrier)),

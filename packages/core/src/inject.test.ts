@@ -192,13 +192,13 @@ describe("within a budget of bytes", () => {
           }),
           fc.integer({ min: 66, max: 800 }),
           (values, maxBytes) => {
-            let made = propagation.createBaggage();
+            let baggage = propagation.createBaggage();
             values.forEach((value, i) => {
-              made = made.setEntry(`k${i}`, { value });
+              baggage = baggage.setEntry(`k${i}`, { value });
             });
             const from = propagation.setBaggage(
               contextOf({ traceparent: TRACEPARENT, tracestate: "rojo=1" }),
-              made,
+              baggage,
             );
             const sent = fieldsOf(strict, from, maxBytes) ?? {};
             const whole = fieldsOf(strict, from)?.baggage ?? "";

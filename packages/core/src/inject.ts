@@ -22,7 +22,7 @@ export interface Injection {
 }
 
 /**
- * Asks the propagator for the fields to send for a context, and trims them to a budget of bytes. Gives
+ * Asks the propagator for the fields to send for a context, and trims them to a budget of bytes. Returns
  * `undefined` when there is nothing to send: then the fields that the caller put into the message stay.
  *
  * @param baggage - the entries that may be sent: all, none, or those of these names
@@ -70,7 +70,7 @@ function holdsTrace(context: Context): boolean {
   return span !== undefined && trace.isSpanContextValid(span);
 }
 
-/** Shortens the baggage by whole members, then drops it, then the tracestate, until all fits. Gives true if it did. */
+/** Shortens the baggage by whole members, then drops it, then the tracestate, until all fits. True when it did. */
 function trimToBudget(fields: Map<string, string>, maxBytes: number): boolean {
   let bytes = 0;
   for (const [key, value] of fields) bytes += key.length + value.length;

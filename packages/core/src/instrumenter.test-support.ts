@@ -41,7 +41,7 @@ export function createInstrumenter(options: TracingOptions<unknown> = {}, settin
   return { instrumenter, metrics };
 }
 
-/** Extracts from headers, which are the message too, and gives what was counted. */
+/** Extracts from headers, which are the message too, and returns what was counted. */
 export function extractFrom(
   headers: Headers,
   options?: TracingOptions<unknown>,
@@ -57,7 +57,7 @@ export function extractFrom(
   };
 }
 
-/** Injects a context, and gives the fields and what was counted. */
+/** Injects a context, and returns the fields and what was counted. */
 export function injectFrom(from: Context, options?: TracingOptions<unknown>) {
   const { instrumenter, metrics } = createInstrumenter(options);
   const injection = instrumenter.inject(from);

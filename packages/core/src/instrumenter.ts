@@ -41,7 +41,7 @@ export interface InstrumenterSettings {
   readonly maxBytes: number;
 }
 
-/** How the span of an incoming message begins. */
+/** The outcome of extraction for one message: the parent context, the links and the attributes of its span. */
 export interface ExtractionResult {
   /** The context to start the span in. */
   readonly parent: Context;
@@ -130,7 +130,7 @@ export class Instrumenter<Message = unknown> {
       const parent = filterBaggage(remote, this.#baggage);
       const links = this.#settings.messaging ? [{ context: remoteParent }] : [];
       this.#counters.countExtraction("continued", reason);
-      return { parent, links, remoteParent, attributes: undefined, spanInProgress };
+      return { parent, links, remoteParent, attributes: undefined, spanInProgress: undefined };
     }
     const parent = this.#withAllowedBaggage(base, remote);
     return relation === "link"
@@ -197,7 +197,7 @@ export class Instrumenter<Message = unknown> {
   }
 
   /**
-   * Gives the fields to put into an outgoing message, and counts the outcome. `undefined` means that there is
+   * Returns the fields to put into an outgoing message, and counts the outcome. `undefined` means that there is
    * nothing to send: leave the message as it is.
    *
    * @param from - the context to send. Default: the active one

@@ -43,7 +43,7 @@ test("the README names every option, outcome and reason", () => {
     ...["tracerProvider", "meterProvider", "propagator", "relation", "baggage", "maxBytes"],
     ...["continued", "linked", "ignored", "missing", "invalid", "injected", "trimmed", "empty"],
     ...["repeated", "version", "format", "zero_id", "too_long", "tracestate_invalid"],
-    ...["untrusted", "failed", "randomFlag"],
+    ...["untrusted", "no_propagator", "failed", "randomFlag"],
   ];
   const readme = read("../README.md");
   expect(words.filter((word) => !readme.includes(`\`${word}\``))).toEqual([]);

@@ -43,7 +43,7 @@ export class ActiveSpan {
 
   /**
    * @param tracer - looked up here, so that a tracer provider that throws is reported too
-   * @param reporter - told what the tracer and the span throw
+   * @param reporter - reports what the tracer and the span throw
    */
   constructor(tracer: () => Tracer, plan: SpanPlan, reporter: Reporter) {
     this.#reporter = reporter;
@@ -87,7 +87,7 @@ export class ActiveSpan {
     });
   }
 
-  /** Ends the span because of something thrown: as failed, unless `isFailure` gives false for it. */
+  /** Ends the span because of something thrown: as failed, unless `isFailure` returns false for it. */
   endWith(thrown: unknown, isFailure: (thrown: unknown) => boolean): void {
     if (this.#ended) return;
     let failed = true;
@@ -119,7 +119,7 @@ export class ActiveSpan {
  * throws, its promise settles, its iterator is finished or left, its stream closes. What the function throws is
  * recorded on the span and thrown on, the same object.
  *
- * @param isFailure - gives false for something thrown that is no failure, such as a library's flow control.
+ * @param isFailure - returns false for something thrown that is no failure, such as a library's flow control.
  *   Default: all that is thrown is a failure
  */
 export function withSpan<T>(
@@ -138,7 +138,7 @@ export function withSpan<T>(
   return watchResult(result, activeSpan.context, () => activeSpan.end(), fail);
 }
 
-/** Gives the low-cardinality name of an error, by the conventions for `error.type`; `_OTHER` for what is no Error. */
+/** Returns the low-cardinality name of an error, by the conventions for `error.type`; `_OTHER` for what is no Error. */
 export function errorType(error: unknown): string {
   try {
     if (!isError(error)) return "_OTHER";

@@ -5,4 +5,4 @@ export { serverInterceptor, withServerTracing } from "./incoming/index.js";
 export type { GrpcTracingOptions, IncomingCall } from "./options.js";
 export { clientInterceptor, withClientTracing } from "./outgoing/index.js";
 
-// Adapters import from the entry "./carrier".
+// Adapters import from the entry point "./carrier".

@@ -20,9 +20,9 @@ export interface IncomingCall {
 /** Options of a traced server or client. All of them may be left out. */
 export interface GrpcTracingOptions extends TracingOptions<IncomingCall> {
   /**
-   * Tells by its path if a call gets no span: `(path) => path.startsWith("/grpc.health.v1.Health/")`. Context is
-   * propagated all the same: the handler of an ignored call runs in the caller's trace, and an ignored outgoing
-   * call carries the active span. A function that throws ignores nothing. Default: every call gets a span.
+   * Returns true for the path of a call that gets no span: `(path) => path.startsWith("/grpc.health.v1.Health/")`.
+   * Context is propagated all the same: the handler of an ignored call runs in the caller's trace, and an ignored
+   * outgoing call carries the active span. A function that throws ignores nothing. Default: every call gets a span.
    */
   readonly ignore?: (path: string) => boolean;
 }

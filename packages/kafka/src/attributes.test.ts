@@ -96,8 +96,8 @@ describe("an offset", () => {
     [41, 41],
     ["0", 0],
     [String(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER],
-  ])("is read from %o", (given, offset) => {
-    expect(parseOffset(given)).toBe(offset);
+  ])("is read from %o", (value, offset) => {
+    expect(parseOffset(value)).toBe(offset);
   });
 
   test.each<[string, unknown]>([
@@ -110,8 +110,8 @@ describe("an offset", () => {
     ["a number below zero", -1],
     ["a fraction", 1.5],
     ["more than a number can hold", 2n ** 53n],
-  ])("is not known from %s", (_, given) => {
-    expect(parseOffset(given)).toBeUndefined();
+  ])("is not known from %s", (_, value) => {
+    expect(parseOffset(value)).toBeUndefined();
   });
 });
 

@@ -72,7 +72,7 @@ export function parseOffset(offset: unknown): number | undefined {
   return Number.isSafeInteger(number) && number >= 0 ? number : undefined;
 }
 
-/** Whether a span's attributes name this very record. Knows the names before the conventions 1.45 too. */
+/** True when a span's attributes name this very record. Knows the names before the conventions 1.45 too. */
 export function identifiesRecord(
   attributes: unknown,
   { topic, partition, message }: IncomingRecord,

@@ -124,14 +124,14 @@ describe("a fake client in an application's test", () => {
   ])("may have consumers of %s", async (_, args, options, group) => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const untraced = new FakeKafka(new FakeBroker({ orders: 1 }));
-    const theirs = untraced.consumer({ groupId: "theirs" });
+    const consumerOfClient = untraced.consumer({ groupId: "other" });
     untraced.broker.partition("orders", 0).push({ key: null, value: null, headers: [] });
     const kafka = traceKafka(
-      { producer: () => untraced.producer(), consumer: () => theirs },
+      { producer: () => untraced.producer(), consumer: () => consumerOfClient },
       options,
     );
 
-    const consumer: typeof theirs = Reflect.apply(kafka.consumer, undefined, args);
+    const consumer: typeof consumerOfClient = Reflect.apply(kafka.consumer, undefined, args);
     await consumer.run({ eachMessage: async () => {} });
     await consumer.deliver("orders", 0, 0);
 

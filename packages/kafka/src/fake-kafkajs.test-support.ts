@@ -126,8 +126,8 @@ export class FakeKafka {
     let runConfig: ConsumerRunConfig = {};
     return {
       groupId: config.groupId,
-      run: async (given: ConsumerRunConfig = {}) => {
-        runConfig = given;
+      run: async (newConfig: ConsumerRunConfig = {}) => {
+        runConfig = newConfig;
       },
       /** Delivers one record as the runner does; settles as the handler does. */
       deliver: async (topic: string, partition: number, offset: number): Promise<void> => {

@@ -72,21 +72,21 @@ describe("a span that is live around the handler", () => {
   test("is the only span when it continues the same sender, whatever its name", () => {
     using spans = startRecording();
     const from = sender();
-    const theirs = spans
-      .tracer("theirs")
+    const otherSpan = spans
+      .tracer("other-instrumentation")
       .startSpan("consume", { kind: SpanKind.CONSUMER }, extractHeaders(headersOf(from)));
     const handle = traceEachMessage(() => trace.getSpan(context.active()));
 
-    const seen = runInside(theirs, () => handle(recordOf("1", from)));
-    theirs.end();
+    const seen = runInside(otherSpan, () => handle(recordOf("1", from)));
+    otherSpan.end();
 
-    expect(seen).toBe(theirs);
+    expect(seen).toBe(otherSpan);
     expect(spans.ended.map(({ name }) => name)).toEqual(["consume"]);
   });
 
   test("is not the only span when it is not CONSUMER, even if it names the same record", () => {
     using spans = startRecording();
-    const inner = spans.tracer("theirs").startSpan("look at orders", {
+    const inner = spans.tracer("other-instrumentation").startSpan("look at orders", {
       kind: SpanKind.INTERNAL,
       attributes: RECORD_ATTRIBUTES,
     });
@@ -101,16 +101,16 @@ describe("a span that is live around the handler", () => {
   for (const offset of [{ "messaging.kafka.offset": "1" }, { "kafka.offset": 1 }]) {
     test(`is the only span when it was made for the same record (${Object.keys(offset)})`, () => {
       using spans = startRecording();
-      const theirs = spans.tracer("instrumentation-kafkajs").startSpan("process orders", {
+      const otherSpan = spans.tracer("instrumentation-kafkajs").startSpan("process orders", {
         kind: SpanKind.CONSUMER,
         attributes: { ...RECORD_ATTRIBUTES, "kafka.offset": undefined, ...offset },
       });
       const handle = traceEachMessage(() => trace.getSpan(context.active()));
-      const deliver = (at: string) => runInside(theirs, () => handle(recordOf(at)));
+      const deliver = (at: string) => runInside(otherSpan, () => handle(recordOf(at)));
 
-      expect(deliver("1")).toBe(theirs);
-      expect(deliver("2")).not.toBe(theirs);
-      theirs.end();
+      expect(deliver("1")).toBe(otherSpan);
+      expect(deliver("2")).not.toBe(otherSpan);
+      otherSpan.end();
     });
   }
 });

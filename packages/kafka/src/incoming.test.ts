@@ -138,8 +138,8 @@ test("a handler is called as the client calls it", async () => {
   });
   let received: ConsumerRunConfig = {};
   const consumer = traceConsumer({
-    run: async (given: ConsumerRunConfig) => {
-      received = given;
+    run: async (runConfig: ConsumerRunConfig) => {
+      received = runConfig;
     },
   });
   await consumer.run(config);
@@ -186,7 +186,7 @@ test("in a batch each message can be handled in its own trace", async () => {
 test("a configuration keeps the getters' values of its class, and nothing is added", async () => {
   using _ = startRecording();
   const received: object[] = [];
-  const consumer = traceConsumer({ run: async (given: object) => void received.push(given) });
+  const consumer = traceConsumer({ run: async (passed: object) => void received.push(passed) });
   class Config {
     get autoCommit() {
       return false;
@@ -228,7 +228,7 @@ test("a configuration keeps the getters' values of its class, and nothing is add
 test("a configuration that throws when it is read is passed on as it is, and the fault is reported", async () => {
   using spans = startRecording();
   const received: unknown[] = [];
-  const consumer = traceConsumer({ run: async (given: object) => void received.push(given) });
+  const consumer = traceConsumer({ run: async (passed: object) => void received.push(passed) });
   const config = {
     get eachMessage(): never {
       throw new Error("not today");

@@ -6,7 +6,7 @@ export type Override = (original: Method, args: readonly unknown[]) => unknown;
 
 const proxies = new WeakSet<object>();
 
-/** Whether an object was made by `wrap`: it is traced already. */
+/** True for an object that `wrap` made: it is traced already. */
 export function isWrapped(object: object): boolean {
   return proxies.has(object);
 }
@@ -64,17 +64,17 @@ export function copyWith(
   return copy;
 }
 
-/** Whether an OpenTelemetry instrumentation has patched a method. */
+/** True for a method that an OpenTelemetry instrumentation has patched. */
 export function isPatched(method: Method): boolean {
   return Reflect.get(method, "__wrapped") === true && "__original" in method;
 }
 
-/** Whether a value is an object, and not null. */
+/** True for an object; not for null, nor for a function. */
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Whether a value can be called. */
+/** True for a value that can be called. */
 export function isMethod(value: unknown): value is Method {
   return typeof value === "function";
 }

@@ -91,7 +91,7 @@ export interface RpcServer {
 /**
  * Describes the span of a message or call whose handler is about to run.
  *
- * @param isEvent - whether the handler gives no reply; called only where the transport does not tell
+ * @param isEvent - returns true when the handler gives no reply; called only where the transport does not tell
  */
 export function rpcSpanStart(
   message: RpcMessage,
@@ -169,10 +169,10 @@ const IDENTIFYING_ATTRIBUTES = [
 ];
 
 /**
- * Tells whether the active span is another instrumentation's for the very message that is about to be handled. It
- * goes by attributes, for messages without a sender to compare, so only for gRPC and Kafka, which have enough of them.
+ * True when the active span is another instrumentation's for the very message that is about to be handled. It goes
+ * by attributes, for messages without a sender to compare, so only for gRPC and Kafka, which have enough of them.
  */
-export function isSpanForMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
+export function identifiesMessage(span: unknown, { kind, attributes }: SpanStart): boolean {
   if (property(span, "kind") !== kind) return false;
   // A field of the SDK's span, on both lines. The API has no way to read attributes.
   const spanAttributes = property(span, "attributes");
@@ -221,7 +221,7 @@ export function grpcEndAttributes(code: string): Attributes {
   return { "rpc.status_code": code };
 }
 
-/** Tells whether the conventions count this status as an error of the server. */
+/** True for a status that the conventions count as an error of the server. */
 export function isGrpcServerError(code: string): boolean {
   return GRPC_SERVER_ERRORS.has(code);
 }

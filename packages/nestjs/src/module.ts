@@ -33,7 +33,7 @@ interface Fastify {
   readonly use?: unknown;
 }
 
-/** Installs us where requests and messages come in: in the HTTP adapter, and in each server of messages. */
+/** Installs the middleware in the HTTP adapter, and the message hooks in each server of messages. */
 @Injectable()
 class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #http: HttpIncoming;
@@ -57,7 +57,7 @@ class TracingInstaller implements OnApplicationBootstrap, OnModuleDestroy {
     this.#servers = this.#installRpc();
   }
 
-  // Installs again, around hooks that others installed over ours in `onModuleInit`, since each hook has one slot.
+  // Installs again, around hooks that other code has set since in `onModuleInit`, as each hook has one slot.
   // Installing only here would be too late: microservices may start before the application is initialised.
   onApplicationBootstrap(): void {
     this.#installRpc().unsubscribe();

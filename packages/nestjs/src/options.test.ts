@@ -16,8 +16,8 @@ test.each([
   [{ maxBytes: -1 }, 'option "maxBytes" must be'],
   [{ exceptions: "no" }, "option \"exceptions\" must be true or false, but is 'no'"],
   [{ tracerProvider: {} }, 'option "tracerProvider" must be'],
-])("the wrong option %o is refused where it is given", (options, message) => {
-  const given: TracingModuleOptions = JSON.parse(JSON.stringify(options));
-  expect(() => TracingModule.forRoot(given)).toThrow(TypeError);
-  expect(() => TracingModule.forRoot(given)).toThrow(message);
+])("the wrong option %o is refused at set-up", (json, message) => {
+  const options: TracingModuleOptions = JSON.parse(JSON.stringify(json));
+  expect(() => TracingModule.forRoot(options)).toThrow(TypeError);
+  expect(() => TracingModule.forRoot(options)).toThrow(message);
 });

@@ -48,8 +48,8 @@ interface MethodDefinition {
 
 function findMethod(name: string): MethodDefinition {
   const service = PACKAGE_DEFINITION["shop.Orders"];
-  const found: unknown = service === undefined ? undefined : Reflect.get(service, name);
-  if (isMethodDefinition(found)) return found;
+  const definition: unknown = service === undefined ? undefined : Reflect.get(service, name);
+  if (isMethodDefinition(definition)) return definition;
   throw new Error(`no method ${name}`);
 }
 

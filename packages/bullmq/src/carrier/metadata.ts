@@ -44,8 +44,8 @@ export function decodeMetadata(metadata: unknown): JobCarrier {
 export function decodeJobOptions(options: unknown): JobCarrier {
   try {
     const parsed = typeof options === "string" ? parseText(options) : options;
-    if (!isObject(parsed)) return EMPTY_CARRIER;
-    const telemetry = isObject(parsed.telemetry) ? parsed.telemetry.metadata : undefined;
+    if (!isRecordLike(parsed)) return EMPTY_CARRIER;
+    const telemetry = isRecordLike(parsed.telemetry) ? parsed.telemetry.metadata : undefined;
     for (const metadata of [telemetry, parsed.tm]) {
       const carrier = decodeMetadata(metadata);
       if (Object.keys(carrier).length > 0) return carrier;
@@ -69,7 +69,7 @@ export function encodeMetadata(injection: Injection, existing?: unknown): string
 
 function otherFields(existing: string, { stale }: Injection): [string, unknown][] {
   const parsed = parseText(existing);
-  if (!isObject(parsed) || Array.isArray(parsed)) return [];
+  if (!isRecordLike(parsed) || Array.isArray(parsed)) return [];
   return Object.entries(parsed).filter(([key]) => !stale.includes(key.toLowerCase()));
 }
 
@@ -87,7 +87,7 @@ function parseText(text: string): unknown {
 }
 
 function carrierFrom(value: unknown): JobCarrier {
-  if (!isObject(value)) return EMPTY_CARRIER;
+  if (!isRecordLike(value)) return EMPTY_CARRIER;
   const carrier: Record<string, unknown> = Object.create(null);
   if (Array.isArray(value)) {
     for (const pair of value.slice(0, MAX_FIELDS)) {
@@ -98,7 +98,7 @@ function carrierFrom(value: unknown): JobCarrier {
   addFields(carrier, value);
   // dd-trace writes W3C fields only where that style is enabled: https://github.com/DataDog/dd-trace-js/pull/7669
   const datadog = carrier._datadog;
-  if (isObject(datadog) && carrier.traceparent === undefined) addFields(carrier, datadog);
+  if (isRecordLike(datadog) && carrier.traceparent === undefined) addFields(carrier, datadog);
   return carrier;
 }
 
@@ -116,7 +116,7 @@ function addField(carrier: Record<string, unknown>, key: unknown, value: unknown
   carrier[name] = name in carrier ? [carrier[name], value].flat() : value;
 }
 
-/** Whether a value is an object or a list; functions and `null` are not. */
-export function isObject(value: unknown): value is Record<string, unknown> {
+/** True for an object or a list; not for functions and `null`. */
+export function isRecordLike(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

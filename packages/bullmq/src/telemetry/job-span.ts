@@ -85,9 +85,9 @@ export class JobSpan implements Span<Context> {
     try {
       // A context manager may throw: it is called only if the span was not started yet.
       const span = this.#span ?? this.#startOnce(context.active());
-      const isUnsettled = this.#recordedException && this.#outcome !== "completed";
+      const failedWithoutEvent = this.#recordedException && this.#outcome !== "completed";
       // For a failed job the error is BullMQ's reason, a text: the type of what the processor threw is unknown.
-      if (this.#outcome === "failed" || isUnsettled) span.fail(this.#error);
+      if (this.#outcome === "failed" || failedWithoutEvent) span.fail(this.#error);
       span.end();
     } catch (error) {
       this.#instrumenter.reporter.fault("end span", error);

@@ -245,7 +245,7 @@ describe("what throws when it is read is reported and harms nothing:", () => {
       span.end();
     });
 
-    expect(warnings).toEqual(["traceferry bullmq: mute: Error: on purpose"]);
+    expect(warnings).toEqual(["traceferry bullmq: suppress: Error: on purpose"]);
   });
 
   test("attributes", () => {

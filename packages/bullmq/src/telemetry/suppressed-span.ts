@@ -1,7 +1,7 @@
 import { type Context, createContextKey } from "@opentelemetry/api";
 import { type Reporter, suppressTracing } from "@traceferry/core";
 import type { Span } from "bullmq";
-import { isObject } from "../carrier/metadata.js";
+import { isRecordLike } from "../carrier/metadata.js";
 
 const ENCLOSING_CONTEXT_KEY = createContextKey("traceferry bullmq enclosing");
 
@@ -22,7 +22,7 @@ export class SuppressedSpan implements Span<Context> {
     try {
       return suppressTracing(ctx.setValue(ENCLOSING_CONTEXT_KEY, withoutSuppression(ctx)));
     } catch (error) {
-      this.#reporter.fault("mute", error);
+      this.#reporter.fault("suppress", error);
       return ctx;
     }
   }
@@ -45,5 +45,5 @@ export function withoutSuppression(ctx: Context): Context {
 }
 
 function isContext(value: unknown): value is Context {
-  return isObject(value) && typeof value.getValue === "function";
+  return isRecordLike(value) && typeof value.getValue === "function";
 }

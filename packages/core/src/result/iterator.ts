@@ -54,22 +54,22 @@ abstract class IteratorWatch {
   return(value?: unknown): unknown {
     return this.#step(() =>
       this.#inner.return === undefined
-        ? this.asResult({ done: true, value })
+        ? this.resultOf({ done: true, value })
         : this.#inner.return(value),
     );
   }
 
   throw(error?: unknown): unknown {
     return this.#step(() => {
-      if (this.#inner.throw === undefined) return this.asError(error);
+      if (this.#inner.throw === undefined) return this.failWith(error);
       return this.#inner.throw(error);
     });
   }
 
-  /** Gives an iterator result: itself, or as a promise. */
-  abstract asResult(result: unknown): unknown;
-  /** Fails: throws the error, or gives a rejected promise. */
-  abstract asError(error: unknown): unknown;
+  /** Returns an iterator result: itself, or as a promise. */
+  abstract resultOf(result: unknown): unknown;
+  /** Fails: throws the error, or returns a rejected promise. */
+  abstract failWith(error: unknown): unknown;
 
   #step(advance: () => unknown): unknown {
     let result: unknown;
@@ -92,11 +92,11 @@ abstract class IteratorWatch {
 }
 
 class WatchedIterator extends IteratorWatch {
-  asResult(result: unknown): unknown {
+  resultOf(result: unknown): unknown {
     return result;
   }
 
-  asError(error: unknown): unknown {
+  failWith(error: unknown): unknown {
     throw error;
   }
 
@@ -106,11 +106,11 @@ class WatchedIterator extends IteratorWatch {
 }
 
 class WatchedAsyncIterator extends IteratorWatch {
-  asResult(result: unknown): unknown {
+  resultOf(result: unknown): unknown {
     return Promise.resolve(result);
   }
 
-  asError(error: unknown): unknown {
+  failWith(error: unknown): unknown {
     return Promise.reject(error);
   }
 

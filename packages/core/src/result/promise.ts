@@ -10,7 +10,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** Gives a promise that settles as the given one does, after `onDone` or `onError` was called. */
+/** Returns a promise that settles as the given one does, after `onDone` or `onError` was called. */
 export function watchPromise(
   promise: PromiseLike<unknown>,
   onDone: (value: unknown) => void,

@@ -19,7 +19,7 @@ const PLAIN = characterSet(/[\x21\x23\x24\x26-\x2a\x2d-\x3a\x3c-\x5b\x5d-\x7e]/)
 
 /**
  * Parses one combined `baggage` field. Malformed members are dropped one by one, the last of a repeated name
- * wins, and whole members are dropped from the right beyond 64 names or 8192 bytes. Gives `undefined` when no
+ * wins, and whole members are dropped from the right beyond 64 names or 8192 bytes. Returns `undefined` when no
  * member is left.
  */
 export function parseBaggage(text: string): StrictBaggage | undefined {
@@ -37,7 +37,7 @@ export function parseBaggage(text: string): StrictBaggage | undefined {
   return new StrictBaggage(entries, unchanged && from > text.length ? text : undefined);
 }
 
-/** Adds a member, unless it is malformed. Gives true if its name is new and its text is what we would write. */
+/** Adds a member, unless it is malformed. Returns true when its name is new and its text is what we would write. */
 function addMember(entries: Map<string, BaggageEntry>, member: string): boolean {
   const semicolon = member.indexOf(";");
   const end = semicolon < 0 ? member.length : semicolon;
@@ -100,7 +100,7 @@ export class StrictBaggage implements Baggage {
     return new StrictBaggage(new Map());
   }
 
-  /** Gives the field to send. It is made once: one request may send its baggage many times. */
+  /** Returns the field to send. It is made once: one request may send its baggage many times. */
   serialize(onInvalidKey: (name: unknown) => void): string {
     this.#text ??= serializeEntries(this.#entries, onInvalidKey);
     return this.#text;

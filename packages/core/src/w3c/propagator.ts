@@ -38,7 +38,7 @@ const FIELDS = ["traceparent", "tracestate", "baggage"];
 /**
  * Makes a propagator for W3C Trace Context Level 2 and W3C Baggage, to the letter, for any carrier: values may be
  * text, bytes or lists of these. Install it for the process, `propagation.setGlobalPropagator(w3cPropagator())`,
- * or pass it to one adapter. For a repeated or malformed `traceparent` it gives the context back unchanged. The
+ * or pass it to one adapter. For a repeated or malformed `traceparent` it returns the context unchanged. The
  * propagator never throws.
  *
  * @throws TypeError when an option has another value than those listed.

@@ -21,7 +21,7 @@ export function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
 
-/** Gives the part of `text` from `start` up to, not including, `end`, without the blanks and tabs around it. */
+/** Returns the part of `text` from `start` up to, not including, `end`, without the blanks and tabs around it. */
 export function trimBlanks(text: string, start = 0, end = text.length): string {
   let from = start;
   let to = end;

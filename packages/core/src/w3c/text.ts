@@ -5,9 +5,9 @@ import { isUint8Array } from "node:util/types";
 const MAX_BYTES = 65_536;
 
 /**
- * Gives the text of a header value, which may be anything: a string, bytes, or a list of these, which is joined
+ * Returns the text of a header value, which may be anything: a string, bytes, or a list of these, which is joined
  * by commas (RFC 9110 section 5.3). Bytes are decoded as UTF-8: those that are no ASCII then break the strict
- * grammars. Gives `undefined` for anything else; within a list, anything else counts as empty.
+ * grammars. Returns `undefined` for anything else; within a list, anything else counts as empty.
  */
 export function headerText(value: unknown): string | undefined {
   if (!Array.isArray(value)) return valueText(value);

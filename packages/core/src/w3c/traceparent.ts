@@ -29,7 +29,7 @@ const PRINTABLE = characterSet(/[\x20-\x7e]/);
 
 /**
  * Parses one `traceparent` by W3C Trace Context Level 2, sections "traceparent Header Field Values" and
- * "Versioning of traceparent", or gives the reason why it is invalid. Blanks and tabs around it are allowed.
+ * "Versioning of traceparent", or returns the reason why it is invalid. Blanks and tabs around it are allowed.
  */
 export function parseTraceparent(text: string): Traceparent | InvalidTraceparentReason {
   let from = 0;
@@ -73,7 +73,7 @@ function isFutureSuffix(text: string, from: number, to: number): boolean {
 }
 
 /**
- * Formats a `traceparent` of version 00. Gives `undefined` for an invalid span context.
+ * Formats a `traceparent` of version 00. Returns `undefined` for an invalid span context.
  *
  * @param random - the flags to take the random one from; the sampled one is the span's
  */

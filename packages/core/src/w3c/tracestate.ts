@@ -33,7 +33,7 @@ export class StrictTraceState implements TraceState {
   }
 
   /**
-   * Parses one combined field. Gives `undefined` when it has no members, and `"invalid"` when any member is
+   * Parses one combined field. Returns `undefined` when it has no members, and `"invalid"` when any member is
    * malformed: then the whole field is discarded, which the specification allows.
    */
   static parse(text: string): StrictTraceState | "invalid" | undefined {
@@ -81,7 +81,7 @@ export class StrictTraceState implements TraceState {
     return others.length === this.#members.length ? this : new StrictTraceState(others);
   }
 
-  /** Gives one field of at most 512 characters, the members joined by commas without blanks; empty without members. */
+  /** Returns one field of at most 512 characters, members joined by commas without blanks; empty without members. */
   serialize(): string {
     this.#text ??= trimToLength(this.#members, MAX_LENGTH)
       .map((member) => member.text)

@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SLOW_TEST } from "../timeouts.test-support.js";
+import { SLOW_TEST } from "../loopback.test-support.js";
 import { hostAddress, memoize, peerAddress, targetAddress } from "./address.js";
 import { callAttributes, isServerError, methodOf, statusName } from "./index.js";
 

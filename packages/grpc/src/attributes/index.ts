@@ -58,7 +58,7 @@ export function statusName(code: number): string {
   return STATUS_NAMES[code] ?? "UNKNOWN";
 }
 
-/** Tells if a status makes a SERVER span an error. On a CLIENT span every status but `OK` is one. */
+/** True for a status that makes a SERVER span an error. On a CLIENT span every status but `OK` is one. */
 export function isServerError(status: string): boolean {
   return SERVER_ERRORS.has(status);
 }

@@ -14,8 +14,7 @@ import { sender } from "@traceferry/testkit";
 import { recordSpans } from "@traceferry/testkit/record";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { metadataOf } from "../loopback.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
+import { metadataOf, SLOW_TEST } from "../loopback.test-support.js";
 import { extractMetadata, injectMetadata } from "./index.js";
 
 const FIELDS = ["traceparent", "tracestate", "baggage"];

@@ -3,7 +3,7 @@ import { Instrumenter, withoutSpan } from "@traceferry/core";
 import { type IncomingCall, SETTINGS } from "../options.js";
 import { type MetadataLike, metadataGetter, writeMetadata } from "./metadata.js";
 
-// The package's entry "./carrier": nothing here may import grpc-js, which its users need not have installed.
+// The package's entry point "./carrier": nothing here may import grpc-js, which its users need not have installed.
 export { type MetadataLike, metadataGetter, writeMetadata };
 
 const globalInstrumenter = new Instrumenter<IncomingCall | undefined>(SETTINGS);

@@ -86,7 +86,7 @@ class TracedServerListener implements ServerListener {
     try {
       this.#context = this.#startSpan(metadata);
     } catch (error) {
-      this.#tracing.instrumenter.reporter.fault("receive", error);
+      this.#tracing.instrumenter.reporter.fault("start span", error);
     }
     this.#runInContext(this.#handler.onReceiveMetadata, metadata);
   }

@@ -200,7 +200,7 @@ test("where instrumentation-grpc has patched the server its span is the only one
       get: (metadata, key) => metadata.get(key).map(String),
       keys: (metadata) => Object.keys(metadata.getMap()),
     });
-    const span = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.SERVER }, parent);
+    const span = spans.tracer("patch").startSpan("patched", { kind: SpanKind.SERVER }, parent);
     answer(null, String(activeSpanId()));
     span.end();
   };
@@ -210,7 +210,7 @@ test("where instrumentation-grpc has patched the server its span is the only one
 
   expect(activeInHandler).toBe(from.spanId);
   expect(spans.ended.map(({ scope, parentSpanId }) => [scope, parentSpanId])).toEqual([
-    ["theirs", from.spanId],
+    ["patch", from.spanId],
   ]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
@@ -284,7 +284,9 @@ test("a call whose span cannot be started is handled all the same, in the contex
   });
 
   expect(seen).toBe("acme");
-  expect(spans.warnings).toEqual([expect.stringContaining("grpc: receive: RangeError: no host")]);
+  expect(spans.warnings).toEqual([
+    expect.stringContaining("grpc: start span: RangeError: no host"),
+  ]);
   expect([...spans.open, ...spans.ended]).toEqual([]);
 });
 

@@ -14,9 +14,9 @@ import {
   metadataOf,
   type OrdersHandlers,
   overrideCalls,
+  SLOW_TEST,
 } from "../loopback.test-support.js";
 import { firstSpanEnd, onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
 import { serverInterceptor, withServerTracing } from "./index.js";
 
 const serve = (handlers: Partial<OrdersHandlers>, options: ServerOptions = {}) =>

@@ -2,9 +2,8 @@ import { once } from "node:events";
 import { InterceptingCall, type Interceptor } from "@grpc/grpc-js";
 import { recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test } from "vitest";
-import { deferred, loopback, type OrdersHandlers } from "../loopback.test-support.js";
+import { deferred, loopback, type OrdersHandlers, SLOW_TEST } from "../loopback.test-support.js";
 import { onlySpanEnd, waitForEnded } from "../span-end.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
 import { withClientTracing } from "./index.js";
 
 const callTo = (handlers: Partial<OrdersHandlers>) => loopback(handlers, {}, withClientTracing());
@@ -40,7 +39,7 @@ describe("the span of a stream ends once", () => {
     for await (const _ of stream) break;
 
     expect(await onlySpanEnd(spans)).toEqual(CANCELLED);
-    expect(spans.ended[0]?.status.message).toBe("the stream was let go before its end");
+    expect(spans.ended[0]?.status.message).toBe("the caller abandoned the stream");
   });
 
   test("with the status of a cancelled call, when it is left by break and cancelled at once", async () => {

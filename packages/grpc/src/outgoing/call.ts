@@ -126,7 +126,7 @@ class TracedClientListener implements InterceptingListener {
 
 /** Ends the span of a stream that its caller abandoned before its end: grpc-js holds the status back. */
 export function endAbandoned(span: ActiveSpan): void {
-  endSpan(span, status.CANCELLED, "the stream was let go before its end");
+  endSpan(span, status.CANCELLED, "the caller abandoned the stream");
 }
 
 function endSpan(span: ActiveSpan, code: number, details: unknown, peer?: Address): void {

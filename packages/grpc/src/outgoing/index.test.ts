@@ -15,8 +15,13 @@ import { type RecordedSpans, recordSpans } from "@traceferry/testkit/record";
 import { describe, expect, test, vi } from "vitest";
 import { injectMetadata } from "../carrier/index.js";
 import { echoServer, headersIn } from "../echo-server.test-support.js";
-import { loopback, markPatched, metadataOf, OrdersClient } from "../loopback.test-support.js";
-import { SLOW_TEST } from "../timeouts.test-support.js";
+import {
+  loopback,
+  markPatched,
+  metadataOf,
+  OrdersClient,
+  SLOW_TEST,
+} from "../loopback.test-support.js";
 import { clientInterceptor, withClientTracing } from "./index.js";
 
 /** Calls an echo server with a client of these options; returns the traceparents of each call. */
@@ -75,24 +80,24 @@ describe("a client with tracing", () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
     const clientOptions = Object.freeze({
-      interceptors: Object.freeze([namedInterceptor("theirs", ran)]).slice(),
+      interceptors: Object.freeze([namedInterceptor("user's", ran)]).slice(),
     });
 
     expectOneEach(spans, await traceparents(withClientTracing(clientOptions)));
 
-    expect(ran).toEqual(["theirs"]);
+    expect(ran).toEqual(["user's"]);
     expect(clientOptions.interceptors).toHaveLength(1);
   });
 
   test("keeps the interceptor providers of its client", async () => {
     using spans = recordSpans({ propagator: w3cPropagator() });
     const ran: string[] = [];
-    const theirs = namedInterceptor("theirs", ran);
+    const userInterceptor = namedInterceptor("user's", ran);
 
-    const options = withClientTracing({ interceptor_providers: [() => theirs] });
+    const options = withClientTracing({ interceptor_providers: [() => userInterceptor] });
 
     expectOneEach(spans, await traceparents(options));
-    expect(ran).toEqual(["theirs"]);
+    expect(ran).toEqual(["user's"]);
   });
 
   test("keeps the interceptors of a call, which replace the client's", async () => {
@@ -267,17 +272,17 @@ test("where instrumentation-grpc has patched the client its span is the only one
   await using echo = await echoServer();
   using client = new OrdersClient(echo.port, withClientTracing());
   // The patch of `makeUnaryRequest` runs every call in a span like this one, with the metadata injected already.
-  const theirs = spans.tracer("theirs").startSpan("theirs", { kind: SpanKind.CLIENT });
-  const patchedContext = trace.setSpan(context.active(), theirs);
+  const patchSpan = spans.tracer("patch").startSpan("patched", { kind: SpanKind.CLIENT });
+  const patchedContext = trace.setSpan(context.active(), patchSpan);
 
   const headers = await context.with(patchedContext, () =>
     client.placeAsync("one", injectMetadata(new Metadata())),
   );
-  theirs.end();
+  patchSpan.end();
 
-  const { traceId, spanId } = theirs.spanContext();
+  const { traceId, spanId } = patchSpan.spanContext();
   expect(headersIn(headers)).toEqual([["traceparent", `00-${traceId}-${spanId}-01`]]);
-  expect(spans.ended.map(({ scope }) => scope)).toEqual(["theirs"]);
+  expect(spans.ended.map(({ scope }) => scope)).toEqual(["patch"]);
   expect(spans.warnings.join()).toContain("instrumentation-grpc is active");
 });
 

@@ -28,7 +28,7 @@ export function withClientTracing(
     ...clientOptions,
     ...interception.prepend(clientOptions),
     callInvocationTransformer: (properties) =>
-      interception.prepare(transform === undefined ? properties : transform(properties)),
+      interception.traceCall(transform === undefined ? properties : transform(properties)),
   };
 }
 
@@ -48,7 +48,7 @@ const tracingInterceptors = new WeakSet<Interceptor | InterceptorProvider>();
 const isOther = (interceptor: Interceptor | InterceptorProvider): boolean =>
   !tracingInterceptors.has(interceptor);
 
-/** Gets the tracing of a client into its calls. */
+/** Adds the interceptor to a client's calls, and prepares what interceptors cannot see. */
 class ClientInterception {
   readonly interceptor: Interceptor;
   readonly #provider: InterceptorProvider;
@@ -71,8 +71,8 @@ class ClientInterception {
       : { interceptors: [this.interceptor, ...interceptors.filter(isOther)] };
   }
 
-  /** Does what needs a call's channel, its own interceptors or its stream, which interceptors do not get. */
-  prepare(properties: CallProperties): CallProperties {
+  /** Prepares a call for the interceptor, which does not get its channel, its own interceptors or its stream. */
+  traceCall(properties: CallProperties): CallProperties {
     try {
       const { call, callOptions, channel, methodDefinition } = properties;
       const state = new CallState(this.#tracing.serverAddress(channel));

@@ -43,7 +43,7 @@ export function readHeader(headers: unknown, key: string): string | undefined {
   const values = valuesOf(headers, key);
   let lastText: string | undefined;
   for (let i = values.length - 1; i >= 0; i--) {
-    const text = headerText(values[i]);
+    const text = unquotedText(values[i]);
     if (text === undefined || text === "") continue;
     if (key !== "traceparent") return text;
     // The common case needs no regular expression: the propagator parses a single value, valid or not.
@@ -111,7 +111,7 @@ function decodeText(value: unknown): string | undefined {
   return types.isUint8Array(value) ? decodeUtf8(value) : undefined;
 }
 
-function headerText(value: unknown): string | undefined {
+function unquotedText(value: unknown): string | undefined {
   const text = decodeText(value);
   return text === undefined ? undefined : unquote(text);
 }
@@ -129,7 +129,7 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
 function unquote(text: string): string {
   if (!text.startsWith('"') || !text.endsWith('"') || text.length > MAX_QUOTED_LENGTH) return text;
   try {
-    // What begins and ends with a quote is a string, or it is not JSON.
+    // A text that begins and ends with a quote is a string, or it is not JSON.
     return String(JSON.parse(text));
   } catch {
     return text;

@@ -7,12 +7,12 @@ import { extractHeaders, injectHeaders } from "./index.js";
 const SENDER_TRACEPARENT = sender().traceparent;
 
 describe("the two functions for code of your own", () => {
-  test("carry a trace in a new object and do not change the given one", () => {
+  test("carry a trace in a new object and do not change the original", () => {
     using spans = startRecording();
     const span = spans.tracer().startSpan("place order");
-    const given = Object.freeze({ "x-tenant": "acme", tracestate: "old=1" });
+    const original = Object.freeze({ "x-tenant": "acme", tracestate: "old=1" });
 
-    const headers = injectHeaders(given, trace.setSpan(ROOT_CONTEXT, span));
+    const headers = injectHeaders(original, trace.setSpan(ROOT_CONTEXT, span));
     span.end();
 
     expect(Object.keys(headers)).toEqual(["x-tenant", "traceparent"]);
@@ -51,9 +51,9 @@ describe("the two functions for code of your own", () => {
 
   test("return the same headers where there is nothing to inject", () => {
     using spans = startRecording();
-    const given = { traceparent: SENDER_TRACEPARENT };
+    const original = { traceparent: SENDER_TRACEPARENT };
 
-    expect(injectHeaders(given)).toBe(given);
+    expect(injectHeaders(original)).toBe(original);
     expect(injectHeaders()).toEqual({});
     expect(spans.warnings).toEqual([]);
   });

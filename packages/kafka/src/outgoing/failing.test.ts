@@ -24,11 +24,11 @@ describe("what the client refuses is refused as without tracing", () => {
     "headers that are null": { topic: "orders", messages: [{ value: "a", headers: null }] },
     "a topic that is not there": { topic: "nowhere", messages: [{ value: "a" }] },
   };
-  for (const [what, given] of Object.entries(refused)) {
+  for (const [what, record] of Object.entries(refused)) {
     test(what, async () => {
       using spans = startRecording();
       const outcome = (send: (...args: never[]) => Promise<unknown>) =>
-        Promise.resolve(Reflect.apply(send, undefined, given === undefined ? [] : [given])).then(
+        Promise.resolve(Reflect.apply(send, undefined, record === undefined ? [] : [record])).then(
           () => "sent",
           (error: unknown) => String(error),
         );
@@ -104,9 +104,9 @@ test("a response that throws when it is read is handed on, the spans end, and th
   };
   const producer = traceProducer({ ...untraced, send: async (_: object) => [response] });
 
-  const [given] = await producer.send({ topic: "orders", messages: [{ value: "a" }] });
+  const [returned] = await producer.send({ topic: "orders", messages: [{ value: "a" }] });
 
-  expect(given).toBe(response);
+  expect(returned).toBe(response);
   expect(producerSpans(spans).map(({ status }) => status.code)).toEqual(["UNSET"]);
   expect(spans.warnings).toEqual([
     expect.stringContaining("traceferry kafka: acknowledge: Error: not today"),

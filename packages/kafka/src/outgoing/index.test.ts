@@ -138,9 +138,9 @@ test("what is sent while tracing is suppressed is not changed", async () => {
 
 test.each([undefined, "", 7, null])("an invalid topic (%o) makes no span", async (topic) => {
   using spans = startRecording();
-  const given = { topic, messages: [{ value: "a" }] };
+  const record = { topic, messages: [{ value: "a" }] };
 
-  await expect(Reflect.apply(traceProducer(untraced).send, undefined, [given])).rejects.toThrow();
+  await expect(Reflect.apply(traceProducer(untraced).send, undefined, [record])).rejects.toThrow();
 
   expect(producerSpans(spans)).toEqual([]);
 });
@@ -151,10 +151,10 @@ test("a client that responds synchronously does so when traced", () => {
   const client = { ...untraced };
   Reflect.set(client, "send", () => response);
 
-  const given: unknown = Reflect.apply(traceProducer(client).send, undefined, [
+  const returned: unknown = Reflect.apply(traceProducer(client).send, undefined, [
     { topic: "orders", messages: [{ value: "a" }] },
   ]);
 
-  expect(given).toBe(response);
+  expect(returned).toBe(response);
   expect(spans.named("send orders").attributes["kafka.offset"]).toBe(5);
 });

@@ -18,9 +18,9 @@ function patch<Args extends unknown[], Result>(method: (...args: Args) => Result
     const span = trace
       .getTracer("instrumentation-kafkajs")
       .startSpan("send orders", { kind: SpanKind.PRODUCER });
-    const [given] = args;
-    if (isProducerRecord(given)) {
-      for (const message of given.messages) {
+    const [record] = args;
+    if (isProducerRecord(record)) {
+      for (const message of record.messages) {
         const { traceId, spanId } = span.spanContext();
         message.headers = message.headers ?? {};
         message.headers.traceparent = `00-${traceId}-${spanId}-01`;
@@ -86,7 +86,7 @@ test.each<[string, object]>([
 ])("a method %s is not taken for a patched one", async (_, marks) => {
   using spans = startRecording();
   const untraced = new FakeKafka(new FakeBroker({ orders: 1 })).producer();
-  const send: typeof untraced.send = (given) => untraced.send(given);
+  const send: typeof untraced.send = (record) => untraced.send(record);
   const producer = traceProducer({ ...untraced, send: Object.assign(send, marks) });
 
   await producer.send({ topic: "orders", messages: [{ value: "a" }] });

@@ -8,7 +8,10 @@ import { firstRecordsByTopic, metadataOfMessages } from "./record-metadata.js";
 
 /** A producer that messages are sent by, or one transaction of it. */
 export interface SendTarget {
-  /** Another instrumentation has patched it: the spans are theirs, and their traceparent replaces ours. */
+  /**
+   * True when another instrumentation has patched it: that instrumentation makes the spans, and its traceparent
+   * replaces the one injected here.
+   */
   readonly patched: boolean;
   /** Collects links to the messages of a transaction, for the span that ends it. */
   readonly links?: Link[];
@@ -36,7 +39,7 @@ export class SendBatch {
   readonly #parent: Context = context.active();
   // By topic, in the order of sending and so of offsets: kafkajs merges repeated topics in the same way.
   readonly #pendingSpans = new Map<string, PendingSpan[]>();
-  // Whether each message has its span: only then can offsets be counted.
+  // True when each message has its span: only then can offsets be counted.
   #complete = false;
 
   constructor(

@@ -61,9 +61,9 @@ describe("a fake client in an application's test", () => {
   test("may begin a transaction synchronously", async () => {
     using spans = startRecording();
     const untraced = new FakeKafka(broker).producer({ transactionalId: "tx" });
-    const begun = await untraced.transaction();
+    const untracedTransaction = await untraced.transaction();
     const client = { ...untraced };
-    Reflect.set(client, "transaction", () => begun);
+    Reflect.set(client, "transaction", () => untracedTransaction);
 
     const transaction = await traceProducer(client).transaction();
     await transaction.commit();

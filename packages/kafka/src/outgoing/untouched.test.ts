@@ -144,7 +144,7 @@ test("unknown fields are kept, and a getter is read once", async () => {
   const received: object[] = [];
   const producer = traceProducer({
     ...untraced,
-    send: async (given: object) => void received.push(given),
+    send: async (record: object) => void received.push(record),
   });
   let reads = 0;
   const message = {
@@ -179,14 +179,14 @@ test("further arguments reach the client", async () => {
 
 test("with nothing registered the client gets the caller's own objects", async () => {
   const received: unknown[] = [];
-  const capture = async (given: object) => void received.push(given);
+  const capture = async (record: object) => void received.push(record);
   const producer = traceProducer({ ...untraced, send: capture, sendBatch: capture });
-  const given = { topic: "orders", messages: [{ value: "a" }] };
-  const batch = { topicMessages: [given] };
+  const record = { topic: "orders", messages: [{ value: "a" }] };
+  const batch = { topicMessages: [record] };
 
-  await producer.send(given);
+  await producer.send(record);
   await producer.sendBatch(batch);
 
-  expect(received[0]).toBe(given);
+  expect(received[0]).toBe(record);
   expect(received[1]).toBe(batch);
 });

@@ -51,8 +51,8 @@ function readNatsHeaders(headers: unknown, key: string): unknown {
   const values: unknown[] = [];
   for (const name of natsHeaderKeys(headers)) {
     if (name.toLowerCase() !== key) continue;
-    const found: unknown = headers.values(name);
-    if (Array.isArray(found)) values.push(...found);
+    const sent: unknown = headers.values(name);
+    if (Array.isArray(sent)) values.push(...sent);
   }
   return values;
 }

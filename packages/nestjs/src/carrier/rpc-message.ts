@@ -82,9 +82,9 @@ function rabbitmqMessage(rpc: object): RpcMessage {
 }
 
 /** Calls a method without arguments; returns undefined where the object has no such method. */
-export function callMethod(target: object, method: string): unknown {
-  const found: unknown = Reflect.get(target, method);
-  return typeof found === "function" ? Reflect.apply(found, target, []) : undefined;
+export function callMethod(target: object, name: string): unknown {
+  const method: unknown = Reflect.get(target, name);
+  return typeof method === "function" ? Reflect.apply(method, target, []) : undefined;
 }
 
 /** Reads a property of a value that may not be an object; undefined where it is none. */

@@ -14,8 +14,8 @@ const hide: ServerInterceptor = (_method, call) =>
     new Proxy(call, {
       get(target, key) {
         if (key === "stream" || key === "nextCall") return undefined;
-        const found: unknown = Reflect.get(target, key);
-        return typeof found === "function" ? found.bind(target) : found;
+        const member: unknown = Reflect.get(target, key);
+        return typeof member === "function" ? member.bind(target) : member;
       },
     }),
   );

@@ -139,7 +139,7 @@ describe("another hook around ours", () => {
     await kafka.deliver("orders", "two shirts");
 
     expect(app.orders.steps).toEqual(["began", "done"]);
-    expect(spans.warnings).toEqual(["traceferry nestjs: receive: RangeError: no topic here"]);
+    expect(spans.warnings).toEqual(["traceferry nestjs: start span: RangeError: no topic here"]);
     expect(spanIdAt("handler")).toBe((await waitForEnded(spans)).spanId);
   });
 });

@@ -17,7 +17,7 @@ interface ServerWithHooks extends RpcServer {
   readonly onProcessingEndHook?: EndHook;
 }
 
-/** Installs our processing hooks, which start and end the spans of messages, in Nest's servers. */
+/** Installs the processing hooks, which start and end the spans of messages, in Nest's servers. */
 export class ProcessingHooks {
   readonly #rpc: RpcIncoming;
   readonly #startHooks = new WeakMap<object, StartHook>();
@@ -30,7 +30,7 @@ export class ProcessingHooks {
 
   /**
    * Installs the hooks in a server, around those that it has. May be called again: hooks that are still in place
-   * stay, and where somebody has replaced ours, new ones go around theirs.
+   * stay, and around hooks that other code has set since, new ones are installed.
    */
   install(server: unknown): void {
     if (!hasProcessingHooks(server)) return;

@@ -63,7 +63,7 @@ export class HttpIncoming {
       scope.frameworkRequest = exchange.frameworkRequest;
       return active;
     } catch (error) {
-      this.#instrumenter.reporter.fault("receive", error);
+      this.#instrumenter.reporter.fault("start span", error);
       return active;
     }
   }
@@ -188,8 +188,8 @@ interface InstrumentedRequest {
 
 // Finds the span of instrumentation-http for the request, also one that is not recording.
 function findInstrumentedRequest(active: Context): InstrumentedRequest | undefined {
-  const found = active.getValue(RPC_METADATA);
-  return isInstrumentedRequest(found) ? found : undefined;
+  const rpcMetadata = active.getValue(RPC_METADATA);
+  return isInstrumentedRequest(rpcMetadata) ? rpcMetadata : undefined;
 }
 
 function isInstrumentedRequest(value: unknown): value is InstrumentedRequest {

@@ -20,7 +20,7 @@ export class MessageScope {
   readonly message: object;
   /** The first error that the handler failed with, where `failed` is true. */
   error: unknown;
-  /** Whether the handler failed. */
+  /** True when the handler failed. */
   failed = false;
   /** The framework's request object, which knows the route; only for HTTP. */
   frameworkRequest: unknown;
@@ -72,6 +72,6 @@ export class MessageScope {
 
 /** Finds the scope of exactly this message in a context; undefined where there is none, or another message's. */
 export function findMessageScope(context: Context, message: object): MessageScope | undefined {
-  const found = context.getValue(MESSAGE_SCOPE);
-  return found instanceof MessageScope && found.message === message ? found : undefined;
+  const scope = context.getValue(MESSAGE_SCOPE);
+  return scope instanceof MessageScope && scope.message === message ? scope : undefined;
 }

@@ -3,8 +3,8 @@ import { type ActiveSpan, Instrumenter, isTracingSuppressed } from "@traceferry/
 import {
   grpcEndAttributes,
   grpcStatusName,
+  identifiesMessage,
   isGrpcServerError,
-  isSpanForMessage,
   type RpcServer,
   rpcSpanStart,
 } from "../attributes.js";
@@ -49,7 +49,7 @@ export class RpcIncoming {
       }
       return this.#startMessage(rpc, message, server, active);
     } catch (error) {
-      this.#callInstrumenter.reporter.fault("receive", error);
+      this.#callInstrumenter.reporter.fault("start span", error);
       return undefined;
     }
   }
@@ -67,7 +67,7 @@ export class RpcIncoming {
     const ambientSpan = trace.getSpan(active);
     if (
       extraction.spanInProgress !== undefined ||
-      (ambientSpan?.isRecording() && isSpanForMessage(ambientSpan, spanStart))
+      (ambientSpan?.isRecording() && identifiesMessage(ambientSpan, spanStart))
     ) {
       const scope = new MessageScope(message.identity);
       return { scope, context: scope.addTo(active), endsWithStream: false };
