@@ -106,7 +106,7 @@ export class TreeRenderer {
       // No longer than a line: otherwise a long chain would build a long prefix for every span.
       const inner = cutStart(note === undefined ? rest : `${rest}${gap}`, this.#width);
       this.#drawSpan(lead, node, layout);
-      const notes = node.breaksBelow.map((found) => this.#breakNote(found, node));
+      const notes = node.breaksBelow.map((lostHop) => this.#breakNote(lostHop, node));
       for (const next of this.#branches(notes, node.children, inner, false).reverse())
         open.push(next);
     }
@@ -150,8 +150,8 @@ export class TreeRenderer {
       : undefined;
   }
 
-  #breakNote(found: Break, node: TreeNode): Note {
-    return breakNote(found, node.span.traceId, this.#links.has(found));
+  #breakNote(lostHop: Break, node: TreeNode): Note {
+    return breakNote(lostHop, node.span.traceId, this.#links.has(lostHop));
   }
 
   #drawNote({ lead, rest }: Branch, { lines, tone }: Note): void {
@@ -200,8 +200,8 @@ export class TreeRenderer {
   #paintOf(service: string): Paint {
     const { cyan, magenta, yellow, green, blue } = this.#colors;
     const palette = [cyan, magenta, yellow, green, blue];
-    const known = this.#paints.get(service);
-    if (known !== undefined) return known;
+    const assigned = this.#paints.get(service);
+    if (assigned !== undefined) return assigned;
     const paint = palette[this.#paints.size % palette.length] ?? cyan;
     this.#paints.set(service, paint);
     return paint;
