@@ -76,7 +76,7 @@ function absentSenders(adapter: Adapter): ContractCase[] {
 }
 
 function invalidSenders(adapter: Adapter): ContractCase[] {
-  // Where the transport holds one traceparent, or resolves several to the last, several are no broken sender.
+  // Several traceparents are no broken sender where the transport holds only one, or the last one counts.
   const restarts = (adapter.repeatedTraceparent ?? "restart") === "restart";
   return BROKEN_SENDERS.filter(
     ({ headers, repeated }) => canCarry(adapter, headers) && (restarts || !repeated),
