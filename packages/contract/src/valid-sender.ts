@@ -15,7 +15,7 @@ import { observe, receive, receiveAndSend } from "./messages.js";
 
 const AMBIENT = { ambient: true };
 
-/** Items 1 and 2: a valid sender is continued, an absent or broken one starts a new trace. */
+/** A valid sender is continued, an absent or broken one starts a new trace. */
 export function validSender(adapter: Adapter): ContractCase[] {
   return [
     contractCase(adapter, "a valid sender is continued", assertContinued),
