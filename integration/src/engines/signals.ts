@@ -1,6 +1,9 @@
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type Signal = (typeof SIGNALS)[number];
 
+/** The reason that work is aborted with when the process ends by a signal. */
+export const SIGNAL_RECEIVED = "the process received a signal";
+
 const handlers = new Set<() => Promise<void>>();
 const listeners = new Map<Signal, () => void>();
 let stopping: Promise<void> = Promise.resolve();

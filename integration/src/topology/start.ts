@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createTopics, type EngineAddresses, type Engines } from "../engines/index.js";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { abortable } from "../engines/waiting.js";
 import { PARTITIONS, TOPICS } from "../system/messages.js";
 import { type Hosts, processes } from "./hosts.js";
@@ -96,7 +96,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
   // The engines end on the same signal, at the same time.
   const forget = endOnSignal(async () => {
-    controller.abort(new Error("the process was told to stop"));
+    controller.abort(new Error(SIGNAL_RECEIVED));
     await stop();
   });
   const dispose = async (): Promise<void> => {
