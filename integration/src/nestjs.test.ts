@@ -298,7 +298,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
 
 async function leave({ headers = {}, value: body }: Message): Promise<SentMessage> {
   const pairs = Object.entries(headers).flatMap(([key, value]) =>
-    [value].flat().map((one) => [key, String(one)] as const),
+    [value].flat().map((item) => [key, String(item)] as const),
   );
   return { headers: pairs, body };
 }

@@ -85,7 +85,9 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
       const settled = await Promise.allSettled(collectors);
-      await Promise.all(settled.map((one) => one.status === "fulfilled" && one.value.stop()));
+      await Promise.all(
+        settled.map((result) => result.status === "fulfilled" && result.value.stop()),
+      );
       await removeContainersOf(client, network.runId);
     });
     scope.signal.throwIfAborted();
