@@ -75,7 +75,7 @@ class Orders {
 @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
 class Shop {}
 
-/** Waits until so many spans have ended. Gives them. */
+/** Waits until so many spans have ended. Returns them. */
 async function ended(spans: RecordedSpans, count: number) {
   await vi.waitFor(() => expect(spans.ended.map(({ name }) => name)).toHaveLength(count), 30_000);
   expect(spans.open).toEqual([]);

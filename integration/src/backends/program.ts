@@ -29,9 +29,9 @@ export interface Program<Port extends string> {
   readonly name: BinaryName;
   /** The environment variables of its ports. Each gets a free port. */
   readonly ports: readonly Port[];
-  /** Gives the paths of its configuration files. @param scratch - a temporary folder */
+  /** Returns the paths of its configuration files. @param scratch - a temporary folder */
   readonly configs: (scratch: string) => Promise<readonly string[]>;
-  /** Gives its other environment variables. @param scratch - a temporary folder */
+  /** Returns its other environment variables. @param scratch - a temporary folder */
   readonly env: (scratch: string) => Readonly<Record<string, string>>;
   /** Requests that succeed once it is ready. */
   readonly readinessRequests: (ports: Readonly<Record<Port, number>>) => readonly Request[];

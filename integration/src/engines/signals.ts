@@ -50,7 +50,7 @@ function stopListening(): void {
   listeners.clear();
 }
 
-/** Sends the signal to this process, unless a listener of the program decides about it. Gives whether it was sent. */
+/** Sends the signal to this process, unless the program listens to it. Returns true when it was sent. */
 function raise(signal: Signal): boolean {
   if (process.listenerCount(signal) > passiveListeners()) return false;
   return process.kill(process.pid, signal);
