@@ -9,7 +9,7 @@ import type { ChatAnswer } from "../system/chat.js";
 import { expectedTrace, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** One hop from service to service; `ok` when it is unbroken in every trace. */
+/** One hop from service to service, over all traces. */
 export interface HopSummary extends Hop {
   /** True when it is unbroken in every trace. */
   readonly ok: boolean;
