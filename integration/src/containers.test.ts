@@ -90,8 +90,8 @@ describe.each<[title: string, implementations: Implementations, most: number]>([
         const all = await Promise.all(
           (await containersOf(process.pid)).map(({ id }) => inspect(id)),
         );
-        const ours = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
-        const health = ours.map(({ State }) => State.Health?.Status);
+        const ourContainers = all.filter(({ Config }) => Config.Image.startsWith("traceferry/"));
+        const health = ourContainers.map(({ State }) => State.Health?.Status);
         expect(health).toEqual([...ROLES, COLLECTOR].map(() => "healthy"));
       },
       { timeout: 40_000, interval: 500 },

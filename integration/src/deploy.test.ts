@@ -32,7 +32,10 @@ const service = z.object({
 const { services, volumes } = z
   .object({ services: z.record(z.string(), service), volumes: z.record(z.string(), z.unknown()) })
   .parse(parse(read("compose.yaml"), { merge: true }));
-const composeServices = Object.entries(services).map(([name, given]) => ({ name, ...given }));
+const composeServices = Object.entries(services).map(([name, definition]) => ({
+  name,
+  ...definition,
+}));
 const roles = ROLES.map((role) => ({ role, ...services[role.name] }));
 
 describe("the compose file", () => {
@@ -260,10 +263,12 @@ function withDefaults(environment: Readonly<Record<string, string | null>>): Nod
 
 /** True when the condition can be met. The images of roles have a health check of their own. */
 function canBecome(needed: string, condition: string): boolean {
-  const given = services[needed];
-  if (given === undefined || given.profiles.some((profile) => profile !== "tempo")) return false;
+  const dependency = services[needed];
+  if (dependency === undefined || dependency.profiles.some((profile) => profile !== "tempo"))
+    return false;
   if (condition === "service_started") return true;
-  if (condition === "service_completed_successfully") return given.restart !== "unless-stopped";
+  if (condition === "service_completed_successfully")
+    return dependency.restart !== "unless-stopped";
   const isRole = ROLES.some(({ name }) => name === needed);
-  return condition === "service_healthy" && (isRole || given.healthcheck !== undefined);
+  return condition === "service_healthy" && (isRole || dependency.healthcheck !== undefined);
 }

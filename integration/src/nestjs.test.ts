@@ -75,7 +75,7 @@ class Orders {
 @Module({ imports: [TracingModule.forRoot()], controllers: [Orders] })
 class Shop {}
 
-/** Waits until so many spans have ended. Gives them. */
+/** Waits until so many spans have ended. Returns them. */
 async function ended(spans: RecordedSpans, count: number) {
   await vi.waitFor(() => expect(spans.ended.map(({ name }) => name)).toHaveLength(count), 30_000);
   expect(spans.open).toEqual([]);
@@ -298,7 +298,7 @@ async function open(options: AdapterOptions = {}, patch: Patch = (next) => next(
 
 async function leave({ headers = {}, value: body }: Message): Promise<SentMessage> {
   const pairs = Object.entries(headers).flatMap(([key, value]) =>
-    [value].flat().map((one) => [key, String(one)] as const),
+    [value].flat().map((item) => [key, String(item)] as const),
   );
   return { headers: pairs, body };
 }

@@ -199,10 +199,10 @@ function requestIdsOn(spans: readonly Span[], only?: string): unknown[] {
 }
 
 function servicesWithOurSpans(spans: readonly Span[]): string[] {
-  const ours = new Set(
+  const servicesWithOurs = new Set(
     spans.filter(({ scope }) => scope.name.startsWith("@traceferry/")).map((span) => span.service),
   );
-  return expectedTrace().services.filter((name) => ours.has(name));
+  return expectedTrace().services.filter((name) => servicesWithOurs.has(name));
 }
 
 /** Starts a provider outside of the system, which records the headers that it gets. */

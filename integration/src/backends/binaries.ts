@@ -35,7 +35,7 @@ const BINARIES: Readonly<Record<BinaryName, Binary>> = {
 /** All of them. */
 export const BINARY_NAMES: readonly BinaryName[] = ["collector", "jaeger"];
 
-/** Gives the executable, built first unless it is in the cache. @throws what is missing, or the output of Go */
+/** Returns the executable, built first unless it is in the cache. @throws what is missing, or the output of Go */
 export async function binary(scope: Scope, name: BinaryName): Promise<string> {
   const { title, main, takes } = BINARIES[name];
   const folder = await keep(scope, cacheName(name), async (part) => {

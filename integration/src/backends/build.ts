@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Argument, Command } from "commander";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { BINARY_NAMES, type BinaryName, binary } from "./binaries.js";
 
@@ -9,7 +9,7 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function build(names: readonly BinaryName[]): Promise<void> {
   const scope = new Scope(log, undefined);
-  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
+  const forget = endOnSignal(() => scope.end(new Error(SIGNAL_RECEIVED)));
   try {
     for (const name of names) {
       // One after the other, because each build uses all cores.

@@ -210,7 +210,7 @@ async function startChain(options: Omit<CollectorOptions, "log" | "exportTo">): 
 
 let markers = 0;
 
-/** Waits until the collector has decided about everything, by a last trace that is always kept. Gives all spans. */
+/** Waits until the collector has decided about everything, by a last trace that is always kept. Returns all spans. */
 async function untilDecided({ collector, receiver }: Chain): Promise<readonly Span[]> {
   const trace = `marker ${markers++}`;
   await sendSpans(collector.otlpUrl, [{ trace, error: "marker" }]);

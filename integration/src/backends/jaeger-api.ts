@@ -62,8 +62,8 @@ export class JaegerApi {
 
   /** One trace by its id. Undefined when Jaeger does not have it. */
   async trace(traceId: string): Promise<JaegerTrace | undefined> {
-    const found = await this.#get(`/api/traces/${encodeURIComponent(traceId)}`, z.array(rawTrace));
-    const trace = found?.[0];
+    const traces = await this.#get(`/api/traces/${encodeURIComponent(traceId)}`, z.array(rawTrace));
+    const trace = traces?.[0];
     return trace && traceFrom(trace);
   }
 
@@ -75,8 +75,8 @@ export class JaegerApi {
   /** The names of the spans of a service. */
   async operations(service: string): Promise<readonly string[]> {
     const query = new URLSearchParams({ service });
-    const found = await this.#get(`/api/operations?${query}`, z.array(operation));
-    return (found ?? []).map(({ name }) => name);
+    const operations = await this.#get(`/api/operations?${query}`, z.array(operation));
+    return (operations ?? []).map(({ name }) => name);
   }
 
   /** Searches for traces. */
@@ -86,8 +86,8 @@ export class JaegerApi {
     if (name !== undefined) query.set("operation", name);
     if (tags !== undefined) query.set("tags", JSON.stringify(tags));
     if (minDurationMs !== undefined) query.set("minDuration", `${minDurationMs}ms`);
-    const found = await this.#get(`/api/traces?${query}`, z.array(rawTrace));
-    return (found ?? []).map(traceFrom);
+    const traces = await this.#get(`/api/traces?${query}`, z.array(rawTrace));
+    return (traces ?? []).map(traceFrom);
   }
 
   /** The field `data` of the answer. Undefined for status 404. @throws with the answer for other errors */
@@ -130,7 +130,7 @@ function parentOf(
   references: readonly z.infer<typeof reference>[],
   traceId: string,
 ): string | undefined {
-  const here = references.filter(({ traceID }) => traceID === traceId);
-  const parent = here.find(({ refType }) => refType === "CHILD_OF") ?? here[0];
+  const ofTrace = references.filter(({ traceID }) => traceID === traceId);
+  const parent = ofTrace.find(({ refType }) => refType === "CHILD_OF") ?? ofTrace[0];
   return parent?.spanID;
 }

@@ -5,7 +5,7 @@ import pRetry from "p-retry";
 import { Child } from "../engines/local/child.js";
 import { freePort, onFreePorts } from "../engines/local/ports.js";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { type BinaryName, binary } from "./binaries.js";
 
 /** Options of the start of a backend. */
@@ -29,9 +29,9 @@ export interface Program<Port extends string> {
   readonly name: BinaryName;
   /** The environment variables of its ports. Each gets a free port. */
   readonly ports: readonly Port[];
-  /** Gives the paths of its configuration files. @param scratch - a temporary folder */
+  /** Returns the paths of its configuration files. @param scratch - a temporary folder */
   readonly configs: (scratch: string) => Promise<readonly string[]>;
-  /** Gives its other environment variables. @param scratch - a temporary folder */
+  /** Returns its other environment variables. @param scratch - a temporary folder */
   readonly env: (scratch: string) => Readonly<Record<string, string>>;
   /** Requests that succeed once it is ready. */
   readonly readinessRequests: (ports: Readonly<Record<Port, number>>) => readonly Request[];
@@ -57,7 +57,7 @@ export async function startProgram<Port extends string>(
 ): Promise<Running<Port>> {
   signal?.throwIfAborted();
   const scope = new Scope(log, signal);
-  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
+  const forget = endOnSignal(() => scope.end(new Error(SIGNAL_RECEIVED)));
   try {
     const file = await scope.step(() => binary(scope, program.name));
     const scratch = await mkdtemp(join(tmpdir(), `traceferry-${program.name}-`));

@@ -52,14 +52,14 @@ export class Shop implements AsyncDisposable {
     this.telemetry = telemetry;
     const prefix = `traceferry-${process.pid}-${++Shop.#shops}`;
     const connection = { url: engines().redisUrl };
-    const there = { connection, prefix: `${prefix}-out` };
+    const outboxOptions = { connection, prefix: `${prefix}-out` };
     this.inbox = new Queue("orders", {
       connection,
       prefix,
       ...(options.tracedInbox && { telemetry }),
     });
-    this.outbox = new CountingQueue("orders", { ...there, telemetry });
-    this.untraced = new CountingQueue("orders", there);
+    this.outbox = new CountingQueue("orders", { ...outboxOptions, telemetry });
+    this.untraced = new CountingQueue("orders", outboxOptions);
     const jobs = this.#jobsById;
     class WatchedWorker extends Worker {
       override async processJob(...args: Parameters<Worker["processJob"]>) {

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { messageOf } from "../system/spans.js";
 import { POLYGLOT, ROLES } from "../topology/roles.js";
 import { buildImages, imageName } from "./images.js";
@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   const { polyglot } = command.parse().opts<{ readonly polyglot: boolean }>();
 
   const scope = new Scope(log, undefined);
-  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
+  const forget = endOnSignal(() => scope.end(new Error(SIGNAL_RECEIVED)));
   try {
     const names = new Set<string>();
     for (const implementations of polyglot ? [{}, POLYGLOT] : [{}]) {

@@ -19,7 +19,7 @@ import {
 } from "../engines/docker-engine.js";
 import type { EngineAddresses, Engines } from "../engines/index.js";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { abortable } from "../engines/waiting.js";
 import { type Hosts, nodeCommand } from "../topology/hosts.js";
 import { GATEWAY } from "../topology/roles.js";
@@ -71,7 +71,7 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
   const client = await connectToEngine();
   if (client === undefined) throw new Error(NO_ENGINE);
   const scope = new Scope(log, signal);
-  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
+  const forget = endOnSignal(() => scope.end(new Error(SIGNAL_RECEIVED)));
   const dispose = async (): Promise<void> => {
     await scope.end();
     await forget();
@@ -85,7 +85,9 @@ export async function startContainerHosts(options: ContainerHostsOptions): Promi
     scope.onEnd(async () => {
       await Promise.all(roles.map((role) => role.stop()));
       const settled = await Promise.allSettled(collectors);
-      await Promise.all(settled.map((one) => one.status === "fulfilled" && one.value.stop()));
+      await Promise.all(
+        settled.map((result) => result.status === "fulfilled" && result.value.stop()),
+      );
       await removeContainersOf(client, network.runId);
     });
     scope.signal.throwIfAborted();

@@ -55,10 +55,12 @@ async function expectAllFound(warnings: readonly string[]): Promise<void> {
   const manifest: unknown = JSON.parse(
     await readFile(join(REPOSITORY_ROOT, "integration", MANIFEST), "utf8"),
   );
-  const ours = Object.keys(Object(Reflect.get(Object(manifest), "dependencies")));
+  const dependencies = Object.keys(Object(Reflect.get(Object(manifest), "dependencies")));
   const missing = warnings
     .flatMap((text) => /^Failed to resolve dependency "([^"]+)"/.exec(text)?.[1] ?? [])
-    .filter((wanted) => ours.some((name) => wanted === name || wanted.startsWith(`${name}/`)));
+    .filter((wanted) =>
+      dependencies.some((name) => wanted === name || wanted.startsWith(`${name}/`)),
+    );
   if (missing.length > 0) throw new Error(`not installed (npm ci): ${missing.join(", ")}`);
 }
 

@@ -137,8 +137,8 @@ function implementationsIn(chosen: object): Implementations {
     // Commander calls the option --llm-gateway llmGateway.
     const name = role.option?.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
     const value: unknown = name === undefined ? undefined : Reflect.get(chosen, name);
-    const known = implementationsOf(role).find((implementation) => implementation === value);
-    if (known !== undefined) implementations[role.name] = known;
+    const implementation = implementationsOf(role).find((each) => each === value);
+    if (implementation !== undefined) implementations[role.name] = implementation;
   }
   return implementations;
 }

@@ -13,7 +13,7 @@ const QUESTIONS = [
 const PROGRESS_FROM = 20;
 const PROGRESS_EVERY_MS = 2000;
 
-/** Sends all requests, `concurrency` at a time. Gives their answers in order; one that failed has no reply. */
+/** Sends all requests, `concurrency` at a time. Returns their answers in order; one that failed has no reply. */
 export async function sendRequests(
   gatewayUrl: string,
   {

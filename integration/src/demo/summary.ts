@@ -9,7 +9,7 @@ import type { ChatAnswer } from "../system/chat.js";
 import { expectedTrace, type Hop, hopsOf } from "../topology/expected-trace.js";
 import type { Implementations } from "../topology/roles.js";
 
-/** One hop from service to service, and whether it is unbroken in every trace. */
+/** One hop from service to service, over all traces. */
 export interface HopSummary extends Hop {
   /** True when it is unbroken in every trace. */
   readonly ok: boolean;
@@ -115,9 +115,9 @@ function summarizeHops(
       why: `${passed} of ${answered} requests passed here; see where the trace before it ends`,
     };
   });
-  const known = new Set(hops.map(key));
+  const listed = new Set(hops.map(key));
   for (const { from, to, via, ok, verdict } of seen) {
-    if (ok || known.has(key({ from, to, via }))) continue;
+    if (ok || listed.has(key({ from, to, via }))) continue;
     const why = verdict === undefined ? "" : `${verdict.sentence}; ${verdict.hint}`;
     verdicts.push({ from, to, via, ok, verdict: verdict?.code ?? "BROKEN", why });
   }

@@ -5,7 +5,7 @@ export type Availability<Start> =
   | { readonly available: true; readonly reason: string; readonly start: Start }
   | { readonly available: false; readonly missing: readonly string[] };
 
-/** Finds out whether engines of one kind can run here. Called only when the kinds before it cannot. */
+/** Finds out if engines of one kind can run here. Called only when the kinds before it cannot. */
 export type Detect<Start> = () => Promise<Availability<Start>>;
 
 /** The kind of engines that is used, the reason for people, and the function that starts them. */

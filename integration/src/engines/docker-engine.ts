@@ -13,7 +13,7 @@ export const RUN_LABEL = "org.traceferry.run";
 /** The label with the id of the process that created a container or network. */
 export const OWNER_LABEL = "org.traceferry.process";
 
-/** Connects to the Docker engine. Gives undefined when none answers within two seconds. */
+/** Connects to the Docker engine. Returns undefined when none answers within two seconds. */
 export async function connectToEngine(): Promise<ContainerRuntimeClient | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<undefined>((resolve) => {
@@ -43,7 +43,7 @@ function isEngineHere(): boolean {
 export const NO_ENGINE =
   "no Docker engine answers: start one (bare Debian, as root: .ci/docker-engine.sh)";
 
-/** Pulls the image unless it is present. Gives the reason, with the remedy, when that is not possible. */
+/** Pulls the image unless it is present. Returns the reason, with the remedy, when that is not possible. */
 export async function pullUnlessPresent(
   client: ContainerRuntimeClient,
   image: string,

@@ -32,7 +32,7 @@ const REDIS_ALIAS = "redis";
 const START_SECONDS = 60;
 
 /**
- * Finds out whether engines can run as containers: a Docker engine answers within two seconds, and has the images or can
+ * Finds out if engines can run as containers: a Docker engine answers within two seconds, and has the images or can
  * pull them. With a network they are also reachable there, by the addresses in `inside`.
  */
 export async function detectDocker(

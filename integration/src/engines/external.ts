@@ -4,7 +4,7 @@ import { pingKafka, pingRedis } from "./ping.js";
 import type { StartEngines } from "./scope.js";
 
 /**
- * Finds out whether the environment names engines that run already: KAFKA_BROKERS ("host:port,host:port") and REDIS_URL.
+ * Finds out if the environment names engines that run already: KAFKA_BROKERS ("host:port,host:port") and REDIS_URL.
  * They are never stopped.
  */
 export async function detectExternal(

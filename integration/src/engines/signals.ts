@@ -1,6 +1,9 @@
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type Signal = (typeof SIGNALS)[number];
 
+/** The reason that work is aborted with when the process ends by a signal. */
+export const SIGNAL_RECEIVED = "the process received a signal";
+
 const handlers = new Set<() => Promise<void>>();
 const listeners = new Map<Signal, () => void>();
 let stopping: Promise<void> = Promise.resolve();
@@ -47,7 +50,7 @@ function stopListening(): void {
   listeners.clear();
 }
 
-/** Sends the signal to this process, unless a listener of the program decides about it. Gives whether it was sent. */
+/** Sends the signal to this process, unless the program listens to it. Returns true when it was sent. */
 function raise(signal: Signal): boolean {
   if (process.listenerCount(signal) > passiveListeners()) return false;
   return process.kill(process.pid, signal);

@@ -27,7 +27,7 @@ const wanted = (["docker", "local"] as const).filter(
 );
 // A kind that is missing is reported as skipped. In CI it runs all the same, and fails.
 const kinds = wanted.filter((kind) => availability[kind].available || process.env.CI !== undefined);
-for (const kind of wanted.filter((one) => !kinds.includes(one))) {
+for (const kind of wanted.filter((each) => !kinds.includes(each))) {
   test.skip(`${kind} engines (skipped: this machine does not have what they need)`);
 }
 
@@ -229,14 +229,14 @@ async function programWithEngines(kind: EngineKind, until = /^ready$/) {
     const ended = () => reject(new Error(`the program ended, it said:\n${logged.join("\n")}`));
     child.then(ended, reject);
   });
-  const begun = await everythingOf(pid);
-  if (until.test("ready")) expect(begun).not.toEqual([]);
+  const seenBefore = await everythingOf(pid);
+  if (until.test("ready")) expect(seenBefore).not.toEqual([]);
 
   // Children of a dead parent are no longer its descendants: look for those that were seen before.
   const left = async () => {
     const alive = (await processes()).map(describeProcess);
     const containers = (await containersOf(pid)).map(({ title }) => title);
-    return [...begun.filter((one) => alive.includes(one)), ...containers];
+    return [...seenBefore.filter((title) => alive.includes(title)), ...containers];
   };
   return { process: child, left };
 }
@@ -255,9 +255,9 @@ const LOAD_FROM_SOURCES = `data:text/javascript,${encodeURIComponent(`
 async function everythingOf(pid: number): Promise<string[]> {
   const all = await processes();
   const below = (parent: number): Listed[] =>
-    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)]);
+    all.filter((each) => each.parent === parent).flatMap((each) => [each, ...below(each.pid)]);
   const started = below(pid)
-    .filter((one) => !one.command.startsWith("ps "))
+    .filter(({ command }) => !command.startsWith("ps "))
     .map(describeProcess);
   const scratch = (await readdir(tmpdir())).filter((name) => name.startsWith("traceferry-engines"));
   const containers = (await containersOf(pid)).map(({ title }) => title);

@@ -3,7 +3,7 @@ import { detectExternal } from "./external.js";
 import { detectLocal } from "./local/index.js";
 import type { EngineKind, StartOptions } from "./options.js";
 import { type EngineAddresses, Scope, type StartEngines, type StartedAddresses } from "./scope.js";
-import { endOnSignal } from "./signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "./signals.js";
 
 /** Engines that run until they are disposed of. */
 export interface Engines extends EngineAddresses, AsyncDisposable {
@@ -44,7 +44,7 @@ export async function startEngines(options: StartOptions): Promise<Engines> {
 }
 
 async function begin(choice: Choice<StartEngines>, scope: Scope): Promise<Engines> {
-  const forget = endOnSignal(() => scope.end(new Error("the process was told to stop")));
+  const forget = endOnSignal(() => scope.end(new Error(SIGNAL_RECEIVED)));
   try {
     const started = await choice.start(scope);
     scope.signal.throwIfAborted();

@@ -19,7 +19,7 @@ export async function abortable<T>(signal: AbortSignal | undefined, work: Promis
 
 /**
  * Logs what the work does at once, and then every four seconds with the time it has taken, so that a download does not
- * look like a hang. Gives the result of the work.
+ * look like a hang. Returns the result of the work.
  */
 export async function withProgress<T>(
   log: (line: string) => void,

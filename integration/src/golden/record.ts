@@ -16,11 +16,11 @@ import {
   startKafkaRecorder,
 } from "./recorders.js";
 
-/** The headers that one peer wrote at one boundary. */
+/** The headers that one peer wrote on one transport. */
 export interface Recording {
   readonly peer: "go" | "python" | "java";
   readonly library: string;
-  readonly boundary: "grpc" | "kafka" | "http";
+  readonly transport: "grpc" | "kafka" | "http";
   /** True when it continued SENDER, false when it began a trace of its own. */
   readonly continues: boolean;
   /** Its propagation fields, each key as it was written. */
@@ -81,7 +81,7 @@ export async function recordPeers(
   for (const continues of [true, false]) {
     const headers = continues ? SENDER : {};
     const record = async (
-      of: Pick<Recording, "peer" | "library" | "boundary">,
+      of: Pick<Recording, "peer" | "library" | "transport">,
       recorder: Recorder,
       send: () => Promise<unknown>,
     ): Promise<void> => {
@@ -95,11 +95,11 @@ export async function recordPeers(
     };
     const python = { peer: "python" } as const;
     await record(
-      { ...python, library: "opentelemetry-instrumentation-grpc, aio client", boundary: "grpc" },
+      { ...python, library: "opentelemetry-instrumentation-grpc, aio client", transport: "grpc" },
       pipeline,
       () => chat(topology.gatewayUrl, { headers }),
     );
-    await record({ peer: "go", library: "kotel", boundary: "kafka" }, requests, () =>
+    await record({ peer: "go", library: "kotel", transport: "kafka" }, requests, () =>
       sender.call(
         topology.addressOf(ORCHESTRATOR),
         "orchestrator.proto",
@@ -109,17 +109,17 @@ export async function recordPeers(
       ),
     );
     await record(
-      { ...python, library: "opentelemetry-instrumentation-aiokafka", boundary: "kafka" },
+      { ...python, library: "opentelemetry-instrumentation-aiokafka", transport: "kafka" },
       replies,
       () => sender.add(headers),
     );
     await record(
-      { peer: "java", library: "OpenTelemetry Java agent, kafka-clients", boundary: "kafka" },
+      { peer: "java", library: "OpenTelemetry Java agent, kafka-clients", transport: "kafka" },
       replies,
       () => sender.produce(TOOL_REQUESTS, headers),
     );
     await record(
-      { ...python, library: "opentelemetry-instrumentation-aiohttp-client", boundary: "http" },
+      { ...python, library: "opentelemetry-instrumentation-aiohttp-client", transport: "http" },
       provider,
       () =>
         sender.call(

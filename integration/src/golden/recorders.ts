@@ -128,7 +128,7 @@ export async function startKafkaRecorder(
     eachMessage: async ({ message }) => {
       waiter.add(
         Object.entries(message.headers ?? {}).flatMap(([key, value]) =>
-          [value].flat().map((one) => [key, String(one)] as const),
+          [value].flat().map((item) => [key, String(item)] as const),
         ),
       );
     },

@@ -84,23 +84,23 @@ export const QUICK = { maxWaitTimeInMs: 20, retry: { initialRetryTime: 20 } };
 
 /** The records that an untraced consumer reads from the outbox, by offset. */
 class Outbox {
-  readonly #there = new Map<string, KafkaMessage>();
+  readonly #arrived = new Map<string, KafkaMessage>();
   readonly #awaited = new Map<string, (message: KafkaMessage) => void>();
 
   readonly eachMessage: EachMessageHandler = async ({ message }) => {
-    this.#there.set(message.offset, message);
+    this.#arrived.set(message.offset, message);
     this.#awaited.get(message.offset)?.(message);
   };
 
   /** Waits for a record and removes it, so that only the adapter can leave something in memory. */
   async take(offset: string): Promise<SentMessage> {
     const { headers = {}, value: body } =
-      this.#there.get(offset) ??
+      this.#arrived.get(offset) ??
       (await new Promise<KafkaMessage>((resolve) => this.#awaited.set(offset, resolve)));
-    this.#there.delete(offset);
+    this.#arrived.delete(offset);
     this.#awaited.delete(offset);
     const pairs = Object.entries(headers).flatMap(([key, value]) =>
-      [value].flat().map((one) => [key, String(one)] as const),
+      [value].flat().map((item) => [key, String(item)] as const),
     );
     return { headers: pairs, body: String(body) };
   }

@@ -19,7 +19,7 @@ describeWithEngines("kafkajs on a broker", () => {
     return { topic, traced: traceKafka(kafka(), options) };
   }
 
-  /** Handles the first records of a topic. Gives them. */
+  /** Handles the first records of a topic. Returns them. */
   async function handleFirst(
     consumer: Consumer,
     topic: string,

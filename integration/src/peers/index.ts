@@ -7,7 +7,7 @@ import { python } from "./python.js";
 /** The peer of each language. */
 export const PEERS: Readonly<Record<Language, Peer>> = { go, python, java };
 
-/** Gives the command of a program of a peer that is built. */
+/** Returns the command of a program of a peer that is built. */
 export type PeerCommands = (language: Language, program: string) => Command;
 
 /** Checks that this machine can build and run the peers of these languages. @throws everything that is missing */

@@ -11,22 +11,22 @@ export const java: Peer = {
   missingTools: async () => {
     // Maven uses the compiler beside java, which a JRE does not have.
     const compiler = javaFile().replace(/java$/, "javac");
-    const [found, javac, maven] = await Promise.all([
+    const [javaOrProblem, javac, maven] = await Promise.all([
       findJava(),
       versionOf(compiler, "-version"),
       hasMaven(),
     ]);
     const jdk = "install a JDK 17 or newer (Debian: openjdk-17-jdk-headless)";
     const missing: string[] = [];
-    if (typeof found === "string") missing.push(`${found.split(":")[0]}: ${jdk}`);
+    if (typeof javaOrProblem === "string") missing.push(`${javaOrProblem.split(":")[0]}: ${jdk}`);
     else if (javac === undefined) missing.push(`javac is not installed: ${jdk}`);
     if (!maven) missing.push("mvn is not installed: install Maven 3.9 or newer (Debian: maven)");
     return missing.length === 0 ? undefined : missing.join("; ");
   },
   build: async (scope) => {
-    const found = await findJava();
-    if (typeof found === "string") throw new Error(found);
-    return keep(scope, buildName("java", found.build, ["target"]), async (folder) => {
+    const javaOrProblem = await findJava();
+    if (typeof javaOrProblem === "string") throw new Error(javaOrProblem);
+    return keep(scope, buildName("java", javaOrProblem.build, ["target"]), async (folder) => {
       // Maven writes beside its sources. Each build has a copy, so that two do not disturb each other.
       await cp(sourcesOf("java"), folder, {
         recursive: true,

@@ -22,7 +22,7 @@ export interface Peer {
   readonly language: Language;
   /** The tools that are missing on this machine to build and run them. Undefined when none is. */
   missingTools(): Promise<string | undefined>;
-  /** Builds them into the cache, unless they are there. Gives the folder. @throws with the last lines of the build */
+  /** Builds them into the cache, unless they are there. Returns the folder. @throws with the last lines of the build */
   build(scope: Scope): Promise<string>;
   /** The command that starts one of them. @param folder - the result of `build` */
   command(folder: string, program: string): Command;

@@ -102,11 +102,11 @@ export class DemoRun {
   /** Kills one of its processes, as a crash would. @param command - a part of the command line */
   async crash(command: string): Promise<void> {
     const running = await processesWith(this.#mark, this.#child.pid);
-    const [found, ...others] = running.filter((one) => one.command.includes(command));
-    if (found === undefined || others.length > 0) {
+    const [match, ...others] = running.filter((each) => each.command.includes(command));
+    if (match === undefined || others.length > 0) {
       throw new Error(`not one process ${command} in ${JSON.stringify(running)}`);
     }
-    process.kill(found.pid, "SIGKILL");
+    process.kill(match.pid, "SIGKILL");
   }
 
   /** Sends SIGINT to every process of the group, as a terminal does on Ctrl-C. */
@@ -122,7 +122,7 @@ export class DemoRun {
     const { exitCode, stdout, stderr } = await Promise.race([this.#child, promise]);
     const processes = await processesWith(this.#mark, this.#child.pid);
     const files = await readdir(this.#scratch);
-    return { exitCode, stdout, stderr, left: [...processes.map((one) => one.command), ...files] };
+    return { exitCode, stdout, stderr, left: [...processes.map((each) => each.command), ...files] };
   }
 
   #signal(signal: "SIGINT" | "SIGKILL"): void {

@@ -55,8 +55,8 @@ function best(
     }
     return met + possible / 1000;
   };
-  return offered.reduce((found, implementation) =>
-    score(implementation) > score(found) ? implementation : found,
+  return offered.reduce((highest, implementation) =>
+    score(implementation) > score(highest) ? implementation : highest,
   );
 }
 
@@ -64,9 +64,11 @@ function pairsOf(
   [from, to]: readonly [string, string],
   choices: ReadonlyMap<string, readonly Implementation[]>,
 ): Pair[] {
-  return (choices.get(from) ?? []).flatMap((one) =>
+  return (choices.get(from) ?? []).flatMap((implementation) =>
     (choices.get(to) ?? []).flatMap((other): Pair[] =>
-      one === "bare" && other === "bare" ? [] : [{ a: [from, one], b: [to, other] }],
+      implementation === "bare" && other === "bare"
+        ? []
+        : [{ a: [from, implementation], b: [to, other] }],
     ),
   );
 }

@@ -11,7 +11,7 @@ import type { Kafka } from "kafkajs";
 /** True when stock instrumentations trace this role. `readConfig` rejects unknown values. */
 export const IS_STOCK = process.env.INSTRUMENTATION === "stock";
 
-/** Gives a client whose producers and consumers are traced. */
+/** Returns a client whose producers and consumers are traced. */
 export async function tracedKafka(kafka: Kafka): Promise<Kafka> {
   if (IS_STOCK) return requirePatched("kafkajs", kafka.producer, kafka);
   const { traceKafka } = await import("@traceferry/kafka");

@@ -103,7 +103,7 @@ export function abortedBy(call: {
   return controller.signal;
 }
 
-/** Starts the server with the standard health service. Gives `host:port`. */
+/** Starts the server with the standard health service. Returns `host:port`. */
 export async function serve(server: Server, host: string, port: number): Promise<string> {
   const health = new HealthImplementation({ "": "SERVING" });
   health.addToServer(server);

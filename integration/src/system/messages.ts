@@ -49,7 +49,7 @@ export const agentReply = z.object({
 /** A reply of an agent. */
 export type AgentReply = z.infer<typeof agentReply>;
 
-/** Parses JSON text or bytes and validates them. Gives the value, or the reason why they are invalid. */
+/** Parses JSON text or bytes and validates them. Returns the value, or the reason why they are invalid. */
 export function parseJson<T>(
   schema: z.ZodType<T>,
   text: string | Uint8Array | null | undefined,

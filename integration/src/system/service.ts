@@ -63,7 +63,7 @@ export async function runRole({ name, start, flush }: RoleOptions): Promise<void
   process.stdout.write(`READY ${name} ${started.address ?? "-"}\n`);
 }
 
-/** Waits for an action up to a time limit, and reports its error. Gives whether it ended in time. */
+/** Waits for an action up to a time limit, and reports its error. Returns true when it ended in time. */
 async function finishesWithin(
   name: string,
   activity: string,

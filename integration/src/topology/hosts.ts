@@ -12,7 +12,7 @@ import type { RunningRole } from "./running-role.js";
 export interface Hosts {
   /** The addresses of Kafka and Redis for the roles. Default: those for this process. */
   readonly engines?: EngineAddresses;
-  /** Builds the programs or images that the roles need. Gives the function that starts a role. */
+  /** Builds the programs or images that the roles need. Returns the function that starts a role. */
   prepare(implementations: Implementations, scope: Scope): Promise<StartRole>;
 }
 

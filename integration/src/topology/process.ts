@@ -50,7 +50,7 @@ export class RoleProcess implements RunningRole {
     return { inside: address, outside: address };
   }
 
-  /** Reads its output to the last line. Gives how it ended. */
+  /** Reads its output to the last line. Returns how it ended. */
   async #watch(): Promise<string> {
     const start = `READY ${this.name} `;
     for await (const line of this.#child.iterable({ from: "all" })) {

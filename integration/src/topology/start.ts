@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createTopics, type EngineAddresses, type Engines } from "../engines/index.js";
 import { Scope } from "../engines/scope.js";
-import { endOnSignal } from "../engines/signals.js";
+import { endOnSignal, SIGNAL_RECEIVED } from "../engines/signals.js";
 import { abortable } from "../engines/waiting.js";
 import { PARTITIONS, TOPICS } from "../system/messages.js";
 import { type Hosts, processes } from "./hosts.js";
@@ -96,7 +96,7 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   };
   // The engines end on the same signal, at the same time.
   const forget = endOnSignal(async () => {
-    controller.abort(new Error("the process was told to stop"));
+    controller.abort(new Error(SIGNAL_RECEIVED));
     await stop();
   });
   const dispose = async (): Promise<void> => {
@@ -126,10 +126,12 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
       return child.ready(READY_TIMEOUT_MS);
     };
     for (const role of ROLES) {
-      const given = role.name === PROVIDER ? providerUrl : undefined;
+      const externalUrl = role.name === PROVIDER ? providerUrl : undefined;
       addresses.set(
         role.name,
-        given === undefined ? start(role) : Promise.resolve({ inside: given, outside: given }),
+        externalUrl === undefined
+          ? start(role)
+          : Promise.resolve({ inside: externalUrl, outside: externalUrl }),
       );
     }
     await abortable(scope.signal, Promise.all(addresses.values()));
@@ -152,9 +154,9 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
   failure.catch((error: unknown) => controller.abort(error));
 
   const role = (name: string): RunningRole => {
-    const found = running.get(name);
-    if (found === undefined) throw new Error(`no role ${name}`);
-    return found;
+    const child = running.get(name);
+    if (child === undefined) throw new Error(`no role ${name}`);
+    return child;
   };
   const served = new Map<string, RoleAddress>();
   for (const [name, address] of addresses) served.set(name, await address);
@@ -171,8 +173,8 @@ export async function startTopology(options: TopologyOptions): Promise<Topology>
     role,
     addressOf,
     rssMb: async () => {
-      const each = await Promise.all([...running.values()].map((one) => one.memoryMb()));
-      return Math.round(each.reduce((sum, mb) => sum + mb, 0));
+      const memoryMb = await Promise.all([...running.values()].map((child) => child.memoryMb()));
+      return Math.round(memoryMb.reduce((sum, mb) => sum + mb, 0));
     },
     [Symbol.asyncDispose]: dispose,
   };

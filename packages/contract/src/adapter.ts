@@ -6,7 +6,10 @@ import type {
 } from "@opentelemetry/api";
 import type { Headers } from "@traceferry/testkit";
 
-/** What an incoming message is to its sender: a child, the beginning of a new trace with a link, or without one. */
+/**
+ * The relation of an incoming message to its sender: `"child"` continues the sender's trace, `"link"` begins a
+ * new trace that links back to it, `"none"` begins a new trace and keeps nothing.
+ */
 export type Relation = "child" | "link" | "none";
 
 /** The options that every adapter takes. The contract passes them to `Adapter.open`. */
@@ -41,7 +44,7 @@ export interface DeclaredSpan<Kind extends string> {
 
 /** Describes one adapter to the contract: what it declares, what its transport can do, and how to open it. */
 export interface Adapter {
-  /** The boundary, as the adapter's reports and counters name it: `"kafka"`. */
+  /** The adapter's name, as in its reports and on its counters: `"kafka"`. */
   readonly name: string;
   /** Makes the strict W3C propagator, `w3cPropagator` of core, which this package does not import. */
   readonly propagator: () => TextMapPropagator;
@@ -61,18 +64,18 @@ export interface Adapter {
    */
   readonly repeatedUserHeader?: "all" | "one";
   /**
-   * What several traceparents on one message mean: they `"restart"` the trace, or the `"last"` one counts. `"one"`
+   * The effect of several traceparents on one message: they `"restart"` the trace, or the `"last"` one counts. `"one"`
    * says that the transport holds only one, which leaves the case out. Default: `"restart"`.
    */
   readonly repeatedTraceparent?: "restart" | "last" | "one";
   /**
-   * What `Harness.receive` does with an error of the handler: it rejects with the `"same"` object, rejects with an
+   * The effect of an error of the handler on `Harness.receive`: it rejects with the `"same"` object, rejects with an
    * error of the transport's (`"wrapped"`), or resolves (`"swallowed"`). Default: `"same"`.
    */
   readonly handlerError?: "same" | "wrapped" | "swallowed";
   /**
-   * Tells whether the transport, without the adapter, can carry these headers, on an incoming message and on one of
-   * the caller's. Cases with other headers are left out. Default: it carries everything.
+   * True when the transport, without the adapter, can carry these headers, on an incoming message and on one of the
+   * caller's. Cases with other headers are left out. Default: it carries everything.
    */
   readonly canCarry?: (headers: Headers) => boolean;
   /** Called before each case: forgets the reports made so far, so that a rate limit does not hide the next one. */
@@ -100,8 +103,8 @@ export interface SentMessage {
 }
 
 /**
- * An open adapter with one way in and one way out. Each call takes place in the context that is active around it.
- * Disposing of the harness closes the transport.
+ * An open adapter, with a transport that delivers to the adapter and sends through it. Each call takes place in the
+ * context that is active around it. Disposing of the harness closes the transport.
  */
 export interface Harness extends AsyncDisposable {
   /**

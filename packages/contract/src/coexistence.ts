@@ -22,7 +22,7 @@ import { type ObservedContext, observe } from "./messages.js";
 
 const OTHER_SCOPE = "@opentelemetry/instrumentation-of-somebody-else";
 
-/** Item 10: another instrumentation, which patches the transport, made a span for the same message. */
+/** Another instrumentation, which patches the transport, made a span for the same message. */
 export function coexistence(adapter: Adapter): ContractCase[] {
   if (adapter.receivePatched === undefined) return [];
   return [

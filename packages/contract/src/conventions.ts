@@ -5,7 +5,7 @@ import type { Adapter, DeclaredSpan } from "./adapter.js";
 import { type ContractCase, contractCase, incomingSpan, outgoingSpan } from "./fixtures.js";
 import { receive, sendInSpan } from "./messages.js";
 
-/** Item 9: spans have the kind, the name and the attributes that the adapter declares. */
+/** Spans have the kind, the name and the attributes that the adapter declares. */
 export function conventions(adapter: Adapter): ContractCase[] {
   return [
     contractCase(adapter, "the incoming span is named as the conventions say", async (fixtures) => {

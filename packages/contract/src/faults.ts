@@ -13,7 +13,7 @@ import { propagatedContext, userHeaders, withoutPropagationFields } from "./head
 import { CountingMeterProvider } from "./meters.js";
 import { assertDeliveryFails } from "./span-ends.js";
 
-/** Item 7: a part of the telemetry that throws changes nothing for the user, and is reported and counted. */
+/** A part of the telemetry that throws changes nothing for the user, and is reported and counted. */
 export function faults(adapter: Adapter): ContractCase[] {
   return [
     fault(adapter, "a tracer provider that throws", (fail) => ({

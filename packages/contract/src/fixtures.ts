@@ -19,7 +19,7 @@ import type { Adapter, AdapterOptions, Harness } from "./adapter.js";
 /** One promise of the contract, for any test runner: `test(case.title, case.run, case.timeout)`. */
 export interface ContractCase {
   readonly title: string;
-  /** Milliseconds after which the case hangs: far more than it takes on a busy machine. */
+  /** Milliseconds after which the case counts as hung: far more than it takes on a busy machine. */
   readonly timeout: number;
   /** Rejects with an AssertionError when the adapter breaks the promise. */
   run(): Promise<void>;

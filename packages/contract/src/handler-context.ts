@@ -14,7 +14,7 @@ import {
 } from "./fixtures.js";
 import { type ObservedContext, observe, receive } from "./messages.js";
 
-/** Item 3: the handler and all that it starts see the message's context, and the caller sees its own. */
+/** The handler and all that it starts see the message's context, and the caller sees its own. */
 export function handlerContext(adapter: Adapter): ContractCase[] {
   return [
     contractCase(

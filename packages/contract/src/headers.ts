@@ -75,7 +75,7 @@ export function propagationBytes(headers: Headers): number {
   );
 }
 
-/** Tells whether the transport can carry these headers. */
+/** True when the transport can carry these headers. */
 export function canCarry(adapter: Adapter, headers: Headers): boolean {
   return adapter.canCarry?.(headers) ?? true;
 }

@@ -33,7 +33,7 @@ describe("a mutant is caught", () => {
   for (const [mutant, { adapter, caughtBy, because }] of Object.entries(mutants)) {
     const cases = adapterContract(memoryAdapter(adapter, { leakMessages: 1000 }));
     for (const title of caughtBy) {
-      const broken = cases.find((one) => one.title === title);
+      const broken = cases.find((each) => each.title === title);
       const assertBroken = async () => {
         expect(broken, "no such case").toBeDefined();
         await expect(broken?.run()).rejects.toThrow(because);

@@ -39,7 +39,7 @@ export function adapterContract(adapter: Adapter): ContractCase[] {
   ];
 }
 
-// For authors of adapters: what `adapterContract` takes, and what it gives.
+// For authors of adapters: what `adapterContract` takes, and what it returns.
 
 export type {
   Adapter,

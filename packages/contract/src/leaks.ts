@@ -18,7 +18,7 @@ const BYTES_PER_MESSAGE = 150;
 const ROUNDS = 5;
 const MAX_ROUNDS = 40;
 
-/** Item 8: messages leave no span, timer, listener or memory behind. */
+/** Messages leave no span, timer, listener or memory behind. */
 export function leaks(adapter: Adapter): ContractCase[] {
   const messages = adapter.leakMessages ?? 10_000;
   return [

@@ -44,7 +44,7 @@ export interface Message {
   headers: Headers;
 }
 
-/** What became of a sender. */
+/** The place of a message's span in its trace, as the relation to the sender decides it. */
 export interface RelatedMessage {
   readonly parent: Context;
   readonly links: Link[];
@@ -137,7 +137,7 @@ export class MemoryHarness extends MemoryInstrumentation implements Harness {
     return `${earlier},${later}`;
   }
 
-  /** Tells whether another instrumentation's span for the same message is active: a live child of the sender. */
+  /** True when another instrumentation's span for the same message is active: a live child of the sender. */
   protected hasSpanInProgress(extracted: Context): boolean {
     const active = trace.getActiveSpan();
     const remoteParent = trace.getSpanContext(extracted);

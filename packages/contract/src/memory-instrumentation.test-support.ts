@@ -13,7 +13,7 @@ import {
 } from "@opentelemetry/api";
 import type { AdapterOptions } from "./adapter.js";
 
-/** What the memory transport does with a message, as the messaging conventions name it. */
+/** The operations of the memory transport, as the messaging conventions name them. */
 export type Operation = "process" | "send";
 
 /** The adapter's counters, without their prefix. */

@@ -23,7 +23,7 @@ export function observe(): ObservedContext {
 }
 
 /**
- * Delivers one message. Gives the context that its handler runs in, and the result of `inHandler`, which the handler
+ * Delivers one message. Returns the context that its handler runs in, and the result of `inHandler`, which the handler
  * awaits. Fails unless the handler runs exactly once.
  */
 export async function receive<Result = undefined>(
@@ -42,7 +42,7 @@ export async function receive<Result = undefined>(
   return first;
 }
 
-/** Delivers one message whose handler sends another, without headers of its own; gives the headers that were sent. */
+/** Delivers one message whose handler sends another, without headers of its own; returns the headers that were sent. */
 export async function receiveAndSend(
   { harness }: Pick<Fixtures, "harness">,
   headers: Headers,

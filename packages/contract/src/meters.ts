@@ -14,7 +14,7 @@ export class CountingMeterProvider implements MeterProvider {
     const meter: Meter = Object.create(createNoopMeter());
     meter.createCounter = (name) => ({
       add: (value: number, attributes?: Attributes) => {
-        for (let one = 0; one < value; one++) {
+        for (let added = 0; added < value; added++) {
           this.#added.push({ name, attributes: attributes ?? {} });
         }
       },
@@ -22,11 +22,12 @@ export class CountingMeterProvider implements MeterProvider {
     return meter;
   }
 
-  /** The sum of a counter for one boundary, over all measurements that have these attributes among others. */
-  count(name: string, boundary: string, attributes: Attributes = {}): number {
-    const wanted = Object.entries({ ...attributes, boundary });
+  /** The sum of a counter for one adapter, over all measurements that have these attributes among others. */
+  count(name: string, adapterName: string, attributes: Attributes = {}): number {
+    const wanted = Object.entries({ ...attributes, boundary: adapterName });
     return this.#added.filter(
-      (one) => one.name === name && wanted.every(([key, value]) => one.attributes[key] === value),
+      (each) =>
+        each.name === name && wanted.every(([key, value]) => each.attributes[key] === value),
     ).length;
   }
 

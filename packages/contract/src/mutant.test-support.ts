@@ -13,23 +13,23 @@ export type Mutants = Readonly<Record<string, Mutant>>;
 
 // Titles of cases that several mutants are caught by.
 
-/** Item 1. */
+/** valid-sender.ts, for the parent of the span. */
 export const CONTINUED = "a valid sender is continued";
-/** Item 1. */
+/** valid-sender.ts, for tracestate and baggage. */
 export const STATE_AND_BAGGAGE_KEPT =
   "the sender's tracestate and baggage reach the handler and the next hop";
-/** Item 2, for the absent sender. */
+/** valid-sender.ts, for an absent sender. */
 export const NO_SENDER = "a message without a sender starts a new trace";
-/** Item 2, for a broken sender. */
+/** valid-sender.ts, for a broken sender. */
 export const restartedBy = (what: string) => `a sender with ${what} starts a new trace`;
-/** Relation `"link"`. */
+/** relation.ts, for `"link"`. */
 export const LINKED = 'relation "link" starts a new trace that links the sender';
-/** Relation `"none"`. */
+/** relation.ts, for `"none"`. */
 export const IGNORED = 'relation "none" starts a new trace that keeps nothing of the sender';
-/** Item 5, for the handler. */
+/** span-ends.ts, for a handler that fails. */
 export const failedHandler = (how: string) =>
   `a handler that ${how} ends its span once, with status ERROR, and the transport gets the error`;
-/** Item 5, for the send. */
+/** span-ends.ts, for a send that fails. */
 export const FAILED_SEND = "a send that fails ends its span with status ERROR, and rejects";
-/** Item 7. */
+/** faults.ts, for the part of the telemetry that throws. */
 export const reportedFault = (what: string) => `${what} harms no message, and is reported`;

@@ -25,7 +25,7 @@ const REPEATED_HEADERS: Headers = [
   ["x-item", "cake"],
 ];
 
-/** Item 4: the fields that are injected, and the caller's message, which is not changed. */
+/** The fields that are injected, and the caller's message, which is not changed. */
 export function outgoingFields(adapter: Adapter): ContractCase[] {
   const stale = staleHeaders(adapter);
   return [

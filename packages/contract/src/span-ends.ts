@@ -12,7 +12,7 @@ import {
 import { propagatedContext } from "./headers.js";
 import { sendInSpan } from "./messages.js";
 
-/** Item 5, as far as every transport has it: each span ends once, with the status of its handler or send. */
+/** Each span ends once, with the status of its handler or send, in the ways to end that every transport has. */
 export function spanEnds(adapter: Adapter): ContractCase[] {
   const outOfStock = new RangeError("out of stock");
   return [

@@ -9,7 +9,7 @@ const PROPAGATION_ONLY = { record: { provider: false } };
 
 type UnregisteredFixtures = Omit<Fixtures, "spans">;
 
-/** Item 6: nothing is registered on the API, or everything but a tracer provider ("propagation only"). */
+/** Nothing is registered on the API, or everything but a tracer provider ("propagation only"). */
 export function unregistered(adapter: Adapter): ContractCase[] {
   return [
     unregisteredCase(

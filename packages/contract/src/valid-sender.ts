@@ -15,7 +15,7 @@ import { observe, receive, receiveAndSend } from "./messages.js";
 
 const AMBIENT = { ambient: true };
 
-/** Items 1 and 2: a valid sender is continued, an absent or broken one starts a new trace. */
+/** A valid sender is continued, an absent or broken one starts a new trace. */
 export function validSender(adapter: Adapter): ContractCase[] {
   return [
     contractCase(adapter, "a valid sender is continued", assertContinued),
@@ -76,7 +76,7 @@ function absentSenders(adapter: Adapter): ContractCase[] {
 }
 
 function invalidSenders(adapter: Adapter): ContractCase[] {
-  // Where the transport holds one traceparent, or resolves several to the last, several are no broken sender.
+  // Several traceparents are no broken sender where the transport holds only one, or the last one counts.
   const restarts = (adapter.repeatedTraceparent ?? "restart") === "restart";
   return BROKEN_SENDERS.filter(
     ({ headers, repeated }) => canCarry(adapter, headers) && (restarts || !repeated),

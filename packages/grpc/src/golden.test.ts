@@ -6,7 +6,7 @@ import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { extractMetadata } from "./carrier/index.js";
 
-const recordings = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "grpc");
+const recordings = GOLDEN_HEADERS.filter(({ transport }) => transport === "grpc");
 
 test.for(recordings)(
   "$library of $peer is continued (sender: $continues)",

@@ -5,7 +5,7 @@ import { recordSpans } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
 import { extractHeaders } from "./index.js";
 
-const KAFKA_HEADERS = GOLDEN_HEADERS.filter(({ boundary }) => boundary === "kafka");
+const KAFKA_HEADERS = GOLDEN_HEADERS.filter(({ transport }) => transport === "kafka");
 
 test.for(KAFKA_HEADERS)(
   "$library of $peer is continued (sender: $continues)",

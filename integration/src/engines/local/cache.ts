@@ -15,7 +15,7 @@ export function isCached(name: string): boolean {
 }
 
 /**
- * Gives the path of a folder in the cache, and fills it first when it is missing. It is filled under another name and
+ * Returns the path of a folder in the cache, and fills it first when it is missing. It is filled under another name and
  * renamed when it is complete, so that an interrupted download never looks complete, and two processes do not mix theirs.
  */
 export async function keep(

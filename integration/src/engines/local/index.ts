@@ -12,7 +12,7 @@ import { hasMaven } from "./maven.js";
 import { findRedis, type RedisSource, startRedis } from "./redis.js";
 
 /**
- * Finds out whether engines can run as processes of this machine: Apache Kafka from Maven Central on Java 17 or newer,
+ * Finds out if engines can run as processes of this machine: Apache Kafka from Maven Central on Java 17 or newer,
  * and a redis-server.
  */
 export async function detectLocal(

@@ -14,7 +14,7 @@ export interface Java {
 
 const OLDEST = 17;
 
-/** Finds a Java 17 or newer in JAVA_HOME, or else on PATH. Gives the problem, with the remedy, when there is none. */
+/** Finds a Java 17 or newer in JAVA_HOME, or else on PATH. Returns the problem, with the remedy, when there is none. */
 export async function findJava(): Promise<Java | string> {
   const file = javaFile();
   const result = await execa(file, ["-version"], { all: true, reject: false, timeout: 20_000 });

@@ -52,7 +52,7 @@ export interface KafkaOptions {
   readonly choosePorts: () => Promise<KafkaPorts>;
 }
 
-/** Starts one broker on 127.0.0.1. Gives its address. */
+/** Starts one broker on 127.0.0.1. Returns its address. */
 export function startKafka(scope: Scope, options: KafkaOptions): Promise<string> {
   return onFreePorts(scope, "Kafka", options.choosePorts, async (ports) => {
     const folder = await mkdtemp(join(options.scratch, "kafka-"));
@@ -112,7 +112,7 @@ async function keepClassArchive(
 }
 
 /**
- * Gives the folder of Kafka in the cache, filled first when it is missing: `libs` holds the jars, `formatted` an empty
+ * Returns the folder of Kafka in the cache, filled first when it is missing: `libs` holds the jars, `formatted` an empty
  * storage, because formatting one takes longer than a copy.
  */
 export async function kafkaHome(scope: Scope, java: Java): Promise<string> {

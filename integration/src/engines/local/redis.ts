@@ -15,7 +15,7 @@ export interface RedisSource {
   readonly description: string;
   /** The file that Maven has to fetch first, for people. Undefined when there is none. */
   readonly missing: string | undefined;
-  /** Gives the executable, fetched first when it has to be. */
+  /** Returns the executable, fetched first when it has to be. */
   file(scope: Scope): Promise<string>;
 }
 
@@ -30,8 +30,8 @@ const BUNDLED: Record<string, RegExp> = {
 };
 
 /**
- * Finds a server on PATH that BullMQ accepts (6.2 or newer), or else the one in a Maven jar. Gives the problem, with the
- * remedy, when there is neither.
+ * Finds a server on PATH that BullMQ accepts (6.2 or newer), or else the one in a Maven jar. Returns the problem, with
+ * the remedy, when there is neither.
  */
 export async function findRedis(): Promise<RedisSource | string> {
   const tooOld: string[] = [];
@@ -58,7 +58,7 @@ export async function findRedis(): Promise<RedisSource | string> {
   return `${found}: install redis-server or valkey-server 6.2 or newer (none is bundled for ${platform})`;
 }
 
-/** Starts a Redis without persistence on a free port of 127.0.0.1. Gives its address once it answers. */
+/** Starts a Redis without persistence on a free port of 127.0.0.1. Returns its address once it answers. */
 export function startRedis(scope: Scope, file: string, scratch: string): Promise<string> {
   return onFreePorts(scope, "Redis", freePort, async (port) => {
     const child = new Child(scope, {

@@ -7,12 +7,12 @@ export interface GoldenSender {
   readonly baggage: string;
 }
 
-/** The headers that a peer in another language wrote at one boundary, recorded from it as it ran. */
+/** The headers that a peer in another language wrote on one transport, recorded from it as it ran. */
 export interface GoldenHeaders {
   readonly peer: "go" | "python" | "java";
   /** The instrumentation library of that language. */
   readonly library: string;
-  readonly boundary: "grpc" | "kafka" | "http";
+  readonly transport: "grpc" | "kafka" | "http";
   /** True when it continued `GOLDEN_SENDER`, false when it began a trace because it was sent no context. */
   readonly continues: boolean;
   /** The propagation fields, each key and value as it was written. */

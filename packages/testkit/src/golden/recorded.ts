@@ -12,7 +12,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-grpc, aio client",
-    boundary: "grpc",
+    transport: "grpc",
     continues: true,
     headers: {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-8f7372bda4aefd36-01",
@@ -24,7 +24,7 @@ export const RECORDED = [
   {
     peer: "go",
     library: "kotel",
-    boundary: "kafka",
+    transport: "kafka",
     continues: true,
     headers: {
       tracestate: "vendor=t61rcWkgMzE",
@@ -35,7 +35,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-aiokafka",
-    boundary: "kafka",
+    transport: "kafka",
     continues: true,
     headers: {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-85a5d74fc817b464-01",
@@ -46,7 +46,7 @@ export const RECORDED = [
   {
     peer: "java",
     library: "OpenTelemetry Java agent, kafka-clients",
-    boundary: "kafka",
+    transport: "kafka",
     continues: true,
     headers: {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-96b53b6d295dceab-01",
@@ -57,7 +57,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-aiohttp-client",
-    boundary: "http",
+    transport: "http",
     continues: true,
     headers: {
       traceparent: "00-0af7651916cd43dd8448eb211c80319c-ea11b4e290b97443-01",
@@ -66,7 +66,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-grpc, aio client",
-    boundary: "grpc",
+    transport: "grpc",
     continues: false,
     headers: {
       traceparent: "00-354135410b78504355841d78028e7e17-b994e57683222240-03",
@@ -76,7 +76,7 @@ export const RECORDED = [
   {
     peer: "go",
     library: "kotel",
-    boundary: "kafka",
+    transport: "kafka",
     continues: false,
     headers: {
       traceparent: "00-1e61567fc9c45e42779375f959e55be8-163a766af09407ea-01",
@@ -85,7 +85,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-aiokafka",
-    boundary: "kafka",
+    transport: "kafka",
     continues: false,
     headers: {
       traceparent: "00-098a732f4ea5bd7158ff6ec603e1ad9f-205db1f03f64c7cd-03",
@@ -94,7 +94,7 @@ export const RECORDED = [
   {
     peer: "java",
     library: "OpenTelemetry Java agent, kafka-clients",
-    boundary: "kafka",
+    transport: "kafka",
     continues: false,
     headers: {
       traceparent: "00-28d623ca1a98ab5d0925fbef33b41b93-c3d09c0122f5145b-03",
@@ -103,7 +103,7 @@ export const RECORDED = [
   {
     peer: "python",
     library: "opentelemetry-instrumentation-aiohttp-client",
-    boundary: "http",
+    transport: "http",
     continues: false,
     headers: {
       traceparent: "00-28eeb118efa360e434d53b4436ddfe74-959e3cd521225895-03",

@@ -1,7 +1,7 @@
 import type { Span, SpanKind } from "../span.js";
 import type { Verdict } from "./verdicts.js";
 
-/** A place where a trace broke. */
+/** A use of a hop that lost the trace, with the verdict why; among the links, one that a link joins. */
 export interface Break {
   /** The calling service; "?" when its span never arrived. */
   readonly from: string;
@@ -18,7 +18,7 @@ export interface Break {
   readonly exact: boolean;
 }
 
-/** One use of one hop, whole or broken. */
+/** One use of a hop, whole or broken; a `Break` is made of one that has a verdict. */
 export interface Finding extends Omit<Break, "verdict"> {
   /** False when the trace broke here. */
   readonly ok: boolean;

@@ -24,7 +24,7 @@ export interface DiagnoseOptions {
   readonly wire?: readonly WireRecord[];
 }
 
-/** All uses of one hop with the same result. */
+/** A hop from service to service: its uses with the same result, as one, with their number. */
 export interface Hop {
   readonly from: string;
   readonly to: string;

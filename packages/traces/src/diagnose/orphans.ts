@@ -42,10 +42,10 @@ export function orphanedHalves(world: World, declared: SpanMatch | undefined): F
 function callersOf(world: World): Map<string, string> {
   const callers = new Map<string, string>();
   for (const { parent, child } of world.edges) {
-    const known = callers.get(callKey(child));
+    const caller = callers.get(callKey(child));
     callers.set(
       callKey(child),
-      known === undefined || known === parent.service ? parent.service : "?",
+      caller === undefined || caller === parent.service ? parent.service : "?",
     );
   }
   return callers;

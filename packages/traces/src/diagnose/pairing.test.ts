@@ -148,7 +148,7 @@ describe("joining the halves of a broken hop", () => {
     const byHost = spanFactory.child(root, { kind: "CLIENT", attributes, ms: 50 });
     const byPath = spanFactory.child(root, { ...http("POST", "/orders").exit, ms: 50 });
     spanFactory.root({ service: "orders", ...http("POST", "/orders").entry, at: 5 });
-    const there = {
+    const address = {
       "http.request.method": "POST",
       "server.address": "localhost",
       "server.port": 8080,
@@ -156,7 +156,7 @@ describe("joining the halves of a broken hop", () => {
     spanFactory.root({
       service: "mails",
       kind: "SERVER",
-      attributes: { ...there, "url.path": "/x" },
+      attributes: { ...address, "url.path": "/x" },
       at: 6,
     });
     spanFactory.root({ service: "other", ...http("POST", "/elsewhere").entry, at: 7 });

@@ -28,7 +28,7 @@ export interface WireFinding {
 export function spanIdOf(record: WireRecord): string | undefined {
   for (const carrier of [record.sent, record.arrived]) {
     for (const value of valuesOf(carrier ?? {}, "traceparent")) {
-      const match = /^\s*[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-/.exec(headerText(value));
+      const match = /^\s*[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-/.exec(textOrEmpty(value));
       if (match !== null) return match[1];
     }
   }
@@ -50,17 +50,17 @@ export function causeOnWire(record: WireRecord): WireFinding | undefined {
     return record.sent === undefined ? undefined : { code: "DROPPED_IN_TRANSIT" };
   }
   if (values.length > 1) return { code: "REJECTED_FORMAT", rule: "repeated" };
-  const rule = brokenRule(headerText(value));
+  const rule = brokenRule(textOrEmpty(value));
   if (rule !== undefined) return { code: "REJECTED_FORMAT", rule };
   if (!Object.hasOwn(record.arrived, "traceparent")) return { code: "WRONG_KEY_CASE" };
   if (value instanceof Uint8Array) return { code: "BINARY_VALUE" };
-  return { code: flagsOf(headerText(value)) > 2 ? "REJECTED_FLAGS" : "NOT_EXTRACTED" };
+  return { code: flagsOf(textOrEmpty(value)) > 2 ? "REJECTED_FLAGS" : "NOT_EXTRACTED" };
 }
 
 /** True when the traceparent arrived with the sampled bit off, so that a parent-based sampler records nothing. */
 export function arrivedUnsampled(record: WireRecord): boolean {
   const values = valuesOf(record.arrived ?? {}, "traceparent");
-  const text = headerText(values[0]);
+  const text = textOrEmpty(values[0]);
   return values.length === 1 && brokenRule(text) === undefined && (flagsOf(text) & 1) === 0;
 }
 
@@ -90,7 +90,7 @@ function valuesOf(carrier: Carrier, name: string): unknown[] {
   return values;
 }
 
-function headerText(value: unknown): string {
+function textOrEmpty(value: unknown): string {
   if (typeof value === "string") return value;
   return value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : "";
 }

@@ -31,12 +31,12 @@ export function decodeJson(body: Uint8Array, receivedAtMs: number): Decoded {
   return collector.finish();
 }
 
-type Json = Readonly<Record<string, unknown>>;
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** How deep the value of an attribute may nest: about what the protobuf decoder allows, at two messages a level. */
 const MAX_DEPTH = 48;
 
-function readResource(resourceSpans: Json, collector: SpanCollector): void {
+function readResource(resourceSpans: JsonObject, collector: SpanCollector): void {
   const resource = Object.fromEntries(attributes(child(resourceSpans, "resource")));
   for (const scopeSpans of objects(resourceSpans, "scopeSpans")) {
     const json = child(scopeSpans, "scope");
@@ -45,7 +45,7 @@ function readResource(resourceSpans: Json, collector: SpanCollector): void {
   }
 }
 
-function readSpan(json: Json): SpanBuilder {
+function readSpan(json: JsonObject): SpanBuilder {
   const status = child(json, "status");
   return {
     ...newSpanBuilder(),
@@ -66,7 +66,7 @@ function readSpan(json: Json): SpanBuilder {
   };
 }
 
-function readEvent(json: Json): EventBuilder {
+function readEvent(json: JsonObject): EventBuilder {
   return {
     ...newEventBuilder(),
     timeNs: nanoseconds(json, "timeUnixNano"),
@@ -75,7 +75,7 @@ function readEvent(json: Json): EventBuilder {
   };
 }
 
-function readLink(json: Json): LinkBuilder {
+function readLink(json: JsonObject): LinkBuilder {
   return {
     ...newLinkBuilder(),
     traceId: string(json, "traceId").toLowerCase(),
@@ -86,11 +86,11 @@ function readLink(json: Json): LinkBuilder {
   };
 }
 
-function attributes(holder: Json): [string, unknown][] {
+function attributes(holder: JsonObject): [string, unknown][] {
   return entries(objects(holder, "attributes"), 0);
 }
 
-function entries(list: readonly Json[], depth: number): [string, unknown][] {
+function entries(list: readonly JsonObject[], depth: number): [string, unknown][] {
   return list.map((entry) => [string(entry, "key"), anyValue(entry.value, depth)]);
 }
 
@@ -116,28 +116,28 @@ function anyValue(value: unknown, depth: number): unknown {
   return undefined;
 }
 
-function object(value: unknown, what: string): Json {
-  if (!isObject(value)) throw new OtlpDecodeError(`${what} is no object`);
+function object(value: unknown, what: string): JsonObject {
+  if (!isJsonObject(value)) throw new OtlpDecodeError(`${what} is no object`);
   return value;
 }
 
-function isObject(value: unknown): value is Json {
+function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function child(holder: Json, name: string): Json {
+function child(holder: JsonObject, name: string): JsonObject {
   const value = holder[name];
   return value === undefined || value === null ? {} : object(value, name);
 }
 
-function objects(holder: Json, name: string): Json[] {
+function objects(holder: JsonObject, name: string): JsonObject[] {
   const value = holder[name];
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new OtlpDecodeError(`${name} is no list`);
   return value.map((item: unknown) => object(item, `an item of ${name}`));
 }
 
-function string(holder: Json, name: string): string {
+function string(holder: JsonObject, name: string): string {
   const value = holder[name];
   if (value === undefined || value === null) return "";
   if (typeof value !== "string") throw new OtlpDecodeError(`${name} is no string`);
@@ -145,7 +145,7 @@ function string(holder: Json, name: string): string {
 }
 
 // OTLP allows only the numbers; some exporters write the names, as protobuf's JSON mapping does.
-function enumeration(holder: Json, name: string): number {
+function enumeration(holder: JsonObject, name: string): number {
   const value = holder[name];
   if (typeof value === "string") return ENUM_NUMBERS.get(value) ?? 0;
   return typeof value === "number" ? value : 0;
@@ -161,12 +161,12 @@ const ENUM_NUMBERS: ReadonlyMap<string, number> = new Map([
   ["STATUS_CODE_ERROR", 2],
 ]);
 
-function flags(holder: Json): number | undefined {
+function flags(holder: JsonObject): number | undefined {
   const value = holder.flags;
   return value === undefined || value === null ? undefined : Number(integer(value, "flags"));
 }
 
-function nanoseconds(holder: Json, name: string): bigint {
+function nanoseconds(holder: JsonObject, name: string): bigint {
   const value = holder[name];
   if (value === undefined || value === null) return 0n;
   const time = integer(value, name);

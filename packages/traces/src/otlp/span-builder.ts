@@ -167,13 +167,13 @@ function statusOf(builder: SpanBuilder): SpanStatus {
 
 function invalidReasonOf(builder: SpanBuilder): string | undefined {
   if (!/^[0-9a-f]{32}$/.test(builder.traceId) || isZero(builder.traceId)) {
-    return `trace id "${shorten(builder.traceId)}" of span "${shorten(builder.name)}" is not 16 bytes, not all zero`;
+    return `trace id "${cutEnd(builder.traceId)}" of span "${cutEnd(builder.name)}" is not 16 bytes, not all zero`;
   }
   if (!/^[0-9a-f]{16}$/.test(builder.spanId) || isZero(builder.spanId)) {
-    return `span id "${shorten(builder.spanId)}" of span "${shorten(builder.name)}" is not 8 bytes, not all zero`;
+    return `span id "${cutEnd(builder.spanId)}" of span "${cutEnd(builder.name)}" is not 8 bytes, not all zero`;
   }
   if (!/^([0-9a-f]{16})?$/.test(builder.parentSpanId)) {
-    return `parent span id "${shorten(builder.parentSpanId)}" of span "${shorten(builder.name)}" is not 8 bytes`;
+    return `parent span id "${cutEnd(builder.parentSpanId)}" of span "${cutEnd(builder.name)}" is not 8 bytes`;
   }
   return undefined;
 }
@@ -182,6 +182,6 @@ function isZero(id: string): boolean {
   return /^0*$/.test(id);
 }
 
-function shorten(text: string): string {
+function cutEnd(text: string): string {
   return text.length > 64 ? `${text.slice(0, 64)}…` : text;
 }

@@ -14,7 +14,7 @@ const exporters: Readonly<Record<string, (receiver: OtlpReceiver) => SpanExporte
   grpc: ({ grpcUrl }) => new GrpcExporter({ url: grpcUrl ?? "" }),
 };
 
-const encodings = ["none", "gzip"].flatMap((compression) =>
+const ENCODINGS = ["none", "gzip"].flatMap((compression) =>
   Object.keys(exporters).map((protocol) => ({ protocol, compression })),
 );
 
@@ -23,7 +23,7 @@ afterEach(() => {
 });
 
 describe("spans of the JavaScript exporters", () => {
-  test.each(encodings)(
+  test.each(ENCODINGS)(
     "arrive unchanged over $protocol, compression $compression",
     async ({ protocol, compression }) => {
       vi.stubEnv("OTEL_EXPORTER_OTLP_COMPRESSION", compression);

@@ -8,20 +8,20 @@ import type { TraceUnderTest } from "./trace-under-test.js";
 
 /** The differences between the trace and the expectation, one sentence each; empty when it fulfils the expectation. */
 export function problemsOf(
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   expectation: UnbrokenExpectation,
   traceSet: TraceSet,
 ): string[] {
-  const findings = traceSet.findingsOn(subject.traceIds);
-  const root = rootOf(subject, expectation.remoteRoot === true);
+  const findings = traceSet.findingsOn(tested.traceIds);
+  const root = rootOf(tested, expectation.remoteRoot === true);
   return [
-    ...rootProblems(subject, root, expectation.root),
-    ...breakProblems(subject, root, expectation, findings),
+    ...rootProblems(tested, root, expectation.root),
+    ...breakProblems(tested, root, expectation, findings),
     ...pathsOf(expectation).flatMap(
-      (path) => pathProblem(path, subject, findings, traceSet.services) ?? [],
+      (path) => pathProblem(path, tested, findings, traceSet.services) ?? [],
     ),
-    ...sizeProblems(subject, expectation),
-    ...hopProblems(subject, expectation.toleranceMs ?? 100),
+    ...sizeProblems(tested, expectation),
+    ...hopProblems(tested, expectation.toleranceMs ?? 100),
   ];
 }
 
@@ -51,7 +51,7 @@ function rootProblems(
 }
 
 function breakProblems(
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   root: Span | undefined,
   expectation: UnbrokenExpectation,
   findings: readonly Finding[],
@@ -60,13 +60,13 @@ function breakProblems(
   const explained = new Set([root]);
   for (const finding of findings) {
     const { verdict, exit, entry, from, to, via } = finding;
-    if (verdict === undefined || isExcused(finding, subject, expectation)) continue;
+    if (verdict === undefined || isExcused(finding, tested, expectation)) continue;
     // The caller of a remote root is outside, so its span is not missing.
     if (exit === undefined && entry === root) continue;
     explained.add(entry);
     problems.add(`${from} → ${to} (${via}) is ${verdict.code}: ${verdict.sentence}`);
   }
-  for (const orphan of subject.trace.orphans) {
+  for (const orphan of tested.trace.orphans) {
     if (!explained.has(orphan)) problems.add(`the parent of ${describeSpan(orphan)} never arrived`);
   }
   return [...problems];
@@ -74,36 +74,36 @@ function breakProblems(
 
 function isExcused(
   { ok, linked, exact, exit, entry, from, to }: Finding,
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   { allowLinks = false, traceId }: UnbrokenExpectation,
 ): boolean {
-  if (!subject.has(exit) && !subject.has(entry)) return true;
+  if (!tested.has(exit) && !tested.has(entry)) return true;
   if (linked && allowLinks) return true;
   if (traceId === undefined) return false;
   // The expectation is about one trace: a link into or out of it does not break it, and a root that may belong to a
   // timer of the same process is no proof against it.
-  return (linked && ok) || (from === to && !exact && !subject.has(entry));
+  return (linked && ok) || (from === to && !exact && !tested.has(entry));
 }
 
-function sizeProblems(subject: TraceUnderTest, { services, spans }: UnbrokenExpectation): string[] {
+function sizeProblems(tested: TraceUnderTest, { services, spans }: UnbrokenExpectation): string[] {
   const problems: string[] = [];
   if (services !== undefined) {
-    const missing = services.filter((service) => !subject.services.includes(service));
-    const extra = subject.services.filter((service) => !services.includes(service));
+    const missing = services.filter((service) => !tested.services.includes(service));
+    const extra = tested.services.filter((service) => !services.includes(service));
     if (missing.length > 0) problems.push(`no span of ${missing.join(", ")} in this trace`);
     if (extra.length > 0) problems.push(`not expected to take part: ${extra.join(", ")}`);
   }
-  if (spans !== undefined && subject.spans.length !== spans) {
-    problems.push(`${subject.spans.length} spans instead of ${spans}`);
+  if (spans !== undefined && tested.spans.length !== spans) {
+    problems.push(`${tested.spans.length} spans instead of ${spans}`);
   }
   return problems;
 }
 
-function hopProblems(subject: TraceUnderTest, toleranceMs: number): string[] {
+function hopProblems(tested: TraceUnderTest, toleranceMs: number): string[] {
   const problems: string[] = [];
   const toleranceNs = BigInt(Math.round(toleranceMs * 1e6));
-  for (const span of subject.spans) {
-    const parent = subject.parentOf(span);
+  for (const span of tested.spans) {
+    const parent = tested.parentOf(span);
     if (parent === undefined || !isHop(parent, span)) continue;
     if (hasRemoteParent(span) === false) {
       problems.push(

@@ -28,24 +28,24 @@ export function evaluateUnbroken(
     traceId === undefined
       ? upperTraces(traces, findings)
       : traces.filter((trace) => trace.traceId === traceId);
-  const subjects = chosen.map((trace) =>
+  const testedTraces = chosen.map((trace) =>
     allowLinks ? new TraceUnderTest(trace, traceSet) : new TraceUnderTest(trace),
   );
   const problems = new Map<TraceUnderTest | undefined, readonly string[]>();
-  if (traceId !== undefined && subjects.length === 0) {
+  if (traceId !== undefined && testedTraces.length === 0) {
     problems.set(undefined, [`no span of trace ${traceId} arrived`]);
   }
-  if (traceId === undefined && subjects.length !== expectedTraces) {
+  if (traceId === undefined && testedTraces.length !== expectedTraces) {
     problems.set(undefined, [
-      `${subjects.length} separate traces arrived instead of ${expectedTraces}`,
+      `${testedTraces.length} separate traces arrived instead of ${expectedTraces}`,
     ]);
   }
-  for (const subject of subjects) {
-    const found = problemsOf(subject, expectation, traceSet);
-    if (found.length > 0) problems.set(subject, found);
+  for (const tested of testedTraces) {
+    const problemsOfTrace = problemsOf(tested, expectation, traceSet);
+    if (problemsOfTrace.length > 0) problems.set(tested, problemsOfTrace);
   }
   const pass = problems.size === 0;
-  return { pass, message: report({ expectation, traces, subjects, problems, findings }) };
+  return { pass, message: report({ expectation, traces, testedTraces, problems, findings }) };
 }
 
 // The lower half of a broken or linked trace is not counted as a trace of its own.

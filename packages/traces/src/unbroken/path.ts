@@ -6,20 +6,20 @@ import type { TraceUnderTest } from "./trace-under-test.js";
 /** Explains why the trace does not follow the path; undefined when it does. */
 export function pathProblem(
   path: readonly string[],
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   findings: readonly Finding[],
   allServices: ReadonlySet<string>,
 ): string | undefined {
   const [first] = path;
   if (first === undefined) return undefined;
-  const search = new PathSearch(path, subject);
-  const starts = subject.entries().filter((span) => span.service === first);
+  const search = new PathSearch(path, tested);
+  const starts = tested.entries().filter((span) => span.service === first);
   if (starts.some((span) => search.reachesEnd(span, 0))) return undefined;
   const label = `path ${formatPath(path)}`;
-  if (starts.length === 0) return `${label}: ${absence(first, subject, allServices)}`;
+  if (starts.length === 0) return `${label}: ${absence(first, tested, allServices)}`;
   const from = path[search.furthest] ?? first;
   const to = path[search.furthest + 1] ?? "";
-  return `${label} ends at ${from}: ${missingHop(from, to, search, subject, findings, allServices)}`;
+  return `${label} ends at ${from}: ${missingHop(from, to, search, tested, findings, allServices)}`;
 }
 
 /** Formats a path for messages: "gateway → orders". */
@@ -39,12 +39,12 @@ class PathSearch {
   /** A hop from the furthest service to the next one whose parent is no exit span. */
   wrongParent: ParentAndChild | undefined;
   readonly #path: readonly string[];
-  readonly #subject: TraceUnderTest;
+  readonly #tested: TraceUnderTest;
   readonly #tried = new Set<string>();
 
-  constructor(path: readonly string[], subject: TraceUnderTest) {
+  constructor(path: readonly string[], tested: TraceUnderTest) {
     this.#path = path;
-    this.#subject = subject;
+    this.#tested = tested;
   }
 
   /** True when the rest of the path is found below an entry of its service number `index`. */
@@ -68,8 +68,8 @@ class PathSearch {
   }
 
   *#hopsTo(service: string | undefined, entry: Span): Generator<ParentAndChild> {
-    for (const parent of this.#subject.withinProcess(entry)) {
-      for (const child of this.#subject.hopsFrom(parent)) {
+    for (const parent of this.#tested.withinProcess(entry)) {
+      for (const child of this.#tested.hopsFrom(parent)) {
         if (child.service === service) yield { parent, child };
       }
     }
@@ -87,7 +87,7 @@ function missingHop(
   from: string,
   to: string,
   search: PathSearch,
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   findings: readonly Finding[],
   allServices: ReadonlySet<string>,
 ): string {
@@ -96,7 +96,7 @@ function missingHop(
       finding.verdict !== undefined &&
       finding.from === from &&
       finding.to === to &&
-      (subject.has(finding.exit) || subject.has(finding.entry)),
+      (tested.has(finding.exit) || tested.has(finding.entry)),
   );
   if (broken?.verdict !== undefined) {
     return `${from} → ${to} (${broken.via}) is ${broken.verdict.code}`;
@@ -105,16 +105,16 @@ function missingHop(
     const { parent, child } = search.wrongParent;
     return `"${child.name}" of ${to} continues "${parent.name}" of ${from}, which is ${parent.kind} and no exit`;
   }
-  if (subject.services.includes(to)) return `${to} took part, but not below ${from}`;
-  return absence(to, subject, allServices);
+  if (tested.services.includes(to)) return `${to} took part, but not below ${from}`;
+  return absence(to, tested, allServices);
 }
 
 function absence(
   service: string,
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   allServices: ReadonlySet<string>,
 ): string {
-  if (subject.services.includes(service)) return `${service} has no entry span`;
+  if (tested.services.includes(service)) return `${service} has no entry span`;
   return allServices.has(service)
     ? `${service} sent spans, but none in this trace`
     : `no span of ${service} arrived`;

@@ -17,14 +17,14 @@ const MAX_EXPLAINED = 3;
 export interface Outcome {
   readonly expectation: UnbrokenExpectation;
   readonly traces: readonly Trace[];
-  readonly subjects: readonly TraceUnderTest[];
+  readonly testedTraces: readonly TraceUnderTest[];
   readonly problems: Problems;
   readonly findings: readonly Finding[];
 }
 
 /** Writes the message of an evaluation: the expectation, the problems, all hops, and the waterfall. */
 export function report(outcome: Outcome): string {
-  const { expectation, traces, subjects, problems, findings } = outcome;
+  const { expectation, traces, testedTraces, problems, findings } = outcome;
   const expected = describeExpectation(expectation);
   if (traces.length === 0) return `expected ${expected}\nbut nothing arrived at all`;
   const lines =
@@ -36,7 +36,7 @@ export function report(outcome: Outcome): string {
   const drawnFindings = findings.filter(
     ({ exit, entry }) => drawnIds.has(exit?.traceId ?? "") || drawnIds.has(entry?.traceId ?? ""),
   );
-  const { hops } = summaryOf(subjects.length > 1 ? findings : drawnFindings);
+  const { hops } = summaryOf(testedTraces.length > 1 ? findings : drawnFindings);
   return [
     ...lines.map(printableLine),
     "",
@@ -45,24 +45,24 @@ export function report(outcome: Outcome): string {
   ].join("\n");
 }
 
-function problemLines({ subjects, problems }: Outcome): string[] {
+function problemLines({ testedTraces, problems }: Outcome): string[] {
   const lines = (problems.get(undefined) ?? []).map((problem) => `  - ${problem}`);
-  const broken = subjects.filter((subject) => problems.has(subject));
-  for (const subject of broken.slice(0, MAX_EXPLAINED)) {
-    const prefix = subjects.length > 1 ? `trace ${subject.trace.traceId}: ` : "";
-    for (const problem of problems.get(subject) ?? []) lines.push(`  - ${prefix}${problem}`);
+  const broken = testedTraces.filter((tested) => problems.has(tested));
+  for (const tested of broken.slice(0, MAX_EXPLAINED)) {
+    const prefix = testedTraces.length > 1 ? `trace ${tested.trace.traceId}: ` : "";
+    for (const problem of problems.get(tested) ?? []) lines.push(`  - ${prefix}${problem}`);
   }
   if (broken.length > MAX_EXPLAINED) {
     lines.push(
-      `  … and ${broken.length - MAX_EXPLAINED} more of ${subjects.length} traces are broken`,
+      `  … and ${broken.length - MAX_EXPLAINED} more of ${testedTraces.length} traces are broken`,
     );
   }
   return lines;
 }
 
 // Of several traces only the first broken one is drawn, with those that it is joined to.
-function tracesToDraw({ traces, subjects, problems, findings }: Outcome): readonly Trace[] {
-  const first = subjects.find((subject) => problems.has(subject)) ?? subjects[0];
+function tracesToDraw({ traces, testedTraces, problems, findings }: Outcome): readonly Trace[] {
+  const first = testedTraces.find((tested) => problems.has(tested)) ?? testedTraces[0];
   if (first === undefined || problems.has(undefined)) return traces;
   return relatedTraces(first, traces, findings);
 }
@@ -70,10 +70,10 @@ function tracesToDraw({ traces, subjects, problems, findings }: Outcome): readon
 function describeExpectation(expectation: UnbrokenExpectation): string {
   const { traces = 1, traceId, services } = expectation;
   const paths = pathsOf(expectation).map(formatPath);
-  const subject = traces === 1 ? `trace ${traceId ?? ""}`.trim() : `${traces} traces`;
+  const label = traces === 1 ? `trace ${traceId ?? ""}`.trim() : `${traces} traces`;
   const along = paths.length > 0 ? ` along ${paths.join(" and ")}` : "";
   const through = services === undefined ? "" : ` through ${services.join(", ")}`;
-  return `${traces === 1 ? "one unbroken" : "unbroken"} ${subject}${along}${through}`;
+  return `${traces === 1 ? "one unbroken" : "unbroken"} ${label}${along}${through}`;
 }
 
 function hopLines({ from, to, via, ok, verdict, count }: Hop): string[] {
@@ -87,11 +87,11 @@ function hopLines({ from, to, via, ok, verdict, count }: Hop): string[] {
 
 // The trace and those that a break or a link joins to it, directly or over others, in both directions.
 function relatedTraces(
-  subject: TraceUnderTest,
+  tested: TraceUnderTest,
   traces: readonly Trace[],
   findings: readonly Finding[],
 ): Trace[] {
-  const ids = new Set([subject.trace.traceId]);
+  const ids = new Set([tested.trace.traceId]);
   const joins = findings.flatMap(({ exit, entry }) =>
     exit && entry && exit.traceId !== entry.traceId ? [[exit.traceId, entry.traceId]] : [],
   );

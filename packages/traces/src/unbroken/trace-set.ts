@@ -15,9 +15,9 @@ export class TraceSet {
       const { exit, entry } = finding;
       for (const traceId of new Set([exit?.traceId, entry?.traceId])) {
         if (traceId === undefined) continue;
-        const known = this.#findings.get(traceId);
-        if (known === undefined) this.#findings.set(traceId, [finding]);
-        else known.push(finding);
+        const ofTrace = this.#findings.get(traceId);
+        if (ofTrace === undefined) this.#findings.set(traceId, [finding]);
+        else ofTrace.push(finding);
       }
     }
   }

@@ -26,7 +26,7 @@ export class TraceUnderTest {
       }
     }
     this.#traces = traces;
-    this.spans = [...traces.values()].flatMap((one) => one.spans);
+    this.spans = [...traces.values()].flatMap((each) => each.spans);
     this.services = [...new Set(this.spans.map((span) => span.service))];
   }
 

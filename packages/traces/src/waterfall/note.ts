@@ -10,14 +10,14 @@ export interface Note {
 }
 
 /** Explains the break between two halves, or the link that joins them. */
-export function breakNote(found: Break, traceId: string, isLink: boolean): Note {
-  const { code, sentence, hint } = found.verdict;
+export function breakNote(lostHop: Break, traceId: string, isLink: boolean): Note {
+  const { code, sentence, hint } = lostHop.verdict;
   const lines = [
-    `${isLink ? "~" : "✗"} ${code}: ${found.from} → ${found.to}, ${found.via}`,
+    `${isLink ? "~" : "✗"} ${code}: ${lostHop.from} → ${lostHop.to}, ${lostHop.via}`,
     sentence,
     `${isLink ? "note" : "fix"}: ${hint}`,
   ];
-  if (found.exit !== undefined && found.exit.traceId !== traceId) {
+  if (lostHop.exit !== undefined && lostHop.exit.traceId !== traceId) {
     lines.push(`from here on it is trace ${traceId}`);
   }
   return { lines: lines.map((line) => printable(line, 1000)), tone: isLink ? "quiet" : "bad" };

@@ -74,8 +74,8 @@ const UNITS = [
 export function duration(ns: bigint): string {
   const ms = Number(ns) / 1e6;
   const size = Math.abs(ms);
-  const { unit, ms: one } = UNITS.find((step) => size >= step.ms) ?? UNITS[3];
-  const value = ms / one;
+  const { unit, ms: unitMs } = UNITS.find((step) => size >= step.ms) ?? UNITS[3];
+  const value = ms / unitMs;
   return ns === 0n ? "0ms" : `${value.toFixed(decimalsOf(Math.abs(value)))}${unit}`;
 }
 

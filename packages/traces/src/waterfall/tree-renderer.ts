@@ -104,9 +104,9 @@ export class TreeRenderer {
       const { last, gap } = this.#strokes;
       const lead = note === undefined ? branch.lead : `${rest}${last}`;
       // No longer than a line: otherwise a long chain would build a long prefix for every span.
-      const inner = shorten(note === undefined ? rest : `${rest}${gap}`, this.#width);
+      const inner = cutStart(note === undefined ? rest : `${rest}${gap}`, this.#width);
       this.#drawSpan(lead, node, layout);
-      const notes = node.breaksBelow.map((found) => this.#breakNote(found, node));
+      const notes = node.breaksBelow.map((lostHop) => this.#breakNote(lostHop, node));
       for (const next of this.#branches(notes, node.children, inner, false).reverse())
         open.push(next);
     }
@@ -150,14 +150,14 @@ export class TreeRenderer {
       : undefined;
   }
 
-  #breakNote(found: Break, node: TreeNode): Note {
-    return breakNote(found, node.span.traceId, this.#links.has(found));
+  #breakNote(lostHop: Break, node: TreeNode): Note {
+    return breakNote(lostHop, node.span.traceId, this.#links.has(lostHop));
   }
 
   #drawNote({ lead, rest }: Branch, { lines, tone }: Note): void {
     const paint = tone === "bad" ? this.#colors.red : this.#colors.dim;
-    const first = shorten(lead, this.#width / 2);
-    const others = shorten(rest, this.#width / 2);
+    const first = cutStart(lead, this.#width / 2);
+    const others = cutStart(rest, this.#width / 2);
     const columns = this.#width - Math.max(first.length, others.length) - 2;
     lines.forEach((line, index) => {
       wrap(line, columns).forEach((part, row) => {
@@ -171,7 +171,7 @@ export class TreeRenderer {
   #drawSpan(lead: string, node: TreeNode, layout: RowLayout): void {
     const { span } = node;
     const paint = this.#paintOf(span.service);
-    const strokes = shorten(lead, layout.columns.lead);
+    const strokes = cutStart(lead, layout.columns.lead);
     // The service is written where it changes, not on the spans below.
     const isSameService =
       node.parent?.span.service === span.service && node.breakAbove === undefined;
@@ -200,8 +200,8 @@ export class TreeRenderer {
   #paintOf(service: string): Paint {
     const { cyan, magenta, yellow, green, blue } = this.#colors;
     const palette = [cyan, magenta, yellow, green, blue];
-    const known = this.#paints.get(service);
-    if (known !== undefined) return known;
+    const assigned = this.#paints.get(service);
+    if (assigned !== undefined) return assigned;
     const paint = palette[this.#paints.size % palette.length] ?? cyan;
     this.#paints.set(service, paint);
     return paint;
@@ -230,7 +230,7 @@ function depthOf(roots: readonly TreeNode[]): number {
 }
 
 // In deep trees the strokes would leave no columns for the label: those nearest to it are kept.
-function shorten(lead: string, columns: number): string {
+function cutStart(lead: string, columns: number): string {
   const kept = Math.max(4, Math.floor(columns));
   return lead.length <= kept ? lead : `…${lead.slice(1 - kept)}`;
 }

@@ -29,8 +29,8 @@ export function buildTrees(
   const nodes = new Map<string, TreeNode>();
   for (const trace of traces) for (const span of trace.spans) nodes.set(keyOf(span), nodeOf(span));
   for (const trace of traces) connect(trace, nodes);
-  for (const found of [...(diagnosis?.breaks ?? []), ...(diagnosis?.links ?? [])]) {
-    attachLostHalf(found, nodes);
+  for (const lostHop of [...(diagnosis?.breaks ?? []), ...(diagnosis?.links ?? [])]) {
+    attachLostHalf(lostHop, nodes);
   }
   return traces.flatMap((trace) => {
     const roots = [...trace.roots, ...trace.orphans]
@@ -63,21 +63,21 @@ function connect({ traceId, children }: Trace, nodes: ReadonlyMap<string, TreeNo
   }
 }
 
-function attachLostHalf(found: Break, nodes: ReadonlyMap<string, TreeNode>): void {
-  const upper = found.exit && nodes.get(keyOf(found.exit));
-  if (found.entry === undefined) {
-    upper?.breaksBelow.push(found);
+function attachLostHalf(lostHop: Break, nodes: ReadonlyMap<string, TreeNode>): void {
+  const upper = lostHop.exit && nodes.get(keyOf(lostHop.exit));
+  if (lostHop.entry === undefined) {
+    upper?.breaksBelow.push(lostHop);
     return;
   }
   // The lower half may be in a trace that is not drawn: then its first span stands for it.
-  const lower = nodes.get(keyOf(found.entry)) ?? (upper && nodeOf(found.entry));
+  const lower = nodes.get(keyOf(lostHop.entry)) ?? (upper && nodeOf(lostHop.entry));
   if (lower === undefined || lower.breakAbove !== undefined) return;
   if (lower.parent === undefined && upper !== undefined && rootOf(upper) !== lower) {
     lower.parent = upper;
     upper.children.push(lower);
     upper.children.sort((a, b) => byStart(a.span, b.span));
   }
-  lower.breakAbove = found;
+  lower.breakAbove = lostHop;
 }
 
 function rootOf(node: TreeNode): TreeNode {

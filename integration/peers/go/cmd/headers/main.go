@@ -26,7 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What it calls itself. A build with another OpenTelemetry (old.mod) is told another name by the linker.
+// name is the name in its output. The linker sets another one in a build with another OpenTelemetry (old.mod).
 var name = "go-headers"
 
 const (
@@ -94,7 +94,7 @@ func variable(name, fallback string) string {
 	return fallback
 }
 
-// answer reads JSON and writes JSON; what work cannot do is the caller's mistake.
+// answer reads JSON and writes JSON; an error of work is the caller's mistake.
 func answer[In, Out any](work func(In) (Out, error)) http.HandlerFunc {
 	return func(response http.ResponseWriter, request *http.Request) {
 		var in In
@@ -108,7 +108,7 @@ func answer[In, Out any](work func(In) (Out, error)) http.HandlerFunc {
 			response.WriteHeader(http.StatusBadRequest)
 			out = map[string]string{"error": err.Error()}
 		}
-		// Who asked may be gone by now, and has nobody to tell.
+		// An error here means that the client is gone: nothing is left to do.
 		_ = json.NewEncoder(response).Encode(out)
 	}
 }

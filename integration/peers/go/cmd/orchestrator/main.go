@@ -19,7 +19,7 @@ func main() {
 }
 
 func start(ctx context.Context, settings config.Config) (*role.Service, error) {
-	// First, so that a port in use is told at once.
+	// First, so that a port in use is reported at once.
 	listener, err := net.Listen("tcp", settings.Address())
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (c *Client) Ask(ctx context.Context, question Question, onPartial func(stri
 	return *result, nil
 }
 
-// send hands the request to the producer; the channel tells when the broker has it, or why not.
+// send hands the request to the producer; the channel receives nil when the broker has it, or the error.
 func (c *Client) send(ctx context.Context, question Question, correlationID string, stream bool) (<-chan error, error) {
 	value, err := json.Marshal(request{
 		RequestID:     question.RequestID,
@@ -123,7 +123,7 @@ func (c *Client) read() {
 			return
 		}
 		fetches.EachError(func(topic string, partition int32, err error) {
-			if _, told := errors.AsType[*kgo.ErrGroupSession](err); told {
+			if _, isSession := errors.AsType[*kgo.ErrGroupSession](err); isSession {
 				return // The client's own log has it, and it joins again.
 			}
 			slog.Warn("kafka: could not fetch", "topic", topic, "partition", partition, "error", err)
@@ -137,7 +137,7 @@ func (c *Client) take(record *kgo.Record) {
 	defer span.End()
 	answer, err := parseReply(record.Value)
 	if err != nil {
-		// Nobody can be told whose it was; the stage that waits for it ends in time.
+		// The stage that waits for it is not known; its own timeout ends it.
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
 		slog.Warn("a reply cannot be read", "partition", record.Partition, "offset", record.Offset, "error", err)

@@ -17,8 +17,8 @@ const (
 	Cancelled   Code = "CANCELLED"
 )
 
-// StageError tells that a stage failed: by the word of the agent, because no reply came in time, or because
-// nobody waits any more.
+// StageError is the failure of a stage: the agent reported it, no reply came in time, or nobody waits
+// any more.
 type StageError struct {
 	Code    Code
 	Message string
@@ -29,8 +29,8 @@ func (e *StageError) Error() string { return e.Message }
 // CallerGone is the reason of a stage that nobody waits for any more.
 var CallerGone = &StageError{Code: Cancelled, Message: "the caller went away"}
 
-// whyDone tells why the context of a stage is done. Whoever ends it for a reason gives a StageError as its
-// cause; what is left is the caller's own context.
+// whyDone returns the reason why the context of a stage is done: the StageError that it was cancelled with, or
+// else CallerGone, because only the caller's own context is left.
 func whyDone(ctx context.Context) error {
 	if stage, ok := errors.AsType[*StageError](context.Cause(ctx)); ok {
 		return stage

@@ -1,4 +1,4 @@
-// Package config reads what a role is told by the environment, besides the OTEL_* variables.
+// Package config reads the settings of a role from the environment, besides the OTEL_* variables.
 package config
 
 import (
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Config is what the orchestrator and its process need to know.
+// Config holds the settings of the orchestrator and its process.
 type Config struct {
-	// Host and Port are where the role listens; port 0 chooses a free one, which the ready line tells.
+	// Host and Port are where the role listens; port 0 chooses a free one, which the ready line prints.
 	Host string
 	Port int
 	// HealthPort is where /healthz and /readyz are served; -1 when nowhere.
@@ -20,7 +20,7 @@ type Config struct {
 	KafkaBrokers []string
 	// StageTimeout is how long one stage waits for its reply.
 	StageTimeout time.Duration
-	// StopWithStdin tells the role to end when its standard input does.
+	// StopWithStdin makes the role end when its standard input does.
 	StopWithStdin bool
 }
 
@@ -60,7 +60,7 @@ func read(lookup func(string) (string, bool)) (Config, error) {
 	return config, nil
 }
 
-// reader collects what is wrong, so that all of it can be told at once.
+// reader collects the wrong variables, so that all of them are reported at once.
 type reader struct {
 	lookup func(string) (string, bool)
 	wrong  []string

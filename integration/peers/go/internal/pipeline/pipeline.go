@@ -33,7 +33,7 @@ const (
 	completed = "completed"
 )
 
-// Execute gives the answer to one message. emit may be nil: then nobody watches, and text comes in one piece.
+// Execute returns the answer to one message. emit may be nil: then no events are sent, and text comes in one piece.
 func Execute(ctx context.Context, request *jeevesv1.PipelineRequest, asked Agents, emit Emit) (string, error) {
 	mode := request.GetMode()
 	switch mode {
@@ -86,7 +86,7 @@ func (r run) stages(ctx context.Context, mode string) ([]string, error) {
 	}
 	answers := make([]string, len(asked))
 	for i, agent := range asked {
-		if err := r.tell(agent, started); err != nil {
+		if err := r.report(agent, started); err != nil {
 			return nil, err
 		}
 		answer, err := r.ask(ctx, agent)
@@ -99,9 +99,9 @@ func (r run) stages(ctx context.Context, mode string) ([]string, error) {
 }
 
 func (r run) sideBySide(ctx context.Context, asked []string) ([]string, error) {
-	// Told before any of them works, so that those who watch see them start in order.
+	// Reported before any of them works, so that the events of their starts come in order.
 	for _, agent := range asked {
-		if err := r.tell(agent, started); err != nil {
+		if err := r.report(agent, started); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +122,7 @@ func (r run) sideBySide(ctx context.Context, asked []string) ([]string, error) {
 
 // route would choose the agents; this one always takes both.
 func (r run) route(ctx context.Context) error {
-	if err := r.tell("router", started); err != nil {
+	if err := r.report("router", started); err != nil {
 		return err
 	}
 	attributes := []attribute.KeyValue{
@@ -140,10 +140,10 @@ func (r run) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.tell("router", completed)
+	return r.report("router", completed)
 }
 
-// ask runs a stage whose start was told.
+// ask runs a stage whose start has been reported.
 func (r run) ask(ctx context.Context, agent string) (string, error) {
 	var onPartial func(string) error
 	if agent == "planner" && r.emit != nil {
@@ -161,10 +161,10 @@ func (r run) ask(ctx context.Context, agent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return answer, r.tell(agent, completed)
+	return answer, r.report(agent, completed)
 }
 
-func (r run) tell(agent, state string) error {
+func (r run) report(agent, state string) error {
 	if r.emit == nil {
 		return nil
 	}

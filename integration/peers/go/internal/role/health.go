@@ -46,7 +46,7 @@ func (h *health) ServeHTTP(response http.ResponseWriter, request *http.Request) 
 	}
 	response.Header().Set("Content-Type", "application/json")
 	response.WriteHeader(code)
-	// Who asked may be gone by now, and has nobody to tell.
+	// An error here means that the client is gone: nothing is left to do.
 	_ = json.NewEncoder(response).Encode(map[string]string{"status": text})
 }
 

@@ -20,13 +20,13 @@ import (
 type Service struct {
 	// Address is host:port where it serves.
 	Address string
-	// Failed tells when it cannot go on. Nil where that does not happen.
+	// Failed receives the error with which it cannot go on. Nil where that does not happen.
 	Failed <-chan error
 	// Stop takes no new work, finishes what there is, and lets go of connections.
 	Stop func()
 }
 
-// All is over within 8 s of being asked to stop: what does not let go, a client of a broker that is gone, leaves
+// A role ends within 8 s of being asked to stop: a client that does not close, because its broker is gone, leaves
 // time to send the spans.
 const (
 	startTimeout = 30 * time.Second
@@ -37,9 +37,9 @@ const (
 var errGivenUp = fmt.Errorf("stopping was given up after %d ms", stopTimeout.Milliseconds())
 
 // Run starts a role, prints `READY <name> <address>` on stdout when it can do its work, and stops it, its spans
-// flushed, on SIGTERM, on SIGINT, and when stdin ends where STOP_WITH_STDIN is set. Gives the exit code.
+// flushed, on SIGTERM, on SIGINT, and when stdin ends where STOP_WITH_STDIN is set. Returns the exit code.
 func Run(name string, start func(context.Context, config.Config) (*Service, error)) int {
-	// Whoever read our output may be gone before us; spans are flushed all the same.
+	// The reader of our output may end before us; spans are flushed all the same.
 	signal.Ignore(syscall.SIGPIPE)
 	// The context stays registered to the end: a second signal does not cut the flush short.
 	asked, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -116,7 +116,7 @@ func run(ctx context.Context, name string, start func(context.Context, config.Co
 	return failure
 }
 
-// ends does an act and waits for it: once ctx is done, only for grace more. Tells whether it came to an end.
+// ends does an act and waits for it: once ctx is done, only for grace more. Returns true when it came to an end.
 func ends(ctx context.Context, grace time.Duration, act func()) bool {
 	done := make(chan struct{})
 	go func() {

@@ -50,7 +50,7 @@ func Start(ctx context.Context) (flush func(context.Context) error, err error) {
 	return provider.Shutdown, nil
 }
 
-// newExporter gives nil where spans go nowhere.
+// newExporter returns nil where spans go nowhere.
 func newExporter(ctx context.Context) (sdk.SpanExporter, error) {
 	switch name := os.Getenv("OTEL_TRACES_EXPORTER"); name {
 	case "none":

@@ -1,4 +1,4 @@
-"""What the roles read from the environment besides the OTEL_* variables."""
+"""The settings that the roles read from the environment, besides the OTEL_* variables."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ class ConfigError(Exception):
 class Config:
     """Each role uses what it needs."""
 
-    # 0 chooses a free port, which the ready line tells.
+    # 0 chooses a free port, which the ready line prints.
     port: int
     # Loopback, unless somebody says otherwise: a container does.
     host: str
@@ -34,7 +34,7 @@ class Config:
     llm_model: str
     # Sent to the provider as a bearer token; never recorded.
     llm_api_key: str | None
-    # What a request from outside is to the trace its headers name.
+    # The relation of a request from outside to the trace that its headers name.
     edge_relation: Relation
     # The names of the baggage that is let in from outside; None lets in all of it.
     edge_baggage: frozenset[str] | None

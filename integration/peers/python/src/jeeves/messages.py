@@ -48,7 +48,7 @@ def _addressed(request: AgentRequest) -> dict[str, object]:
 
 
 def reasons(error: ValidationError, whole: str) -> str:
-    """What is wrong with a message, on one line, without the message itself. `whole` names all of it."""
+    """The errors of a message, on one line, without the message itself. `whole` names the message as a whole."""
     return "; ".join(
         f"{'.'.join(str(part) for part in issue['loc']) or whole}: {issue['msg']}"
         for issue in error.errors(include_url=False, include_input=False, include_context=False)

@@ -32,7 +32,7 @@ _PARTIAL_CHARACTERS = 40
 # Engines that have just started refuse for a while.
 _CONNECT_TIMEOUT_S = 30
 _CONNECT_PAUSE_S = 0.5
-# Then what is left is given up, for the queue to hand out again: a role has 8 s to end.
+# After this the jobs that are left are given up, for the queue to hand out again: a role has 8 s to end.
 _FINISH_TIMEOUT_S = 4.5
 
 _UNAVAILABLE = frozenset(
@@ -50,13 +50,13 @@ class Planner:
         self._producer = producer
 
     async def work(self, job: Job, token: str) -> None:
-        """One job. What cannot be read fails it: a retry would not mend it, and nobody can be told."""
+        """Handles one job. Invalid data fails it: there is no reply topic, and a retry would not mend it."""
         with _in_job_span(job):
             try:
                 request = AgentRequest.model_validate(job.data)
             except ValidationError as error:
                 raise ValueError(reasons(error, "job")) from None
-            # The failure of the work is the work's result: it is told to whoever waits, and the job is done.
+            # A failure of the work is its result: it goes out as the reply, and the job is done.
             try:
                 with in_agent_span("planner", "llm"):
                     result = await (self._in_pieces(request) if request.stream else self._at_once(request))
@@ -115,7 +115,7 @@ def _to_generate(request: AgentRequest) -> llm_pb2.GenerateRequest:
 
 
 def to_failure(error: Exception) -> Failure:
-    """What whoever waits is told."""
+    """The failure for the reply."""
     if not isinstance(error, grpc.aio.AioRpcError):
         return Failure("INTERNAL", message_of(error))
     details = error.details() or ""

@@ -48,7 +48,7 @@ async def replies(call: Any) -> AsyncIterator[Any]:
         if not finished:
             call.cancel()
             # The instrumentation's span ends when its own iterator does, and that one waits to be asked for more. It
-            # is asked in a task of its own: whoever is cancelled cannot wait.
+            # is asked in a task of its own: a task that is cancelled cannot wait.
             task = asyncio.ensure_future(_drain(call))
             _draining.add(task)
             task.add_done_callback(_draining.discard)
@@ -69,7 +69,7 @@ def new_server() -> grpc.aio.Server:
 
 
 async def serve(server: grpc.aio.Server, host: str, port: int) -> str:
-    """Serves what was added to the server, and the standard health service. Gives `host:port`."""
+    """Serves what was added to the server, and the standard health service. Returns `host:port`."""
     checks = health.aio.HealthServicer()
     await checks.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

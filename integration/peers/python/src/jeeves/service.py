@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from jeeves.config import Config, read_config
 from jeeves.tracing import start_tracing
 
-# All is over within 8 s: what does not let go, a client of a broker that is gone, leaves time to send the spans.
+# A role ends within 8 s: a client that does not close, because its broker is gone, leaves time to send the spans.
 STOP_TIMEOUT_S = 6.0
 FLUSH_TIMEOUT_S = 1.5
 _MAX_LOG_CHARACTERS = 400
@@ -30,7 +30,7 @@ class Service:
     stop: Callable[[], Awaitable[None]]
     # `host:port` where it serves, for roles that do.
     address: str = "-"
-    # Whether it can do its work now.
+    # True when it can do its work now.
     ready: Callable[[], bool] = lambda: True
     # Ends, with its error where there is one, when the role cannot go on. None where that does not happen.
     failed: Awaitable[object] | None = None
@@ -128,7 +128,7 @@ def _giving_up(name: str, tracing: TracerProvider) -> Iterator[None]:
     timer.cancel()
 
 
-# Taken by whoever ends the process, and never given back: spans are flushed once.
+# Taken by the thread that ends the process, and never given back: spans are flushed once.
 _ending = threading.Lock()
 
 

@@ -13,7 +13,7 @@ from jeeves.service import message_of
 
 REQUEST_ID = "jeeves.request.id"
 SESSION_ID = "jeeves.session.id"
-# What the local provider is asked to do to this request, in development only.
+# Asks the local provider to treat this request in some way, in development only.
 DIRECTIVE = "jeeves.provider.directive"
 
 

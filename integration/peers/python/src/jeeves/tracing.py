@@ -23,8 +23,8 @@ from jeeves.config import ConfigError
 
 
 class _NoPropagator(TextMapPropagator):
-    """What OTEL_PROPAGATORS=none asks for. The SDK's own has no parts, and `extract` of that gives no context at all,
-    which the instrumentations do not expect: every request would fail.
+    """The propagator of OTEL_PROPAGATORS=none. The SDK's own has no parts, and `extract` of that gives no context at
+    all, which the instrumentations do not expect: every request would fail.
     """
 
     def extract(
@@ -43,7 +43,7 @@ class _NoPropagator(TextMapPropagator):
 
 
 def start_tracing() -> TracerProvider:
-    """Makes spans and exports them, from here on. Whoever calls it shuts it down."""
+    """Makes spans and exports them, from here on. The caller shuts it down."""
     named = os.environ.get("OTEL_PROPAGATORS", "").split(",")
     if "none" in (name.strip().lower() for name in named):
         propagate.set_global_textmap(_NoPropagator())

@@ -58,7 +58,7 @@ async def start(config: Config) -> Service:
 
     async def stop() -> None:
         server.should_exit = True
-        # How it went is told by `failed`.
+        # An error of it is reported by `failed`.
         await asyncio.wait({serving})
         await channel.close(grace=None)
 

@@ -37,7 +37,7 @@ class ChatRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the orchestrator is asked, and the context that carries the request's ids."""
+    """The request to the orchestrator, and the context that carries its ids."""
 
     request: orchestrator_pb2.PipelineRequest
     context: Context

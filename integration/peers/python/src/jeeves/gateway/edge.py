@@ -1,4 +1,4 @@
-"""What a request from outside is to the trace its headers name, and the trace id on every answer."""
+"""The relation of a request from outside to the trace that its headers name, and the trace id on every answer."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

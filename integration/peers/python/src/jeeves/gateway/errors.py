@@ -1,4 +1,4 @@
-"""What the caller is told when something went wrong: a clean error, none of our insides."""
+"""The errors that callers get: a status and a clean message, none of our insides."""
 
 from http import HTTPStatus
 

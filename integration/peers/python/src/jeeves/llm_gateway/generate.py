@@ -11,7 +11,7 @@ from jeeves.service import message_of
 from jeeves.spans import in_span, request_id_in_baggage
 from jeeves.v1 import llm_pb2
 
-# What a thousand tokens of the local model would cost, to have a figure on the span.
+# A made-up price of a thousand tokens of the local model, to have a figure on the span.
 _USD_PER_1000_TOKENS = 0.002
 _PREVIEW_CHARACTERS = 200
 

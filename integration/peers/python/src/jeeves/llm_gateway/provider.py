@@ -81,7 +81,7 @@ class ProviderClient:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._session = aiohttp.ClientSession(
-            # What its documentation asks for: the CLIENT span `POST`, and its traceparent in the request.
+            # Makes the CLIENT span `POST`, and puts its traceparent into the request.
             trace_configs=[create_trace_config()],
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
             connector=aiohttp.TCPConnector(limit=0),

@@ -28,7 +28,7 @@ record AgentRequest(
   private static final int LONGEST_MESSAGE = 65_536;
   private static final int LONGEST_TOPIC = 249;
 
-  /** What came is no request; the message names the fields and never shows what is in them. */
+  /** A value that is no request; the message names the fields and never shows their content. */
   static final class Unusable extends Exception {
     private static final long serialVersionUID = 1L;
 

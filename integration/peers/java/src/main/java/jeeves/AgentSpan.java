@@ -5,7 +5,7 @@ import io.opentelemetry.api.baggage.Baggage;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.StatusCode;
 
-/** The application's own span around the work of the tool. Who exports it is the agent's affair. */
+/** The application's own span around the work of the tool. The agent exports it. */
 final class AgentSpan {
   private static final String AGENT = "executor";
   private static final String REQUEST_ID = "jeeves.request.id";
@@ -29,7 +29,7 @@ final class AgentSpan {
   static void end(Span span, Throwable error) {
     if (error != null) {
       span.recordException(error);
-      span.setStatus(StatusCode.ERROR, Says.why(error));
+      span.setStatus(StatusCode.ERROR, Output.messageOf(error));
     }
     span.end();
   }

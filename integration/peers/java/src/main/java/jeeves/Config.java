@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/** What the programs read from the environment besides the OTEL_* variables. */
+/** The settings that the programs read from the environment, besides the OTEL_* variables. */
 record Config(
     String host, int port, String kafkaBrokers, OptionalInt healthPort, boolean stopWithStdin) {
 
@@ -57,16 +57,16 @@ record Config(
 
     /** An empty variable is taken for one that is not set, as OpenTelemetry's are. */
     Optional<String> text(String name) {
-      return Optional.ofNullable(env.get(name)).filter(given -> !given.isEmpty());
+      return Optional.ofNullable(env.get(name)).filter(value -> !value.isEmpty());
     }
 
     OptionalInt number(String name, int highest) {
-      Optional<String> given = text(name);
-      if (given.isEmpty()) return OptionalInt.empty();
+      Optional<String> text = text(name);
+      if (text.isEmpty()) return OptionalInt.empty();
       try {
-        int value = Integer.parseInt(given.get().strip());
+        int value = Integer.parseInt(text.get().strip());
         if (value >= 0 && value <= highest) return OptionalInt.of(value);
-      } catch (NumberFormatException notOne) {
+      } catch (NumberFormatException notNumber) {
         // Said below, with the range.
       }
       wrong.add(name + ": expected a whole number from 0 to " + highest);

@@ -45,26 +45,29 @@ public final class Headers {
       server.createContext("/extract", exchange -> answer(exchange, Headers::extract));
       server.start();
       InetSocketAddress address = server.getAddress();
-      Says.ready(NAME, config.host() + ":" + address.getPort());
+      Output.ready(NAME, config.host() + ":" + address.getPort());
       stop.await();
       server.stop(0);
       stop.exit();
     } catch (Exception error) {
-      Says.complain(NAME, "cannot start: " + Says.rootCause(error));
+      Output.error(NAME, "cannot start: " + Output.rootCause(error));
       System.exit(1);
     }
   }
 
   /** {traceId, spanId, flags, baggage: {name: value}} becomes {header: value}. */
-  static ObjectNode inject(JsonNode given) {
+  static ObjectNode inject(JsonNode request) {
     SpanContext span =
         SpanContext.createFromRemoteParent(
-            given.path("traceId").asText(),
-            given.path("spanId").asText(),
-            TraceFlags.fromByte((byte) given.path("flags").asInt()),
+            request.path("traceId").asText(),
+            request.path("spanId").asText(),
+            TraceFlags.fromByte((byte) request.path("flags").asInt()),
             TraceState.getDefault());
     BaggageBuilder baggage = Baggage.builder();
-    given.path("baggage").properties().forEach(e -> baggage.put(e.getKey(), e.getValue().asText()));
+    request
+        .path("baggage")
+        .properties()
+        .forEach(e -> baggage.put(e.getKey(), e.getValue().asText()));
     ObjectNode headers = JsonNodeFactory.instance.objectNode();
     PROPAGATOR.inject(
         Context.root().with(Span.wrap(span)).with(baggage.build()),
@@ -76,22 +79,22 @@ public final class Headers {
   /**
    * {headers: {header: value}} becomes {traceId, spanId, flags, baggage}; ids of zeros mean none.
    */
-  static ObjectNode extract(JsonNode given) {
+  static ObjectNode extract(JsonNode request) {
     Context context =
         PROPAGATOR.extract(
             Context.root(),
-            given.path("headers"),
+            request.path("headers"),
             (headers, name) -> headers == null ? null : headers.path(name).asText(null));
     SpanContext span = Span.fromContext(context).getSpanContext();
-    ObjectNode found =
+    ObjectNode result =
         JsonNodeFactory.instance
             .objectNode()
             .put("traceId", span.getTraceId())
             .put("spanId", span.getSpanId())
             .put("flags", Byte.toUnsignedInt(span.getTraceFlags().asByte()));
-    ObjectNode baggage = found.putObject("baggage");
+    ObjectNode baggage = result.putObject("baggage");
     Baggage.fromContext(context).forEach((name, entry) -> baggage.put(name, entry.getValue()));
-    return found;
+    return result;
   }
 
   private static void answer(HttpExchange exchange, Work work) throws IOException {
@@ -104,14 +107,14 @@ public final class Headers {
   }
 
   private static void answer(HttpExchange exchange, byte[] body, Work work) throws IOException {
-    JsonNode given;
+    JsonNode request;
     try {
-      given = JSON.readTree(body);
+      request = JSON.readTree(body);
     } catch (JsonProcessingException notJson) {
       send(exchange, 400, error("not JSON"));
       return;
     }
-    send(exchange, 200, work.apply(given));
+    send(exchange, 200, work.apply(request));
   }
 
   private interface Work extends Function<JsonNode, ObjectNode> {}

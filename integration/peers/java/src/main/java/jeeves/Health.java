@@ -41,7 +41,7 @@ final class Health implements AutoCloseable {
       server.setExecutor(Executors.newFixedThreadPool(THREADS, Health::daemon));
       return server;
     } catch (BindException taken) {
-      throw new IOException(host + ":" + port + ": " + Says.why(taken));
+      throw new IOException(host + ":" + port + ": " + Output.messageOf(taken));
     }
   }
 

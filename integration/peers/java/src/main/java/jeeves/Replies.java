@@ -7,8 +7,7 @@ import java.nio.charset.StandardCharsets;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
- * What goes back to whoever asked: the final text or a failure, to the topic that the request
- * names.
+ * Makes the reply to a request: the final text or a failure, for the topic that the request names.
  */
 final class Replies {
   private static final JsonMapper JSON = new JsonMapper();

@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * Tells when the program is asked to stop: by SIGTERM, SIGINT, or the end of stdin.
+ * Waits for the request to stop the program: by SIGTERM, SIGINT, or the end of stdin.
  *
  * <p>Signals are handled here and not by a shutdown hook. All hooks run at the same time, the
  * agent's among them, and that one closes the exporter at once: spans of work that is still being
@@ -51,13 +51,13 @@ final class Stop {
     asked.await();
   }
 
-  /** What interrupts the work's waiting when the program is asked to stop. */
+  /** Sets the action that interrupts the work's waiting when the program is asked to stop. */
   void wakeBy(Runnable waker) {
     wake = waker;
     if (isAsked()) waker.run();
   }
 
-  /** What ends the work's waiting when it took too long. */
+  /** Sets the action that ends the work's waiting when stopping takes too long. */
   void giveUpBy(Runnable releaser) {
     release = releaser;
   }
@@ -71,7 +71,7 @@ final class Stop {
     workDone.countDown();
     if (!exiting.compareAndSet(false, true)) return;
     if (givenUp) {
-      Says.complain(program, "stopping was given up after " + WORK.toMillis() + " ms");
+      Output.error(program, "stopping was given up after " + WORK.toMillis() + " ms");
     }
     System.exit(givenUp ? 1 : 0);
   }
@@ -92,14 +92,14 @@ final class Stop {
       // The starter holds the other end: when it is gone, however it went, so are we.
       System.in.transferTo(OutputStream.nullOutputStream());
     } catch (IOException broken) {
-      Says.complain(program, "stdin: " + Says.why(broken));
+      Output.error(program, "stdin: " + Output.messageOf(broken));
     }
     ask();
   }
 
   /**
-   * What does not let go, a client of a broker that is gone, leaves time to send the spans. Daemon
-   * threads run on while the hooks run.
+   * Bounds the end of the work, so that a client of a broker that is gone leaves time to send the
+   * spans. Daemon threads run on while the hooks run.
    */
   private void limit() {
     try {
@@ -124,7 +124,7 @@ final class Stop {
       Thread.currentThread().interrupt();
       return;
     }
-    Says.complain(program, "spans were lost: the backend did not take them in time");
+    Output.error(program, "spans were lost: the backend did not take them in time");
     Runtime.getRuntime().halt(givenUp ? 1 : 0);
   }
 

@@ -29,14 +29,14 @@ public final class ToolsWorker {
   private static final Duration CLOSE = Duration.ofSeconds(3);
 
   private final KafkaConsumer<String, byte[]> consumer;
-  private final Workbench bench;
+  private final RequestHandler handler;
   private final Stop stop;
   private volatile boolean joined;
 
   private ToolsWorker(
       KafkaConsumer<String, byte[]> consumer, Producer<String, String> producer, Stop stop) {
     this.consumer = consumer;
-    this.bench = new Workbench(producer, line -> Says.complain(NAME, line), stop::isGivenUp);
+    this.handler = new RequestHandler(producer, line -> Output.error(NAME, line), stop::isGivenUp);
     this.stop = stop;
   }
 
@@ -49,12 +49,12 @@ public final class ToolsWorker {
           KafkaConsumer<String, byte[]> consumer = Clients.consumer(config, NAME)) {
         ToolsWorker worker = new ToolsWorker(consumer, producer, stop);
         stop.wakeBy(consumer::wakeup);
-        // Whoever waits for the broker waits no longer, and spans of replies under way end.
+        // Ends every wait for the broker, and with it the spans of replies under way.
         stop.giveUpBy(() -> producer.close(Duration.ZERO));
         try (Health health = Health.serve(config, () -> worker.joined)) {
           worker.join(config.kafkaBrokers());
           trouble = "cannot go on: ";
-          if (!stop.isAsked()) Says.ready(NAME, "-");
+          if (!stop.isAsked()) Output.ready(NAME, "-");
           worker.workUntilStopped();
         }
         // Leaves the group, after the commits under way.
@@ -63,7 +63,7 @@ public final class ToolsWorker {
       }
       stop.exit();
     } catch (Exception error) {
-      Says.complain(NAME, trouble + Says.rootCause(error));
+      Output.error(NAME, trouble + Output.rootCause(error));
       System.exit(1);
     }
   }
@@ -86,7 +86,8 @@ public final class ToolsWorker {
   }
 
   /**
-   * One turn: what has come is answered, the replies are delivered, and only then is it committed.
+   * One turn: the records of a poll are answered, the replies are delivered, and only then are the
+   * offsets committed.
    */
   private void turn(Duration wait) {
     ConsumerRecords<String, byte[]> records;
@@ -98,12 +99,12 @@ public final class ToolsWorker {
     if (records.isEmpty()) return;
     // The agent hooks into this very iteration: between two steps the record's process span is
     // current.
-    for (ConsumerRecord<String, byte[]> record : records) bench.work(record);
-    if (!bench.finish()) return;
+    for (ConsumerRecord<String, byte[]> record : records) handler.handle(record);
+    if (!handler.finish()) return;
     consumer.commitAsync(
         (offsets, error) -> {
           // The next commit covers this one; until then a restart would answer again.
-          if (error != null) Says.complain(NAME, "commit: " + Says.why(error));
+          if (error != null) Output.error(NAME, "commit: " + Output.messageOf(error));
         });
   }
 

@@ -43,7 +43,7 @@ class AgentRequestTest {
   }
 
   @Test
-  @DisplayName("all that does not fit is said at once")
+  @DisplayName("the error names every wrong field at once")
   void all() {
     assertEquals(
         "requestId: expected text; agent: expected text; message: expected text; "

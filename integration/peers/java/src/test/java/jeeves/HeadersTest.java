@@ -13,16 +13,16 @@ class HeadersTest {
   @Test
   @DisplayName("what was injected is extracted again")
   void roundTrip() throws Exception {
-    JsonNode given =
+    JsonNode request =
         JSON.readTree(
             "{\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"00f067aa0ba902b7\","
                 + "\"flags\":3,\"baggage\":{\"note\":\"é, 100%;=ü\"}}");
-    JsonNode headers = Headers.inject(given);
+    JsonNode headers = Headers.inject(request);
     assertEquals(
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
         headers.get("traceparent").asText());
     assertEquals(
-        given,
+        request,
         JSON.readTree(Headers.extract(JSON.createObjectNode().set("headers", headers)).toString()));
   }
 }

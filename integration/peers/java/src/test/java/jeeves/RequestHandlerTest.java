@@ -25,7 +25,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-class WorkbenchTest {
+class RequestHandlerTest {
   @RegisterExtension static final OpenTelemetryExtension tracing = OpenTelemetryExtension.create();
 
   private static final String REQUEST =
@@ -34,14 +34,15 @@ class WorkbenchTest {
 
   private final MockProducer<String, String> producer =
       new MockProducer<>(false, null, new StringSerializer(), new StringSerializer());
-  private final List<String> complaints = new ArrayList<>();
+  private final List<String> errors = new ArrayList<>();
   private boolean givenUp;
-  private final Workbench bench = new Workbench(producer, complaints::add, () -> givenUp);
+  private final RequestHandler handler = new RequestHandler(producer, errors::add, () -> givenUp);
 
   @Test
-  @DisplayName("a request is answered on the topic it names, by key and header for whoever waits")
+  @DisplayName(
+      "a request is answered on the topic it names, with its correlation id as key and header")
   void answered() {
-    bench.work(record(REQUEST));
+    handler.handle(record(REQUEST));
 
     ProducerRecord<String, String> reply = producer.history().get(0);
     assertEquals("replies", reply.topic());
@@ -60,7 +61,7 @@ class WorkbenchTest {
       "the span of the work lasts until the reply is delivered, and has the request's id from baggage")
   void span() {
     try (Scope request = Baggage.builder().put("jeeves.request.id", "r-9").build().makeCurrent()) {
-      bench.work(record(REQUEST));
+      handler.handle(record(REQUEST));
     }
     assertEquals(List.of(), tracing.getSpans());
     producer.completeNext();
@@ -85,7 +86,7 @@ class WorkbenchTest {
   @Test
   @DisplayName("without baggage the request's id on the span is empty, whatever the message says")
   void noBaggage() {
-    bench.work(record(REQUEST));
+    handler.handle(record(REQUEST));
     producer.completeNext();
 
     assertEquals("", onlySpan().getAttributes().get(AttributeKey.stringKey("jeeves.request.id")));
@@ -95,14 +96,14 @@ class WorkbenchTest {
   @DisplayName(
       "a reply that cannot be delivered marks the span, and a failure goes out in its place")
   void failure() {
-    bench.work(record(REQUEST));
+    handler.handle(record(REQUEST));
     producer.errorNext(new RecordTooLargeException("too large"));
-    assertTrue(bench.finish());
+    assertTrue(handler.finish());
 
     SpanData span = onlySpan();
     assertEquals(StatusCode.ERROR, span.getStatus().getStatusCode());
     assertEquals("too large", span.getStatus().getDescription());
-    assertEquals(List.of("a reply could not be sent: too large"), complaints);
+    assertEquals(List.of("a reply could not be sent: too large"), errors);
     assertEquals(
         "{\"requestId\":\"r-1\",\"agent\":\"executor\",\"correlationId\":\"c-1\","
             + "\"failure\":{\"code\":\"INTERNAL\",\"message\":\"too large\"}}",
@@ -113,22 +114,22 @@ class WorkbenchTest {
   @Test
   @DisplayName("work that is given up counts as not done, its spans end, and no failure is sent")
   void givenUp() {
-    bench.work(record(REQUEST));
+    handler.handle(record(REQUEST));
     givenUp = true;
     producer.errorNext(new KafkaException("closed"));
 
-    assertFalse(bench.finish());
+    assertFalse(handler.finish());
     assertEquals(StatusCode.ERROR, onlySpan().getStatus().getStatusCode());
     assertEquals(1, producer.history().size());
-    assertEquals(List.of("requests that were not answered: 1"), complaints);
+    assertEquals(List.of("requests that were not answered: 1"), errors);
   }
 
   @Test
-  @DisplayName("what cannot be read is dropped with a line, and no span")
+  @DisplayName("a record that cannot be read is dropped with a line, and no span")
   void dropped() {
-    bench.work(record("{}}"));
+    handler.handle(record("{}}"));
 
-    assertEquals(List.of("dropped a request: not JSON"), complaints);
+    assertEquals(List.of("dropped a request: not JSON"), errors);
     assertEquals(List.of(), producer.history());
     assertEquals(List.of(), tracing.getSpans());
   }
