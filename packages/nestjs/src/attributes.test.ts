@@ -3,8 +3,10 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { ExpressAdapter } from "@nestjs/platform-express";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
+import { SpanKind } from "@opentelemetry/api";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
+import { isSpanForMessage } from "./attributes.js";
 import { startHttp } from "./incoming/http.test-support.js";
 import { startRecording, waitForEnded } from "./recording.test-support.js";
 
@@ -82,4 +84,15 @@ test("the User-Agent is recorded", async () => {
 
 test("a method that the conventions do not know is HTTP where no route takes it", async () => {
   expect((await spanOf("PURGE /nowhere HTTP/1.1", "Host: shop")).name).toBe("HTTP");
+});
+
+test("a span for the same destination is not the message's own where no offset tells messages apart", () => {
+  using spans = startRecording();
+  const attributes = { "messaging.system.name": "nats", "messaging.destination.name": "orders" };
+  const spanStart = { name: "process orders", kind: SpanKind.CONSUMER, attributes };
+
+  const span = spans.tracer("nats").startSpan(spanStart.name, spanStart);
+
+  expect(isSpanForMessage(span, spanStart)).toBe(false);
+  span.end();
 });

@@ -1,5 +1,5 @@
-import { status } from "@grpc/grpc-js";
-import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@opentelemetry/api";
 import { serverInterceptor } from "@traceferry/grpc";
 import { sender } from "@traceferry/testkit";
 import { expect, test, vi } from "vitest";
@@ -174,6 +174,24 @@ test("an interceptor of @traceferry/grpc and the module make one span, also with
     ...Array(3).fill(first?.spanId),
     ...Array(3).fill(second?.spanId),
   ]);
+});
+
+test("a call without a sender that comes inside the SERVER span of something else has a span of its own", async () => {
+  using spans = startRecording();
+  const otherSpan = spans.tracer("http").startSpan("POST", { kind: SpanKind.SERVER }, ROOT_CONTEXT);
+  const active = trace.setSpan(ROOT_CONTEXT, otherSpan);
+  const inOtherSpan: ServerInterceptor = (_method, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) => next({ onReceiveHalfClose: (handle) => context.with(active, handle) }),
+    });
+  await using app = await startGrpc("module", [inOtherSpan]);
+
+  await app.call("two shirts");
+
+  const { name, spanId } = await waitForEnded(spans, 1, ["POST"]);
+  otherSpan.end();
+  expect(name).toBe("shop.Orders/Place");
+  expect(observed.map(([, observedId]) => observedId)).toEqual(Array(3).fill(spanId));
 });
 
 test("without an SDK calls are answered as without the module", async () => {

@@ -164,12 +164,16 @@ test.each([
   ["a live span of its kind is used", {}, true],
   ["one that has ended is not", { ended: true }, false],
   ["one of another kind is not", { kind: SpanKind.PRODUCER }, false],
+  ["one of another topic is not", { topic: "returns" }, false],
+  ["one of another partition is not", { partition: "2" }, false],
   ["one of another offset is not", { offset: 41 }, false],
 ] as const)(
   "where a record without a sender comes inside another instrumentation's span, %s",
   async (_what, overrides, used) => {
-    const { kind, offset, ended } = {
+    const { kind, topic, partition, offset, ended } = {
       kind: SpanKind.CONSUMER,
+      topic: "orders",
+      partition: "3",
       offset: 42,
       ended: false,
       ...overrides,
@@ -177,8 +181,8 @@ test.each([
     using spans = startRecording();
     await using app = await startKafka();
     const attributes = {
-      "messaging.destination.name": "orders",
-      "messaging.destination.partition.id": "3",
+      "messaging.destination.name": topic,
+      "messaging.destination.partition.id": partition,
       "kafka.offset": offset,
     };
     const otherSpan = spans

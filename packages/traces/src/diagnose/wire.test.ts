@@ -15,6 +15,7 @@ describe("verdicts from wire records", () => {
       "REJECTED_FLAGS",
       (sent) => ({ traceparent: ` ${flags("03")(sent)} ` }),
     ],
+    ["flags 0b", "REJECTED_FLAGS", (sent) => ({ traceparent: flags("0b")(sent) })],
     ["twice", "REJECTED_FORMAT", (sent) => ({ traceparent: [sent, sent] })],
     ["in two spellings", "REJECTED_FORMAT", (sent) => ({ traceparent: sent, Traceparent: sent })],
     ["truncated", "REJECTED_FORMAT", (sent) => ({ traceparent: sent.slice(0, 40) })],

@@ -38,6 +38,38 @@ describe("a wait leaves no timer and no listener behind", () => {
   });
 });
 
+describe("without options a wait", () => {
+  test("ends when 300 ms passed since the last span", async () => {
+    const store = new SpanStore(10);
+    const onEnd = vi.fn();
+    const { signal } = new AbortController();
+    const ended = waitForQuiet(store, {}, describeByService, signal).then(onEnd);
+
+    await vi.advanceTimersByTimeAsync(200);
+    store.add([new SpanFactory().root({})]);
+    await vi.advanceTimersByTimeAsync(299);
+    expect(onEnd).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+
+    await ended;
+    expect(onEnd).toHaveBeenCalledWith(store.spans);
+  });
+
+  test("fails after 15 seconds", async () => {
+    const store = new SpanStore(10);
+    const onError = vi.fn();
+    const { signal } = new AbortController();
+    const ended = waitForQuiet(store, {}, describeByService, signal).catch(onError);
+
+    await vi.advanceTimersByTimeAsync(14_999);
+    expect(onError).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+
+    await ended;
+    expect(String(onError.mock.lastCall)).toContain("gave up after 15000 ms");
+  });
+});
+
 function throwing(): never {
   throw new Error("my test's mistake");
 }

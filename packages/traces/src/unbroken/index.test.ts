@@ -266,6 +266,22 @@ describe("a broken trace fails", () => {
     );
   });
 
+  test("at the end of its path, though other hops from there and to there broke before", () => {
+    const spanFactory = new SpanFactory();
+    const root = spanFactory.root({ service: "gateway" });
+    spanFactory.lostHop(root, "mails", bullmq("greetings"));
+    const [, orders] = spanFactory.hop(root, "orders", PLACE_ORDER, { at: 50 });
+    spanFactory.lostHop(orders, "stock", http("GET", "/stock"));
+    spanFactory.lostHop(orders, "mails", bullmq("mails"), { at: 60 });
+
+    const { message } = evaluateUnbroken(spanFactory.spans, {
+      traceId: root.traceId,
+      path: ["gateway", "orders", "mails"],
+    });
+
+    expect(message).toContain("ends at orders: orders → mails (bullmq mails) is ");
+  });
+
   test("when a callee claims a local parent", () => {
     const spanFactory = new SpanFactory();
     spanFactory.hop(spanFactory.root({ service: "gateway" }), "orders", PLACE_ORDER, {
