@@ -92,11 +92,7 @@ function missingHop(
   allServices: ReadonlySet<string>,
 ): string {
   const broken = findings.find(
-    (finding) =>
-      finding.verdict !== undefined &&
-      finding.from === from &&
-      finding.to === to &&
-      (tested.has(finding.exit) || tested.has(finding.entry)),
+    (finding) => finding.verdict !== undefined && finding.from === from && finding.to === to,
   );
   if (broken?.verdict !== undefined) {
     return `${from} → ${to} (${broken.via}) is ${broken.verdict.code}`;
