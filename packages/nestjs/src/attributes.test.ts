@@ -6,7 +6,7 @@ import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { SpanKind } from "@opentelemetry/api";
 import type { RecordedSpan } from "@traceferry/testkit/record";
 import { expect, test } from "vitest";
-import { isSpanForMessage } from "./attributes.js";
+import { identifiesMessage } from "./attributes.js";
 import { startHttp } from "./incoming/http.test-support.js";
 import { startRecording, waitForEnded } from "./recording.test-support.js";
 
@@ -93,6 +93,6 @@ test("a span for the same destination is not the message's own where no offset t
 
   const span = spans.tracer("nats").startSpan(spanStart.name, spanStart);
 
-  expect(isSpanForMessage(span, spanStart)).toBe(false);
+  expect(identifiesMessage(span, spanStart)).toBe(false);
   span.end();
 });
