@@ -1,16 +1,15 @@
-import { readFileSync } from "node:fs";
 import { evaluateUnbroken } from "@traceferry/traces";
 import { describe, expect, test } from "vitest";
+import { ReadmeUnderTest } from "../../traces/src/readme.test-support.js";
 import { shopSpans } from "../../traces/src/shop.test-support.js";
 
-const README = readText("../README.md");
+const readme = new ReadmeUnderTest(import.meta.url);
 
 describe("the README", () => {
   test("shows the code of readme-example.test.ts", () => {
-    const file = readText("readme-example.test.ts");
-    const [, code = ""] = /\/\/ #region .*\n([\s\S]*?)\/\/ #endregion/.exec(file) ?? [];
+    const code = readme.region("readme-example.test.ts");
 
-    expect(blocksOf("ts")).toEqual([
+    expect(readme.blocks("ts")).toEqual([
       code.replace("../../traces/src/shop.test-support.js", "./shop.js"),
     ]);
   });
@@ -23,27 +22,16 @@ describe("the README", () => {
     const [explanation, waterfall] = message.split("\ntrace ");
 
     expect(waterfall).toBeDefined();
-    expect(blocksOf("text")).toEqual([explanation]);
+    expect(readme.blocks("text")).toEqual([explanation]);
   });
 
   test.each([
     ["UnbrokenExpectation", "../../traces/src/unbroken/expectation.ts"],
     ["RecordOptions", "record.ts"],
   ])("lists every field of %s", (name, file) => {
-    const [, body = ""] =
-      new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(readText(file)) ?? [];
-    const fields = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field);
+    const fields = readme.fieldsOf(name, file);
 
     expect(fields.length).toBeGreaterThan(2);
-    for (const field of fields) expect(README).toMatch(new RegExp(`^\\| .*\`${field}\``, "m"));
+    expect(fields.filter((field) => !readme.lists(field))).toEqual([]);
   });
 });
-
-function blocksOf(language: string): string[] {
-  const blocks = README.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"));
-  return [...blocks].map(([, block = ""]) => block);
-}
-
-function readText(file: string): string {
-  return readFileSync(new URL(file, import.meta.url), "utf8");
-}

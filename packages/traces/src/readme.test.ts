@@ -1,17 +1,16 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { diagnose } from "./diagnose/index.js";
+import { ReadmeUnderTest } from "./readme.test-support.js";
 import { shopSpans } from "./shop.test-support.js";
 import { renderWaterfall } from "./waterfall/index.js";
 
-const README = readText("../README.md");
+const readme = new ReadmeUnderTest(import.meta.url);
 
 describe("the README", () => {
   test("shows the code of readme-example.test.ts", () => {
-    const file = readText("readme-example.test.ts");
-    const [, code = ""] = /\/\/ #region .*\n([\s\S]*?)\/\/ #endregion/.exec(file) ?? [];
+    const code = readme.region("readme-example.test.ts");
 
-    expect(blocksOf("ts")).toEqual([code.replace("./shop.test-support.js", "./shop.js")]);
+    expect(readme.blocks("ts")).toEqual([code.replace("./shop.test-support.js", "./shop.js")]);
   });
 
   test("shows the waterfall of a broken trace as it is", () => {
@@ -19,15 +18,15 @@ describe("the README", () => {
 
     const waterfall = renderWaterfall(spans, { diagnosis: diagnose(spans) });
 
-    expect(blocksOf("text")).toEqual([`${waterfall}\n`]);
+    expect(readme.blocks("text")).toEqual([`${waterfall}\n`]);
   });
 
   test("lists every verdict", () => {
-    const source = readText("diagnose/verdicts.ts");
+    const source = readme.source("diagnose/verdicts.ts");
     const codes = [...source.matchAll(/^ {2}\| "([A-Z_]+)"/gm)].map(([, code]) => code);
 
     expect(codes.length).toBeGreaterThan(10);
-    for (const code of codes) expect(README).toContain(`| \`${code}\``);
+    for (const code of codes) expect(readme.text).toContain(`| \`${code}\``);
   });
 
   test.each([
@@ -36,20 +35,9 @@ describe("the README", () => {
     ["DiagnoseOptions", "diagnose/index.ts"],
     ["WaterfallOptions", "waterfall/index.ts"],
   ])("lists every field of %s", (name, file) => {
-    const [, body = ""] =
-      new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(readText(file)) ?? [];
-    const fields = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field);
+    const fields = readme.fieldsOf(name, file);
 
     expect(fields.length).toBeGreaterThan(2);
-    for (const field of fields) expect(README).toMatch(new RegExp(`^\\| .*\`${field}\``, "m"));
+    expect(fields.filter((field) => !readme.lists(field))).toEqual([]);
   });
 });
-
-function blocksOf(language: string): string[] {
-  const blocks = README.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"));
-  return [...blocks].map(([, block = ""]) => block);
-}
-
-function readText(file: string): string {
-  return readFileSync(new URL(file, import.meta.url), "utf8");
-}
