@@ -204,4 +204,4 @@ export class CountingMeterProvider implements MeterProvider {
 }
 
 /** The time limit of tests that do much work, on a busy machine. */
-export const SLOW_TEST = { timeout: 60_000 } as const;
+export const SLOW_TEST = { timeout: 60_000 };

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import type { FakeBroker } from "./fake-kafkajs.test-support.js";
 
 /** For tests with thousands of messages, which take longer than others on a busy machine. */
-export const SLOW_TEST = { timeout: 30_000 };
+export const SLOW_TEST = { timeout: 60_000 };
 
 /** Records spans, with the W3C propagator registered. */
 export function startRecording(): RecordedSpans {
